@@ -1,0 +1,3 @@
+//! The coherence protocol as a state machine: events in, actions out.
+
+pub mod record;

@@ -1,0 +1,1 @@
+//! Stored entries and their envelope.

@@ -1,0 +1,168 @@
+//! Names: namespaces, keys, tags, and the hashes that stand for them.
+//!
+//! A value of these types has been checked against the limits; constructing
+//! one is the only check there is. Hashes are BLAKE3, domain separated, and
+//! equal on every pod.
+
+use crate::limits;
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a name was refused; the text tells the caller what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadName(pub String);
+
+/// A checked namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Namespace(Arc<str>);
+
+impl Namespace {
+    /// Checks a namespace; empty means "default".
+    pub fn new(text: &str) -> Result<Self, BadName> {
+        let text = if text.is_empty() { "default" } else { text };
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if text.len() > limits::NAMESPACE_CHARS || !text.bytes().all(allowed) {
+            let max = limits::NAMESPACE_CHARS;
+            return Err(BadName(format!("must be 1 to {max} of [a-z0-9-]")));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A checked key in its namespace: what an entry is stored under.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    namespace: Namespace,
+    name: Arc<str>,
+    hash: NameHash,
+}
+
+impl Key {
+    /// Checks a key: 1 to 512 bytes of UTF-8.
+    pub fn new(namespace: Namespace, name: &str) -> Result<Self, BadName> {
+        check_length(name, limits::KEY_BYTES)?;
+        let hash = NameHash::of("key", &namespace, name);
+        Ok(Self {
+            namespace,
+            name: name.into(),
+            hash,
+        })
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The name within the namespace.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The hash that stands for it in floors, subjects and envelopes.
+    pub fn hash(&self) -> NameHash {
+        self.hash
+    }
+}
+
+/// Keys never appear in logs: the debug form is the hash.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({:032x})", self.hash.0)
+    }
+}
+
+/// A checked tag.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(Arc<str>);
+
+impl Tag {
+    /// Checks a tag: 1 to 128 bytes of UTF-8.
+    pub fn new(text: &str) -> Result<Self, BadName> {
+        check_length(text, limits::TAG_BYTES)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The hash that stands for this tag of `namespace` in floors.
+    pub fn hash(&self, namespace: &Namespace) -> NameHash {
+        NameHash::of("tag", namespace, &self.0)
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tag(..)")
+    }
+}
+
+fn check_length(text: &str, max: usize) -> Result<(), BadName> {
+    match text.len() {
+        0 => Err(BadName(format!("must not be empty (1 to {max} bytes)"))),
+        n if n > max => Err(BadName(format!(
+            "is {n} bytes long; at most {max} are allowed"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// 128 bits of BLAKE3 over what kind of name it is, its namespace and itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NameHash(pub u128);
+
+impl NameHash {
+    fn of(kind: &str, namespace: &Namespace, name: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in [kind, namespace.as_str()] {
+            hasher.update(part.as_bytes()).update(&[0]);
+        }
+        let hash = hasher.update(name.as_bytes()).finalize();
+        let mut first = [0; 16];
+        first.copy_from_slice(&hash.as_bytes()[..16]);
+        Self(u128::from_be_bytes(first))
+    }
+
+    /// The hash of a whole namespace.
+    pub fn of_namespace(namespace: &Namespace) -> Self {
+        Self::of("namespace", namespace, "")
+    }
+
+    /// Which of `shards` log subjects carries the writes of this key.
+    pub fn shard(self, shards: u16) -> u16 {
+        u16::try_from(self.0 % u128::from(shards)).expect("a remainder by a u16 fits a u16")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_outside_the_limits_are_refused() {
+        assert!(Namespace::new("Shop").is_err());
+        assert!(Namespace::new(&"a".repeat(64)).is_err());
+        let ns = Namespace::new("").expect("empty means default");
+        assert_eq!(ns.as_str(), "default");
+        assert!(Key::new(ns.clone(), "").is_err());
+        assert!(Key::new(ns.clone(), &"k".repeat(513)).is_err());
+        assert!(Key::new(ns, &"k".repeat(512)).is_ok());
+        assert!(Tag::new("").is_err());
+    }
+
+    #[test]
+    fn a_key_and_a_tag_of_one_name_have_different_hashes() {
+        let ns = Namespace::new("shop").expect("a good namespace");
+        let key = Key::new(ns.clone(), "a").expect("a good key");
+        assert_ne!(key.hash(), Tag::new("a").expect("a good tag").hash(&ns));
+    }
+}
