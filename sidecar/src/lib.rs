@@ -1,1 +1,5 @@
 //! The sidecar.
+
+pub mod log;
+pub mod nats;
+pub mod remote;

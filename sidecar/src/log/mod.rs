@@ -1,0 +1,3 @@
+//! The drivers of the ordered log.
+
+pub mod nats;

@@ -1,0 +1,82 @@
+//! Appending once, and saying truthfully what is known afterwards.
+
+use super::names::Names;
+use crate::nats::api::{self, Failure};
+use crate::nats::link::{Link, State};
+use async_nats::header::HeaderMap;
+use unstale_engine::log::{Append, Appended, Subject};
+
+/// How long the log keeps beats, as a `Nats-TTL`.
+const BEAT_TTL: &str = "600s";
+
+pub(super) async fn append(link: &Link, names: &Names, append: Append) -> Appended {
+    let client = match link.state() {
+        State::Up(client) => client,
+        State::Down(why) | State::Refused(why) => return Appended::NotSent(why),
+    };
+    if append.payload.len() >= client.max_payload() {
+        return Appended::NotSent("the record is larger than the server allows".to_owned());
+    }
+    let headers = headers(&append);
+    let subject = names.subject(append.subject);
+    match api::publish(&client, subject, headers, append.payload).await {
+        Ok(sequence) => Appended::At(sequence),
+        Err(failure) => outcome(failure, link),
+    }
+}
+
+/// The newest sequence on a subject, asked of the stream's leader.
+pub(super) async fn last(link: &Link, names: &Names, subject: Subject) -> Result<u64, String> {
+    let client = match link.state() {
+        State::Up(client) => client,
+        State::Down(why) | State::Refused(why) => return Err(why),
+    };
+    let newest = api::newest(&client, &names.stream(), &names.subject(subject)).await;
+    match newest {
+        Ok(found) => Ok(found.map_or(0, |(sequence, _)| sequence)),
+        Err(failure) => Err(failure.text()),
+    }
+}
+
+fn headers(append: &Append) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Msg-Id", format!("{:032x}", append.id.0));
+    if matches!(append.subject, Subject::Beats(_)) {
+        headers.insert("Nats-TTL", BEAT_TTL);
+    }
+    if let Some(last) = append.expect_last {
+        headers.insert("Nats-Expected-Last-Subject-Sequence", last.to_string());
+    }
+    headers
+}
+
+fn outcome(failure: Failure, link: &Link) -> Appended {
+    match failure {
+        Failure::NotSent(why) => Appended::NotSent(why),
+        Failure::NoAnswer(why) => Appended::Unknown(link.denied().unwrap_or(why)),
+        Failure::NobodyThere => Appended::Unknown("the log has no leader".to_owned()),
+        Failure::Refused { code, .. } if api::CONFLICTS.contains(&code) => Appended::Conflict,
+        Failure::Refused { code, text } if code == api::NOT_DEFINITE => Appended::Unknown(text),
+        refused @ Failure::Refused { .. } => Appended::NotSent(refused.text()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nats::NatsConfig;
+
+    fn of(code: u64) -> Appended {
+        let text = "x".to_owned();
+        let link = Link::new(NatsConfig::default(), "log");
+        outcome(Failure::Refused { code, text }, &link)
+    }
+
+    #[test]
+    fn only_definite_refusals_say_that_nothing_was_appended() {
+        assert_eq!(of(10071), Appended::Conflict);
+        assert_eq!(of(10164), Appended::Conflict);
+        assert!(matches!(of(10158), Appended::Unknown(_)));
+        assert!(matches!(of(10077), Appended::NotSent(_)));
+    }
+}

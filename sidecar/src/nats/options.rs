@@ -1,0 +1,74 @@
+//! From [`NatsConfig`] to connect options. Error texts name files and fields,
+//! never their content.
+
+use super::{NatsConfig, NatsTls};
+use async_nats::{ConnectOptions, ServerAddr};
+use std::path::Path;
+use std::time::Duration;
+
+/// The server addresses, or which one cannot be read.
+pub(super) fn addresses(config: &NatsConfig) -> Result<Vec<ServerAddr>, String> {
+    if config.urls.is_empty() {
+        return Err("no NATS server address is configured".to_owned());
+    }
+    let parse = |(i, url): (usize, &String)| {
+        url.parse()
+            .map_err(|_| format!("NATS address number {} is not a NATS url", i + 1))
+    };
+    config.urls.iter().enumerate().map(parse).collect()
+}
+
+/// The options of one connection. It is not meant to survive a disconnect:
+/// [`super::link`] makes a new one then.
+pub(super) async fn options(config: &NatsConfig) -> Result<ConnectOptions, String> {
+    let options = ConnectOptions::new()
+        .name("unstale")
+        .ping_interval(Duration::from_secs(1))
+        .subscription_capacity(1 << 20)
+        .connection_timeout(Duration::from_secs(3))
+        .request_timeout(Some(config.request_timeout))
+        .max_reconnects(config.urls.len().max(1));
+    let options = tls(options, &config.tls)?;
+    authentication(options, config).await
+}
+
+async fn authentication(
+    options: ConnectOptions,
+    config: &NatsConfig,
+) -> Result<ConnectOptions, String> {
+    if let Some(file) = &config.credentials_file {
+        let text = secret(file, "credentials_file").await?;
+        return options
+            .credentials(&text)
+            .map_err(|_| format!("credentials_file {} is malformed", file.display()));
+    }
+    if let Some(file) = &config.nkey_seed_file {
+        return Ok(options.nkey(secret(file, "nkey_seed_file").await?));
+    }
+    let Some(user) = config.user.clone() else {
+        return Ok(options);
+    };
+    let password = match &config.password_file {
+        Some(file) => secret(file, "password_file").await?,
+        None => config.password.clone().unwrap_or_default(),
+    };
+    Ok(options.user_and_password(user, password))
+}
+
+fn tls(mut options: ConnectOptions, tls: &NatsTls) -> Result<ConnectOptions, String> {
+    options = options.require_tls(tls.required);
+    if let Some(ca) = &tls.ca_file {
+        options = options.add_root_certificates(ca.clone());
+    }
+    match (&tls.cert_file, &tls.key_file) {
+        (Some(cert), Some(key)) => Ok(options.add_client_certificate(cert.clone(), key.clone())),
+        (None, None) => Ok(options),
+        _ => Err("NATS tls.cert_file and tls.key_file go together; one is missing".to_owned()),
+    }
+}
+
+async fn secret(file: &Path, field: &str) -> Result<String, String> {
+    let read = tokio::fs::read_to_string(file).await;
+    let text = read.map_err(|e| format!("{field} {}: {e}", file.display()))?;
+    Ok(text.trim().to_owned())
+}

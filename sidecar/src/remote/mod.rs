@@ -1,0 +1,3 @@
+//! The remote tiers.
+
+pub mod nats_kv;
