@@ -1,5 +1,30 @@
-//! The sidecar.
+//! The sidecar: the shell around [`unstale_engine`]. The engine decides and
+//! knows no network; the shell talks and knows no policy.
+//!
+//! ```text
+//! application ── gRPC ──► grpc ─► engine ─► L1
+//!                                  │  ▲ └──► remote (memory | NATS)
+//!                                  ▼  │
+//!                                  log (local | NATS) ◄──► the other pods
+//! people, Kubernetes ── HTTP ──► admin
+//! ```
+//!
+//! One line for a request: grpc → engine → (L1 | remote). One line for
+//! coherence: log → engine → L1. [`app`] is the only part that sees all others;
+//! [`grpc`], [`remote`], [`log`] and [`admin`] never import each other. Every
+//! task is spawned in [`shutdown`], every mistake in the settings is found in
+//! [`config`], every metric is named in [`telemetry`].
 
+pub mod admin;
+pub mod app;
+pub mod boottime;
+pub mod cli;
+pub mod config;
+pub mod entropy;
+pub mod grpc;
 pub mod log;
 pub mod nats;
 pub mod remote;
+pub mod shutdown;
+pub mod telemetry;
+pub mod tiers;

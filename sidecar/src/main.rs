@@ -1,2 +1,17 @@
-//! x
-fn main() {}
+//! The `unstale` binary: arguments, then one command, then its exit code.
+
+use clap::Parser as _;
+use std::process::ExitCode;
+use unstale_sidecar::cli::{self, Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::refused(&error),
+    };
+    match cli.command {
+        Command::Serve(flags) => cli::serve::run(&flags),
+        Command::Check(flags) => cli::check::run(&flags),
+        Command::Client(command) => cli::block_on(cli::client::run(command)),
+    }
+}

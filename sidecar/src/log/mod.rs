@@ -1,3 +1,4 @@
 //! The drivers of the ordered log.
 
+pub mod local;
 pub mod nats;

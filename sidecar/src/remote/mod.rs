@@ -1,3 +1,4 @@
 //! The remote tiers.
 
+pub mod memory;
 pub mod nats_kv;

@@ -1,0 +1,139 @@
+//! The sidecar as a whole: builds every part from the settings in order,
+//! starts them, and drains them in the opposite order.
+
+use crate::admin::{self, Admin, Readiness};
+use crate::boottime::BootTime;
+use crate::config::Config;
+use crate::entropy::OsRandom;
+use crate::grpc::{self, Facts, Requests, Service, listener::Listeners};
+use crate::shutdown::Shutdown;
+use crate::telemetry::metrics::Metrics;
+use crate::tiers::Tiers;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tonic_health::server::HealthReporter;
+use unstale_engine::clock::Clock;
+use unstale_engine::{Engine, Options, Ports};
+
+/// How long one call to the remote tier may take.
+const REMOTE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Most appends in flight.
+const MAX_APPENDS: usize = 1024;
+
+/// Why the sidecar does not start, on one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct StartError(pub String);
+
+/// A running sidecar.
+pub struct App {
+    engine: Arc<Engine>,
+    admin: Arc<Admin>,
+    health: HealthReporter,
+    shutdown: Shutdown,
+    stop_grpc: CancellationToken,
+    drain: Duration,
+}
+
+impl App {
+    /// Binds everything, then starts everything. Servers that are away do not
+    /// keep it from starting.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let listeners = Listeners::bind(config.listen, config.uds.as_deref()).await;
+        let listeners = listeners.map_err(|e| StartError(e.to_string()))?;
+        let clock: Arc<dyn Clock> = Arc::new(BootTime);
+        let tiers = Tiers::new(&config, &clock);
+        let engine = Engine::new(
+            Options {
+                pod: config.pod.clone(),
+                l1_bytes: config.l1_bytes,
+                default_ttl: config.default_ttl,
+                remote_timeout: REMOTE_TIMEOUT,
+                max_appends: MAX_APPENDS,
+            },
+            Ports {
+                remote: tiers.remote.clone(),
+                log: tiers.log.clone(),
+                clock,
+                random: Arc::new(OsRandom),
+            },
+        );
+        let requests = Arc::new(Requests::default());
+        let admin = Arc::new(Admin {
+            readiness: Readiness::new(engine.clone()),
+            metrics: Metrics::new(engine.clone(), requests.clone()),
+        });
+        let app = Self {
+            engine,
+            admin,
+            health: HealthReporter::new(),
+            shutdown: Shutdown::new(),
+            stop_grpc: CancellationToken::new(),
+            drain: config.drain,
+        };
+        let page = admin::start(config.admin, app.admin.clone(), app.shutdown.token());
+        page.map_err(|e| StartError(format!("cannot listen on {} (--admin): {e}", config.admin)))?;
+        app.announce(&config, &listeners);
+        app.run(&config, tiers, listeners, requests);
+        Ok(app)
+    }
+
+    fn run(&self, config: &Config, tiers: Tiers, listeners: Listeners, requests: Arc<Requests>) {
+        let facts = Facts {
+            version: env!("CARGO_PKG_VERSION"),
+            fleet: config.fleet().to_owned(),
+            log: tiers.log.name(),
+            remote: tiers.remote.name(),
+            l1_max_bytes: config.l1_bytes,
+            config: config.as_toml(),
+        };
+        tiers.run(&self.shutdown, self.engine.clone());
+        self.shutdown.spawn("engine", self.engine.clone().run());
+        let service = Service::new(self.engine.clone(), facts);
+        let ends = (self.shutdown.clone(), self.stop_grpc.clone());
+        let served = grpc::serve(listeners, service, requests, ends, self.health.clone());
+        self.shutdown.spawn("grpc", served);
+        self.admin.readiness.set(true);
+    }
+
+    fn announce(&self, config: &Config, listeners: &Listeners) {
+        let listen = listeners.address().unwrap_or(config.listen);
+        let uds = config.uds.as_ref().map(|path| path.display().to_string());
+        tracing::info!(
+            %listen,
+            uds = uds.as_deref().unwrap_or("off"),
+            admin = %config.admin,
+            log = if config.nats.is_some() { "nats" } else { "local" },
+            remote = config.remote.name(),
+            pod = config.pod,
+            "serving"
+        );
+    }
+
+    /// Takes no more work, says Leave, finishes what is in flight. True when
+    /// all of it ended within the drain time.
+    pub async fn drain(self) -> bool {
+        tracing::info!("draining");
+        self.admin.readiness.set(false);
+        grpc::not_serving(&self.health).await;
+        let began = self.engine.now();
+        let deadline = began.plus(self.drain);
+        // The engine bounds its own work; this is for the case that it fails to.
+        if tokio::time::timeout(self.drain, self.engine.leave(deadline))
+            .await
+            .is_err()
+        {
+            tracing::warn!("leaving the log took longer than the drain may take");
+        }
+        self.stop_grpc.cancel();
+        let used = self.engine.now().since(began);
+        let left = self
+            .drain
+            .saturating_sub(used)
+            .max(Duration::from_millis(200));
+        let ended = self.shutdown.finish(left).await;
+        tracing::info!(clean = ended, "stopped");
+        ended
+    }
+}

@@ -1,0 +1,46 @@
+//! `unstale serve`: settings, logs, the sidecar, a signal, the drain.
+
+use super::{EXIT_UNAVAILABLE, settings};
+use crate::app::App;
+use crate::config::{Config, Flags};
+use crate::telemetry;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Serves until SIGTERM or SIGINT.
+pub fn run(flags: &Flags) -> ExitCode {
+    let config = match settings(flags) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    telemetry::tracing::start(config.log_json, &config.log_level);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let served = match runtime {
+        Ok(runtime) => runtime.block_on(serve(config)),
+        Err(error) => Err(error.to_string()),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("unstale: {why}");
+            ExitCode::from(EXIT_UNAVAILABLE)
+        }
+    }
+}
+
+async fn serve(config: Config) -> Result<(), String> {
+    // Before anything is started: a signal that comes early is not lost.
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    let app = App::start(config).await.map_err(|e| e.to_string())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // Tasks that are still running at the deadline were named in the log; the
+    // process ends all the same, and nothing that was promised is lost.
+    app.drain().await;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! The settings: defaults, then the TOML file, then `UNSTALE_*`, then flags.
+//!
+//! Every setting has one name ([`settings::NAMES`]) from which its flag
+//! (`--l1-bytes`), its variable (`UNSTALE_L1_BYTES`) and its key in the file
+//! (`l1_bytes`) follow. [`Config::load`] reports every mistake at once, one
+//! line each; a key that the file does not know is a mistake, too. A variable
+//! that no setting is named after is not: Kubernetes invents such names.
+
+mod flags;
+mod settings;
+mod units;
+
+pub use flags::Flags;
+pub use settings::{Given, Mistake, gather};
+pub use units::{duration, show_duration, show_size, size};
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the sidecar runs with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where gRPC listens on TCP.
+    pub listen: SocketAddr,
+    /// Where gRPC listens on a Unix socket; none: nowhere.
+    pub uds: Option<PathBuf>,
+    /// Where HTTP for people and Kubernetes listens.
+    pub admin: SocketAddr,
+    /// The fleet's NATS; none: this pod is alone.
+    pub nats: Option<Nats>,
+    /// The remote tier.
+    pub remote: RemoteTier,
+    /// Bound of L1 in weighed bytes.
+    pub l1_bytes: u64,
+    /// Bound of the memory tier in bytes.
+    pub memory_bytes: u64,
+    /// How long one beat keeps a session fresh (a log that exists says itself).
+    pub session_ttl: Duration,
+    /// ttl of an entry whose writer gives none.
+    pub default_ttl: Duration,
+    /// How long a drain may take.
+    pub drain: Duration,
+    /// The name this pod gives itself.
+    pub pod: String,
+    /// Whether logs are JSON.
+    pub log_json: bool,
+    /// Which events are logged.
+    pub log_level: String,
+}
+
+/// How to reach the fleet.
+#[derive(Clone, Debug)]
+pub struct Nats {
+    /// Server addresses, separated by commas.
+    pub url: String,
+    /// The fleet's name.
+    pub fleet: String,
+    /// Credentials file.
+    pub credentials: Option<PathBuf>,
+    /// File with an nkey seed.
+    pub nkey: Option<PathBuf>,
+    /// User name.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// File with the password; read at every connection.
+    pub password_file: Option<PathBuf>,
+    /// Extra certificate authorities.
+    pub ca: Option<PathBuf>,
+    /// Client certificate.
+    pub cert: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
+    /// Replicas of the streams this pod makes.
+    pub replicas: u8,
+}
+
+/// A text that is never printed.
+#[derive(Clone)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Which remote tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoteTier {
+    /// In this process.
+    Memory,
+    /// JetStream KV.
+    Nats,
+}
+
+impl RemoteTier {
+    /// Its name in settings, status and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Nats => "nats",
+        }
+    }
+}
+
+impl Config {
+    /// Reads every source; all mistakes, or the settings.
+    pub fn load(flags: &Flags) -> Result<Self, Vec<Mistake>> {
+        let env = |name: &str| std::env::var(name).ok();
+        gather(flags, &env).and_then(settings::parse)
+    }
+
+    /// The fleet's name; empty without NATS.
+    pub fn fleet(&self) -> &str {
+        self.nats.as_ref().map_or("", |nats| &nats.fleet)
+    }
+
+    /// The settings in force as TOML, without secrets.
+    pub fn as_toml(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: &str| {
+            text += &format!("{name} = {}\n", toml::Value::String(value.into()));
+        };
+        line("listen", &self.listen.to_string());
+        let uds = self.uds.as_ref().map(|path| path.display().to_string());
+        line("uds", uds.as_deref().unwrap_or("off"));
+        line("admin", &self.admin.to_string());
+        line("remote", self.remote.name());
+        line("l1_bytes", &show_size(self.l1_bytes));
+        line("memory_bytes", &show_size(self.memory_bytes));
+        line("session_ttl", &show_duration(self.session_ttl));
+        line("default_ttl", &show_duration(self.default_ttl));
+        line("drain", &show_duration(self.drain));
+        line("pod", &self.pod);
+        line("log_format", if self.log_json { "json" } else { "text" });
+        line("log_level", &self.log_level);
+        if let Some(nats) = &self.nats {
+            line("nats", &without_userinfo(&nats.url));
+            line("fleet", &nats.fleet);
+            line("nats_replicas", &nats.replicas.to_string());
+        }
+        text
+    }
+}
+
+/// A URL list without the user names and passwords it may carry.
+pub fn without_userinfo(urls: &str) -> String {
+    let one = |url: &str| match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+            format!("{scheme}://{host}")
+        }
+        None => url.rsplit_once('@').map_or(url, |(_, host)| host).into(),
+    };
+    urls.split(',').map(one).collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests;

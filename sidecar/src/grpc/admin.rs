@@ -1,0 +1,47 @@
+//! AdminService: Status and Peers.
+
+use super::{Facts, convert};
+use unstale_engine::Engine;
+use unstale_engine::request::SessionState;
+use unstale_proto::v1;
+
+pub(super) fn status(engine: &Engine, facts: &Facts) -> v1::StatusResponse {
+    let status = engine.status();
+    let state = match status.state {
+        SessionState::Joining => v1::SessionState::Joining,
+        SessionState::Fresh => v1::SessionState::Fresh,
+        SessionState::Lapsed => v1::SessionState::Lapsed,
+        SessionState::Left => v1::SessionState::Left,
+    };
+    v1::StatusResponse {
+        version: facts.version.into(),
+        fleet: facts.fleet.clone(),
+        session: Some(convert::session(status.session)),
+        session_state: state.into(),
+        fresh_for: Some(convert::duration(status.fresh_for)),
+        position: status.position.to_string(),
+        horizon: status.horizon,
+        log: facts.log.into(),
+        log_error: status.log_error.unwrap_or_default(),
+        remote: facts.remote.into(),
+        remote_error: status.remote_error.unwrap_or_default(),
+        l1_entries: status.l1_entries,
+        l1_bytes: status.l1_bytes,
+        l1_max_bytes: facts.l1_max_bytes,
+        config: facts.config.clone(),
+        staleness_bound: Some(convert::duration(status.staleness_bound)),
+    }
+}
+
+pub(super) fn peers(engine: &Engine) -> v1::PeersResponse {
+    let peers = engine.peers().into_iter().map(|peer| v1::Peer {
+        session: Some(convert::session(peer.session)),
+        own: peer.own,
+        expelled: peer.expelled,
+        joined_sequence: peer.joined,
+        processed_sequence: peer.processed,
+    });
+    v1::PeersResponse {
+        peers: peers.collect(),
+    }
+}

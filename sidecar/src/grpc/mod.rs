@@ -1,0 +1,128 @@
+//! gRPC: one RPC per file, decode → engine → encode. No decisions here.
+
+mod abandon;
+mod admin;
+mod compare_and_set;
+mod convert;
+mod deadline;
+mod fill;
+mod get;
+mod invalidate;
+mod lease;
+pub mod listener;
+mod observe;
+mod renew;
+mod serve;
+mod set;
+mod socket;
+mod status;
+mod watch;
+
+pub use observe::Requests;
+pub use serve::{not_serving, serve};
+
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+use unstale_engine::Engine;
+use unstale_proto::v1;
+use unstale_proto::v1::admin_service_server::AdminService;
+use unstale_proto::v1::cache_service_server::CacheService;
+
+/// What does not change while the sidecar runs, for Status.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The sidecar's version.
+    pub version: &'static str,
+    /// The fleet's name; empty with the local log.
+    pub fleet: String,
+    /// The log's name.
+    pub log: &'static str,
+    /// The remote tier's name.
+    pub remote: &'static str,
+    /// Bound of L1.
+    pub l1_max_bytes: u64,
+    /// The settings in force, without secrets.
+    pub config: String,
+}
+
+/// Both services over one engine.
+#[derive(Clone)]
+pub struct Service {
+    engine: Arc<Engine>,
+    facts: Arc<Facts>,
+}
+
+impl Service {
+    /// The services of `engine`.
+    pub fn new(engine: Arc<Engine>, facts: Facts) -> Self {
+        let facts = Arc::new(facts);
+        Self { engine, facts }
+    }
+}
+
+type Answered<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl CacheService for Service {
+    type WatchStream = watch::Watching;
+
+    async fn get(&self, request: Request<v1::GetRequest>) -> Answered<v1::GetResponse> {
+        get::get(&self.engine, request).await
+    }
+
+    async fn batch_get(
+        &self,
+        request: Request<v1::BatchGetRequest>,
+    ) -> Answered<v1::BatchGetResponse> {
+        get::batch_get(&self.engine, request).await
+    }
+
+    async fn set(&self, request: Request<v1::SetRequest>) -> Answered<v1::SetResponse> {
+        set::set(&self.engine, request).await
+    }
+
+    async fn compare_and_set(
+        &self,
+        request: Request<v1::CompareAndSetRequest>,
+    ) -> Answered<v1::CompareAndSetResponse> {
+        compare_and_set::compare_and_set(&self.engine, request).await
+    }
+
+    async fn lease(&self, request: Request<v1::LeaseRequest>) -> Answered<v1::LeaseResponse> {
+        lease::lease(&self.engine, request).await
+    }
+
+    async fn renew(&self, request: Request<v1::RenewRequest>) -> Answered<v1::RenewResponse> {
+        renew::renew(&self.engine, request).await
+    }
+
+    async fn fill(&self, request: Request<v1::FillRequest>) -> Answered<v1::FillResponse> {
+        fill::fill(&self.engine, request).await
+    }
+
+    async fn abandon(&self, request: Request<v1::AbandonRequest>) -> Answered<v1::AbandonResponse> {
+        abandon::abandon(&self.engine, request).await
+    }
+
+    async fn invalidate(
+        &self,
+        request: Request<v1::InvalidateRequest>,
+    ) -> Answered<v1::InvalidateResponse> {
+        invalidate::invalidate(&self.engine, request).await
+    }
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Answered<watch::Watching> {
+        watch::watch(&self.engine, request).await
+    }
+}
+
+#[tonic::async_trait]
+impl AdminService for Service {
+    async fn status(&self, _: Request<v1::StatusRequest>) -> Answered<v1::StatusResponse> {
+        Ok(Response::new(admin::status(&self.engine, &self.facts)))
+    }
+
+    async fn peers(&self, _: Request<v1::PeersRequest>) -> Answered<v1::PeersResponse> {
+        Ok(Response::new(admin::peers(&self.engine)))
+    }
+}

@@ -1,0 +1,85 @@
+//! The gRPC server: both services, health and reflection over the listeners.
+
+use super::listener::Listeners;
+use super::observe::Observe;
+use super::{Requests, Service};
+use crate::shutdown::Shutdown;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic_health::server::HealthReporter;
+use tonic_reflection::server::Builder as Reflection;
+use unstale_engine::limits;
+use unstale_proto::FILE_DESCRIPTOR_SET;
+use unstale_proto::v1::admin_service_server::AdminServiceServer;
+use unstale_proto::v1::cache_service_server::{CacheServiceServer, SERVICE_NAME};
+
+/// Longest request: over it the message is not read, but a value that is a
+/// little too long gets its own violation, with all others.
+const REQUEST_BYTES: usize = 4 * 1024 * 1024;
+/// Longest answer: a batch of values and its envelopes.
+const ANSWER_BYTES: usize = limits::BATCH_BYTES + 2 * limits::RECORD_BYTES;
+/// Accepted connections that are not served yet.
+const ACCEPTED: usize = 16;
+
+/// Serves until `stop`, then finishes what is in flight.
+pub async fn serve(
+    listeners: Listeners,
+    service: Service,
+    requests: Arc<Requests>,
+    (shutdown, stop): (Shutdown, CancellationToken),
+    health: HealthReporter,
+) {
+    let (sender, sockets) = mpsc::channel(ACCEPTED);
+    let accept = listeners.accept(sender, stop.clone());
+    shutdown.spawn("accept", accept);
+    let cache = CacheServiceServer::new(service.clone())
+        .max_decoding_message_size(REQUEST_BYTES)
+        .max_encoding_message_size(ANSWER_BYTES);
+    health.set_serving::<CacheServiceServer<Service>>().await;
+    let health = tonic_health::pb::health_server::HealthServer::new(
+        tonic_health::server::HealthService::from_health_reporter(health),
+    );
+    let served = Server::builder()
+        .layer(tower::layer::layer_fn(move |inner| Observe {
+            inner,
+            requests: requests.clone(),
+        }))
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .http2_max_header_list_size(64 * 1024)
+        .max_concurrent_streams(1024)
+        .max_connection_age(Duration::from_secs(3600))
+        .max_connection_age_grace(Duration::from_secs(120))
+        .initial_stream_window_size(2 * 1024 * 1024)
+        .initial_connection_window_size(8 * 1024 * 1024)
+        .add_service(cache)
+        .add_service(AdminServiceServer::new(service))
+        .add_service(health)
+        .add_service(reflection().build_v1().expect(DESCRIPTOR))
+        .add_service(reflection().build_v1alpha().expect(DESCRIPTOR))
+        .serve_with_incoming_shutdown(ReceiverStream::new(sockets), stop.cancelled_owned())
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the gRPC server ended");
+    }
+}
+
+/// Says over grpc.health.v1 that this sidecar takes no more work.
+pub async fn not_serving(health: &HealthReporter) {
+    use tonic_health::ServingStatus::NotServing;
+    for name in ["", SERVICE_NAME] {
+        health.set_service_status(name, NotServing).await;
+    }
+}
+
+const DESCRIPTOR: &str = "the committed descriptor set is whole";
+
+fn reflection() -> Reflection<'static> {
+    Reflection::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}

@@ -1,0 +1,122 @@
+//! A connection: TCP or Unix, one of a bounded number, silent at its peril.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
+use tonic::transport::server::Connected;
+
+/// The HTTP/2 preface (24 bytes) and the first frame's head (9).
+const FIRST_BYTES: usize = 33;
+/// Until when the first bytes must have come.
+const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(10);
+
+/// An accepted connection. A peer that does not begin to speak HTTP/2 in time
+/// is cut off: keepalive does not cover what never became a connection.
+pub(super) struct Socket {
+    stream: Stream,
+    greeting: Option<Greeting>,
+    _permit: OwnedSemaphorePermit,
+}
+
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+struct Greeting {
+    missing: usize,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Socket {
+    pub(super) fn new(stream: Stream, permit: OwnedSemaphorePermit) -> Self {
+        let greeting = Greeting {
+            missing: FIRST_BYTES,
+            timer: Box::pin(tokio::time::sleep(FIRST_BYTES_WITHIN)),
+        };
+        Self {
+            stream,
+            greeting: Some(greeting),
+            _permit: permit,
+        }
+    }
+}
+
+impl Connected for Socket {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = match &mut self.stream {
+            Stream::Tcp(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Stream::Unix(unix) => Pin::new(unix).poll_read(context, buffer),
+        };
+        let Some(greeting) = &mut self.greeting else {
+            return read;
+        };
+        greeting.missing = greeting
+            .missing
+            .saturating_sub(buffer.filled().len() - before);
+        if greeting.missing == 0 {
+            self.greeting = None;
+        } else if greeting.timer.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Stream::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Stream::Unix(unix) => Pin::new(unix).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.stream {
+            Stream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
+            Stream::Unix(unix) => Pin::new(unix).poll_write_vectored(context, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Tcp(tcp) => Pin::new(tcp).poll_flush(context),
+            Stream::Unix(unix) => Pin::new(unix).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Stream::Unix(unix) => Pin::new(unix).poll_shutdown(context),
+        }
+    }
+}

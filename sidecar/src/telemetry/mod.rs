@@ -1,0 +1,4 @@
+//! What the sidecar says about itself: logs and metrics.
+
+pub mod metrics;
+pub mod tracing;
