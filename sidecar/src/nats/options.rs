@@ -37,19 +37,24 @@ async fn authentication(
     config: &NatsConfig,
 ) -> Result<ConnectOptions, String> {
     if let Some(file) = &config.credentials_file {
+        // The client insists on a line end after the last line.
         let text = secret(file, "credentials_file").await?;
         return options
-            .credentials(&text)
+            .credentials(&format!("{text}\n"))
             .map_err(|_| format!("credentials_file {} is malformed", file.display()));
     }
     if let Some(file) = &config.nkey_seed_file {
-        return Ok(options.nkey(secret(file, "nkey_seed_file").await?));
+        return Ok(options.nkey(secret(file, "nkey_seed_file").await?.trim().to_owned()));
     }
     let Some(user) = config.user.clone() else {
         return Ok(options);
     };
     let password = match &config.password_file {
-        Some(file) => secret(file, "password_file").await?,
+        // Files usually end with a line end that is not part of the password.
+        Some(file) => secret(file, "password_file")
+            .await?
+            .trim_end_matches(['\r', '\n'])
+            .to_owned(),
         None => config.password.clone().unwrap_or_default(),
     };
     Ok(options.user_and_password(user, password))
@@ -69,6 +74,5 @@ fn tls(mut options: ConnectOptions, tls: &NatsTls) -> Result<ConnectOptions, Str
 
 async fn secret(file: &Path, field: &str) -> Result<String, String> {
     let read = tokio::fs::read_to_string(file).await;
-    let text = read.map_err(|e| format!("{field} {}: {e}", file.display()))?;
-    Ok(text.trim().to_owned())
+    read.map_err(|e| format!("{field} {}: {e}", file.display()))
 }
