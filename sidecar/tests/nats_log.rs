@@ -262,3 +262,44 @@ async fn a_later_pod_adopts_what_the_log_says() {
     assert_eq!(opened.epoch, Some(Epoch(42)));
     assert_eq!(opened.retention, Duration::from_secs(31 * 24 * 3600));
 }
+
+#[tokio::test]
+async fn an_incarnation_whose_consumer_is_deleted_is_broken() {
+    let server = Server::start();
+    let on = started(&server).await;
+    on.log.command(Command::Read {
+        incarnation: 3,
+        anchor: 1,
+        session: ME,
+    });
+    let reading = |e: &Event| matches!(e, Event::Reading { incarnation: 3 }).then_some(());
+    on.events.wait(reading).await;
+    let admin = async_nats::connect(server.url()).await.unwrap();
+    let subject = format!(
+        "$JS.API.CONSUMER.DELETE.UNSTALE_test_LOG.pod-{:032x}-3",
+        ME.0
+    );
+    admin.request(subject, "".into()).await.unwrap();
+    let broken = |e: &Event| matches!(e, Event::Broken { incarnation: 3, .. }).then_some(());
+    on.events.wait(broken).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_could_lose_records_is_refused() {
+    let server = Server::start();
+    let connecting = async {
+        loop {
+            if let Ok(admin) = async_nats::connect(server.url()).await {
+                return admin;
+            }
+        }
+    };
+    let admin = tokio::time::timeout(nats_support::PATIENCE, connecting)
+        .await
+        .unwrap();
+    let config = r#"{"name":"UNSTALE_test_LOG","subjects":["unstale.test.log.>"]}"#;
+    let subject = "$JS.API.STREAM.CREATE.UNSTALE_test_LOG";
+    admin.request(subject, config.into()).await.unwrap();
+    let refused = run(log_config(server.connection()));
+    refused.events.lost("deny_delete").await;
+}

@@ -6,6 +6,7 @@
 
 mod append;
 mod names;
+mod question;
 mod reader;
 mod session;
 mod stream;

@@ -1,6 +1,7 @@
 //! The log over one connection: open it, obey commands, end with it.
 
-use super::reader::{self, Consumer, Heard};
+use super::question::Question;
+use super::reader;
 use super::stream::{self, Why};
 use super::{NatsLog, words};
 use crate::nats::link::{self, State};
@@ -12,9 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use unstale_engine::clock::LogTime;
 use unstale_engine::coherence::record::SessionId;
-use unstale_engine::log::{Backfilled, Command, Event, Opened, Sink};
+use unstale_engine::log::{Command, Event, Opened, Sink};
 
 /// One connection's session with the log.
 pub(super) struct Session<'a> {
@@ -207,8 +207,8 @@ impl Session<'_> {
         }
     }
 
-    fn task(&self) -> Task {
-        Task {
+    fn task(&self) -> Question {
+        Question {
             client: self.client.clone(),
             names: self.log.names.clone(),
             sink: self.sink.clone(),
@@ -226,82 +226,5 @@ async fn away(watch: &mut watch::Receiver<State>) -> Ended {
     match &*watch.borrow() {
         State::Up(_) => Ended::soon("connected anew".to_owned()),
         State::Down(why) | State::Refused(why) => Ended::soon(why.clone()),
-    }
-}
-
-/// What a one-off question needs; repeated until it is answered or the session
-/// ends.
-struct Task {
-    client: Client,
-    names: super::names::Names,
-    sink: Arc<dyn Sink>,
-}
-
-impl Task {
-    async fn check_first(self, token: u64) {
-        let first = self.first().await;
-        self.sink.event(Event::First { token, first });
-    }
-
-    async fn first(&self) -> u64 {
-        loop {
-            match stream::first(&self.client, &self.names).await {
-                Ok(first) => return first,
-                Err(e) => tracing::debug!("the first sequence is unknown: {}", e.text()),
-            }
-            tokio::time::sleep(link::jitter(Duration::from_secs(1))).await;
-        }
-    }
-
-    async fn backfill(self, from: u64, to: u64) {
-        let records = loop {
-            match self.range(from, to).await {
-                Ok(records) => break records,
-                Err(why) => tracing::warn!("reading the log's past failed: {why}"),
-            }
-            tokio::time::sleep(link::jitter(Duration::from_secs(2))).await;
-        };
-        let first = self.first().await;
-        self.sink.event(Event::Backfilled(Backfilled {
-            from,
-            to,
-            first,
-            records,
-        }));
-    }
-
-    /// Every record in `from..to`, by one consumer without a gap.
-    async fn range(&self, from: u64, to: u64) -> Result<Vec<(u64, LogTime, Bytes)>, String> {
-        let mut records = Vec::new();
-        if from >= to {
-            return Ok(records);
-        }
-        let random = link::jitter(Duration::from_secs(1 << 30)).as_nanos();
-        let name = format!("past-{random:x}-{from}");
-        let consumer = Consumer::create(&self.client, &self.names, name.clone(), from, None).await;
-        let result = collect(consumer?, to, &mut records).await;
-        reader::delete(self.client.clone(), self.names.clone(), name).await;
-        result.map(|()| records)
-    }
-}
-
-async fn collect(
-    mut consumer: Consumer,
-    to: u64,
-    records: &mut Vec<(u64, LogTime, Bytes)>,
-) -> Result<(), String> {
-    let mut count = 0;
-    loop {
-        match consumer.next().await? {
-            Heard::Heartbeat(last) if last == count => {}
-            Heard::Record(d) if d.consumer_sequence == count + 1 => {
-                count += 1;
-                if d.sequence >= to {
-                    return Ok(());
-                }
-                records.push((d.sequence, d.time, d.payload));
-            }
-            _ => return Err("a gap".to_owned()),
-        }
     }
 }
