@@ -1,4 +1,6 @@
 //! Every way to convince a NATS server, each against a real one.
+
+#![allow(clippy::disallowed_methods, reason = "tests spawn for themselves")]
 #![allow(clippy::unwrap_used)]
 
 mod nats_support;

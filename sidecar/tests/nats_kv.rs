@@ -1,4 +1,6 @@
 //! The NATS remote tier against a real server.
+
+#![allow(clippy::disallowed_methods, reason = "tests spawn for themselves")]
 #![allow(clippy::unwrap_used)]
 
 mod nats_support;

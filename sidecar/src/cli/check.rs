@@ -25,6 +25,7 @@ pub fn run(flags: &Flags) -> ExitCode {
     findings.extend(memory(&config, cgroup_limit()));
     findings.extend(exposure(&config));
     findings.extend(replicas(&config));
+    findings.extend(servers(&config));
     let mut failed = false;
     for finding in findings {
         match finding {
@@ -85,6 +86,26 @@ fn replicas(config: &Config) -> Option<Finding> {
         let text = "nats_replicas: 1 loses the log with its server; 3 is safe in production";
         Finding::Warning(text.into())
     })
+}
+
+/// What the servers say.
+fn servers(config: &Config) -> Vec<Finding> {
+    let Some(nats) = &config.nats else {
+        return Vec::new();
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return vec![Finding::Error(error.to_string())],
+    };
+    let connection = crate::tiers::connection(nats);
+    let found = runtime.block_on(crate::nats::check::check(connection, &nats.fleet));
+    let good = found.good.into_iter().map(Finding::Good);
+    let warnings = found.warnings.into_iter().map(Finding::Warning);
+    let errors = found.errors.into_iter().map(Finding::Error);
+    good.chain(warnings).chain(errors).collect()
 }
 
 /// This process's memory limit, if its cgroup has one.

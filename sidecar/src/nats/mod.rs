@@ -6,6 +6,7 @@
 //! an error text or in a log line.
 
 pub(crate) mod api;
+pub mod check;
 pub(crate) mod link;
 mod options;
 pub(crate) mod version;
