@@ -55,18 +55,15 @@ impl Listeners {
     ) {
         let room = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
-            let Ok(permit) = room.clone().acquire_owned().await else {
-                return;
-            };
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
-                accepted = self.next() => accepted,
+                accepted = self.next(&room) => accepted,
             };
             match accepted {
                 // Full means that connections are begun faster than served:
                 // accepting waits.
-                Ok(stream) => {
-                    if sockets.send(Ok(Socket::new(stream, permit))).await.is_err() {
+                Ok(socket) => {
+                    if sockets.send(Ok(socket)).await.is_err() {
                         return;
                     }
                 }
@@ -75,7 +72,13 @@ impl Listeners {
         }
     }
 
-    async fn next(&self) -> io::Result<Stream> {
+    async fn next(&self, room: &Arc<Semaphore>) -> io::Result<Socket> {
+        let permit = room.clone().acquire_owned().await;
+        let permit = permit.map_err(io::Error::other)?;
+        Ok(Socket::new(self.stream().await?, permit))
+    }
+
+    async fn stream(&self) -> io::Result<Stream> {
         let unix = async {
             match &self.unix {
                 Some(unix) => unix.listener.accept().await,
