@@ -51,6 +51,7 @@ impl App {
                 default_ttl: config.default_ttl,
                 remote_timeout: REMOTE_TIMEOUT,
                 max_appends: MAX_APPENDS,
+                ..Options::default()
             },
             Ports {
                 remote: tiers.remote.clone(),

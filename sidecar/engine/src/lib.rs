@@ -6,18 +6,31 @@
 //! machine ([`coherence`]): events in, actions out. Start reading at
 //! [`Engine`], the table of contents of the system.
 
+mod append;
+mod background;
+mod cas;
 pub mod clock;
 pub mod coherence;
 mod engine;
-pub mod entry;
+mod entry;
 pub mod error;
+mod fill;
+mod flight;
+mod invalidate;
 pub mod key;
+mod l1;
+mod lease;
 pub mod limits;
 pub mod log;
+mod metrics;
 pub mod position;
 pub mod random;
+mod read;
 pub mod remote;
 pub mod request;
+mod watch;
+mod write;
 
-pub use engine::{Engine, Options, Ports, Watch};
+pub use engine::{Engine, Options, Ports};
 pub use error::Error;
+pub use watch::Watch;

@@ -1,0 +1,85 @@
+//! Planted bugs: each switch removes one safeguard, so that a checker can show
+//! that it would notice. Without the cargo feature `planted-bugs` every switch
+//! is constant false and the safeguards cannot be removed.
+
+/// One removed safeguard (coherence.md, planted bugs).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bug {
+    /// A pod says its word before it has processed the record.
+    WordBeforeProcessed,
+    /// The session is fresh as soon as the Beat was acknowledged.
+    BeatWithoutEcho,
+    /// The session is counted from the echo, not from before the append.
+    SessionFromEcho,
+    /// No drift margin in D.
+    NoDriftMargin,
+    /// The log's first retained sequence is not checked after an echo.
+    FirstNotChecked,
+    /// An expelled session counts as ended at once.
+    ExpelledAtOnce,
+    /// The hit rule skips floors in L1.
+    NoFloorsInL1,
+    /// The hit rule skips floors in the remote tier.
+    NoFloorsInRemote,
+    /// `as_of` is taken when the fill arrives, after the source was read.
+    AsOfAfterRead,
+    /// A joiner does not set its horizon.
+    NoHorizon,
+    /// A gap in the consumer's numbers is accepted.
+    DroppingChannel,
+    /// The anchor is not compared.
+    AnchorNotVerified,
+    /// The epoch is not compared in the hit rule.
+    EpochIgnored,
+    /// FLEET does not wait for silent pods.
+    FleetIgnoresSilent,
+    /// FLEET waits only for the sessions whose word was heard before.
+    FleetStaleList,
+    /// No pending cover while an own invalidation is under way.
+    NoPending,
+    /// A fill does not look at the floors.
+    FillIgnoresFloor,
+    /// Tags are not looked at in the hit rule.
+    NoTagFloor,
+    /// A put replaces a value of higher `as_of`.
+    PutOverHigher,
+    /// A Beat counts before the own Join was processed.
+    BeatBeforeJoin,
+    /// CompareAndSet appends without its condition.
+    UnconditionalCas,
+    /// Leave is said while the session still calls entries fresh.
+    LeaveBeforeSilence,
+    /// A Set with a position below the horizon is accepted.
+    PositionBelowHorizon,
+}
+
+/// Which bug is planted, if any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bugs(#[cfg(feature = "planted-bugs")] Option<Bug>);
+
+impl Bugs {
+    /// No bug: the only value there is outside tests.
+    #[cfg(not(feature = "planted-bugs"))]
+    pub const NONE: Self = Self();
+    /// No bug.
+    #[cfg(feature = "planted-bugs")]
+    pub const NONE: Self = Self(None);
+
+    /// Plants a bug.
+    #[cfg(feature = "planted-bugs")]
+    pub const fn plant(bug: Bug) -> Self {
+        Self(Some(bug))
+    }
+
+    /// Whether this bug is planted.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn has(self, bug: Bug) -> bool {
+        self.0 == Some(bug)
+    }
+
+    /// Whether this bug is planted: never.
+    #[cfg(not(feature = "planted-bugs"))]
+    pub(crate) const fn has(self, _bug: Bug) -> bool {
+        false
+    }
+}

@@ -1,0 +1,30 @@
+//! Counts since the start; the shell turns them into metrics.
+
+use crate::request::Counters;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! meter {
+    ($($name:ident => $field:ident),* $(,)?) => {
+        #[derive(Default)]
+        pub(crate) struct Meter { $($field: AtomicU64),* }
+
+        impl Meter {
+            $(pub(crate) fn $name(&self) { self.$field.fetch_add(1, Ordering::Relaxed); })*
+
+            pub(crate) fn read(&self) -> Counters {
+                Counters { $($field: self.$field.load(Ordering::Relaxed),)* ..Counters::default() }
+            }
+        }
+    };
+}
+
+meter! {
+    hit_l1 => hits_l1,
+    hit_remote => hits_remote,
+    miss => misses,
+    bad_record => bad_records,
+    lease_granted => leases_granted,
+    fill_voided => fills_voided,
+    appended => appended,
+    overloaded => overloaded,
+}
