@@ -1,0 +1,70 @@
+//! The reference: what tonic alone costs. It decodes the same request as Get
+//! and answers 1 KiB, without a generated service, layers or limits.
+
+use crate::Result;
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+use tokio::net::UnixListener;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, Service, http};
+use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status};
+use tonic_prost::ProstCodec;
+use unstale_proto::v1::{Entry, GetRequest, entry};
+
+/// Bytes of the value in every answer.
+pub(crate) const VALUE_BYTES: usize = 1024;
+
+/// Answers every request with 1 KiB.
+#[derive(Clone)]
+struct Echo;
+
+impl NamedService for Echo {
+    const NAME: &'static str = "bench.Echo";
+}
+
+impl UnaryService<GetRequest> for Echo {
+    type Response = Entry;
+    type Future = BoxFuture<Response<Entry>, Status>;
+
+    fn call(&mut self, request: Request<GetRequest>) -> Self::Future {
+        Box::pin(async move {
+            drop(request);
+            let data = vec![7; VALUE_BYTES];
+            Ok(Response::new(Entry {
+                value: Some(entry::Value::Data(data.into())),
+                ..Entry::default()
+            }))
+        })
+    }
+}
+
+impl Service<http::Request<Body>> for Echo {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        Box::pin(async move {
+            let mut grpc = Grpc::new(ProstCodec::default());
+            Ok(grpc.unary(Echo, request).await)
+        })
+    }
+}
+
+/// Serves on both until it is killed.
+pub(crate) async fn serve(tcp: &str, uds: &str) -> Result<()> {
+    let tcp = TcpIncoming::bind(tcp.parse()?)?.with_nodelay(Some(true));
+    let uds = UnixListenerStream::new(UnixListener::bind(uds)?);
+    let over_uds = Server::builder().add_service(Echo).serve_with_incoming(uds);
+    let over_tcp = Server::builder().add_service(Echo).serve_with_incoming(tcp);
+    tokio::try_join!(over_tcp, over_uds)?;
+    Ok(())
+}

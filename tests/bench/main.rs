@@ -1,0 +1,65 @@
+//! The project's figures, each beside its reference from the same run.
+//!
+//! `bench SIDECAR NATS_SERVER` prints one markdown table; `bench echo` is the
+//! bare tonic server it compares with, in a process of its own. Measured and
+//! reference rounds take turns, so that a slow moment of the machine hits both.
+//! A row that misses its goal stays in the table: this measures, it does not
+//! judge.
+
+mod calls;
+mod echo;
+mod log;
+mod nats;
+mod processes;
+mod reads;
+mod samples;
+mod start;
+mod table;
+
+use std::process::ExitCode;
+
+/// Whatever goes wrong ends the run.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Measured and reference rounds of one comparison.
+const ROUNDS: usize = 5;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["echo", tcp, uds] => serve(tcp, uds),
+        [sidecar, nats] => bench(sidecar, nats),
+        _ => Err("usage: bench SIDECAR NATS_SERVER; tests/bench/run knows both".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The same runtime as the sidecar's.
+fn serve(tcp: &str, uds: &str) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(echo::serve(tcp, uds))
+}
+
+fn bench(sidecar: &str, nats: &str) -> Result<()> {
+    // One thread: the client takes as little as it can from the servers.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let rows = runtime.block_on(async {
+        let mut rows = reads::rows(sidecar).await?;
+        rows.extend(log::rows(sidecar, nats).await?);
+        rows.extend(start::rows(sidecar).await?);
+        Ok::<_, Box<dyn std::error::Error>>(rows)
+    })?;
+    table::print(&rows);
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! Get of a 1 KiB entry in L1, beside the bare echo.
+
+use crate::samples::Samples;
+use crate::table::Row;
+use crate::{ROUNDS, Result, calls, echo, processes};
+use std::time::Instant;
+use tonic::transport::Channel;
+use unstale_proto::v1::cache_service_client::CacheServiceClient;
+use unstale_proto::v1::{SetRequest, set_request, set_response};
+
+/// Calls of each kind in one round.
+const CALLS: usize = 2000;
+
+/// Over TCP and over the Unix socket.
+pub(crate) async fn rows(sidecar: &str) -> Result<Vec<Row>> {
+    let bare = processes::echo()?;
+    let cache = processes::sidecar(sidecar, &[])?;
+    bare.connected().await?;
+    fill(&cache.in_fleet_of(1).await?).await?;
+    let mut rows = Vec::new();
+    for (name, bare, cache) in [
+        ("Get, 1 KiB in L1, TCP", bare.tcp(), cache.tcp()),
+        ("Get, 1 KiB in L1, Unix socket", bare.uds(), cache.uds()),
+    ] {
+        let (bare, cache) = (calls::connect(&bare).await?, calls::connect(&cache).await?);
+        let (measured, reference) = compare(&bare, &cache).await?;
+        let row = Row::latency(name, &measured, ("bare echo", &reference));
+        rows.push(row.goal("≤ 1.5"));
+    }
+    Ok(rows)
+}
+
+async fn compare(bare: &Channel, cache: &Channel) -> Result<(Samples, Samples)> {
+    let (mut measured, mut reference) = (Samples::default(), Samples::default());
+    // The round before the first warms both up.
+    for round in 0..=ROUNDS {
+        if round == 1 {
+            (measured, reference) = (Samples::default(), Samples::default());
+        }
+        for _ in 0..CALLS {
+            let begin = Instant::now();
+            calls::echo(bare).await?;
+            reference.add(begin);
+        }
+        for _ in 0..CALLS {
+            let begin = Instant::now();
+            calls::get(cache).await?;
+            measured.add(begin);
+        }
+    }
+    Ok((measured, reference))
+}
+
+async fn fill(channel: &Channel) -> Result<()> {
+    let request = SetRequest {
+        key: calls::KEY.into(),
+        value: Some(set_request::Value::Data(vec![7; echo::VALUE_BYTES].into())),
+        ..SetRequest::default()
+    };
+    let answer = CacheServiceClient::new(channel.clone())
+        .set(request)
+        .await?;
+    match answer.into_inner().result {
+        Some(set_response::Result::Stored(_)) => Ok(()),
+        other => Err(format!("not stored: {other:?}").into()),
+    }
+}
