@@ -123,6 +123,14 @@ impl Pod {
     }
 
     fn tell(&self, event: Event) {
+        let number = self.number;
+        self.shared.note(|| match &event {
+            Event::Delivered(d) => format!(
+                "pod {number} <- {} inc {} c {}",
+                d.sequence, d.incarnation, d.consumer_sequence
+            ),
+            other => format!("pod {number} <- {other:?}"),
+        });
         if let Some(engine) = self.engine.lock().unwrap().upgrade() {
             engine.event(event);
         }
@@ -303,6 +311,12 @@ impl Log for PodLog {
         }
         let now = shared.handle.now();
         let outcome = shared.with(|w| w.commit(&append, now));
+        shared.note(|| {
+            format!(
+                "pod {number} appended {:?} {outcome:?}",
+                Record::decode(&append.payload).map(|r| r.body)
+            )
+        });
         shared.changed.notify_waiters();
         if shared.with(|w| !w.links[number].receives || (w.lossy && w.rng.chance(5))) {
             shared.handle.sleep(400_000).await;
@@ -319,6 +333,8 @@ impl Log for PodLog {
 
     fn command(&self, command: Command) {
         let pod = Arc::clone(&self.0);
+        pod.shared
+            .note(|| format!("pod {} -> {command:?}", pod.number));
         match command {
             Command::Read {
                 incarnation,

@@ -148,6 +148,7 @@ async fn fault(fleet: Fleet, number: usize, kind: u64, length: u64) {
     let link = |sends, receives| {
         shared.with(|w| (w.links[number].sends, w.links[number].receives) = (sends, receives));
     };
+    shared.note(|| format!("fault {kind} on pod {number} for {length}"));
     match kind {
         0 | 1 | 2 => {
             link(kind == 1, kind == 2);

@@ -121,7 +121,15 @@ impl Shared {
         self.with(|w| w.rng.chance(percent))
     }
 
+    /// A line of the timeline, printed with UNSTALE_TRACE set.
+    pub(crate) fn note(&self, what: impl FnOnce() -> String) {
+        if std::env::var_os("UNSTALE_TRACE").is_some() {
+            println!("{:>9} {}", self.handle.now(), what());
+        }
+    }
+
     pub(crate) fn violate(&self, what: String) {
+        self.note(|| format!("VIOLATION {what}"));
         let now = self.handle.now();
         self.with(|w| {
             w.judged

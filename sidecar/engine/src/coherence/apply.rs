@@ -64,6 +64,7 @@ impl Machine {
         self.reader.processed = delivery.sequence;
         self.reader.anchor = anchor;
         self.horizon = delivery.sequence;
+        self.session.last_echo = delivery.sequence;
         self.replayed = true;
         self.join(now);
         self.rebuild("a new epoch began", now);
@@ -77,7 +78,7 @@ impl Machine {
         peer.joined = peer.joined.max(sequence);
         if origin == self.session.id {
             self.own_join(sequence, now);
-            if !self.replayed && self.backfill_to.is_none() {
+            if !self.replayed && self.backfill_to.is_none() && self.known_at.is_none() {
                 self.start_backfill(sequence, now);
             }
         }

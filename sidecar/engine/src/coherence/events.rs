@@ -3,7 +3,7 @@
 use super::reader::{Anchor, Verdict};
 use super::record::{Body, RecordId};
 use super::{Action, Bug, Decision, Machine};
-use crate::clock::Moment;
+use crate::clock::{LogTime, Moment};
 use crate::log::{Command, Delivery, Event, Opened, Subject};
 use crate::position::Epoch;
 use std::time::Duration;
@@ -145,6 +145,7 @@ impl Machine {
         self.ends.clear();
         self.backfill_to = None;
         self.replayed = false;
+        self.known_at = None;
         self.fail_fleet();
         let open: Vec<RecordId> = self.own.keys().copied().collect();
         for id in open {
@@ -163,6 +164,7 @@ impl Machine {
             time: None,
         });
         self.horizon = sequence;
+        self.session.last_echo = sequence;
         self.backfill_to = None;
         self.read(false, now);
     }
@@ -170,13 +172,14 @@ impl Machine {
     /// The own Join is the first record that was read: replay what came before.
     pub(super) fn start_backfill(&mut self, joined: u64, now: Moment) {
         self.backfill_to = Some(joined);
+        self.replayed_from = self.anchor_time();
         self.ask_backfill(now);
     }
 
     fn ask_backfill(&mut self, now: Moment) {
         let Some(to) = self.backfill_to else { return };
         if to <= self.first {
-            self.replay_done(self.first.saturating_sub(1));
+            self.replay_done(self.first.saturating_sub(1), self.first <= 1, now);
             return;
         }
         self.backfill_asked = now;
@@ -192,16 +195,19 @@ impl Machine {
             if self.apply_old(*sequence, payload, now) {
                 // A NewEpoch: what is below it is of another life.
                 if self.epoch.is_some() {
-                    self.replay_done(*sequence);
+                    self.replay_done(*sequence, true, now);
                 }
                 return;
             }
         }
         self.first = self.first.max(chunk.first);
+        if let Some((_, oldest, _)) = chunk.records.first() {
+            self.replayed_from = *oldest;
+        }
         if chunk.first > chunk.from {
-            self.replay_done(chunk.first);
+            self.replay_done(chunk.first, false, now);
         } else if chunk.from <= self.first {
-            self.replay_done(chunk.from.saturating_sub(1));
+            self.replay_done(chunk.from.saturating_sub(1), self.first <= 1, now);
         } else {
             self.horizon = chunk.from;
             self.backfill_to = Some(chunk.from);
@@ -209,12 +215,26 @@ impl Machine {
         }
     }
 
-    fn replay_done(&mut self, horizon: u64) {
+    /// The replay is over. Joins are repeated every retention/4, so every live
+    /// session is known if it reached the log's beginning or half the
+    /// retention back; else only once that much has been read.
+    fn replay_done(&mut self, horizon: u64, complete: bool, now: Moment) {
         self.horizon = horizon;
         self.backfill_to = None;
-        self.replayed = true;
         self.ends.clear();
+        let reached = self.anchor_time().since(self.replayed_from);
+        self.replayed = complete || reached >= self.retention / 2;
+        if !self.replayed {
+            self.known_at = Some(now.plus(self.retention / 2));
+        }
         self.push(Action::Progress);
+    }
+
+    fn anchor_time(&self) -> LogTime {
+        self.reader
+            .anchor
+            .and_then(|anchor| anchor.time)
+            .unwrap_or_default()
     }
 
     fn delivered(&mut self, delivery: &Delivery, now: Moment) {

@@ -182,6 +182,8 @@ pub struct Machine {
     /// What is below this is still to be replayed.
     backfill_to: Option<u64>,
     backfill_asked: Moment,
+    /// Server time of the oldest replayed record.
+    replayed_from: crate::clock::LogTime,
     /// Every session that may be live is known from the log.
     replayed: bool,
     /// When it will be, after a gap.
@@ -220,6 +222,7 @@ impl Machine {
             processed_at: Moment::default(),
             backfill_to: None,
             backfill_asked: Moment::default(),
+            replayed_from: crate::clock::LogTime::default(),
             replayed: false,
             known_at: None,
             ends: HashMap::new(),

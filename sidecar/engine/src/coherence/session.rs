@@ -47,7 +47,9 @@ pub(super) struct OwnSession {
     beats: Vec<BeatUnderWay>,
     beat_number: u64,
     pub(super) echoed: u64,
-    last_echo: u64,
+    /// What had been processed when truncation was last ruled out; it outlives
+    /// the session, as the reading does.
+    pub(super) last_echo: u64,
     checks: Vec<Echo>,
     barrier: bool,
     rebuilt_at: Moment,
@@ -121,7 +123,6 @@ impl Machine {
     pub(super) fn own_join(&mut self, sequence: u64, now: Moment) {
         if self.session.joined.is_none() {
             self.session.beat_at = now;
-            self.session.last_echo = sequence;
             self.session.joined_at = now;
         }
         self.session.joined = Some(sequence);
