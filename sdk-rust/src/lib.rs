@@ -1,1 +1,50 @@
-//! x
+//! Client for the unstale cache sidecar.
+//!
+//! A thin layer over the generated gRPC client: one method per call of the
+//! contract, plus [`Cache::get_or_load`], which turns a lease into "one loader
+//! per key in the whole fleet". It keeps no entries itself and repeats no call
+//! on its own, except a lease that another caller holds.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use unstale::{Cache, Invalidate, LoadOptions, Lookup, SetOptions};
+//!
+//! let cache = Cache::builder().namespace("shop").connect().await?;
+//! cache.set("greeting", "hello", SetOptions::default()).await?;
+//! if let Lookup::Hit(entry) = cache.get("greeting").await?.result {
+//!     println!("{} bytes", entry.value.as_bytes().len());
+//! }
+//! let price = cache
+//!     .get_or_load("price:7", LoadOptions::default(), || async {
+//!         Ok::<_, std::io::Error>("12.50") // read the origin here
+//!     })
+//!     .await?;
+//! println!("{:?}", price.value());
+//! cache.invalidate(Invalidate::default().key("price:7")).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod admin;
+mod builder;
+mod cache;
+mod connect;
+mod entry;
+mod error;
+mod invalidate;
+mod lease;
+mod load;
+mod watch;
+mod write;
+
+pub use admin::{Peer, SessionState, Status};
+pub use builder::{Builder, DEFAULT_ENDPOINT, ENDPOINT_VARIABLE};
+pub use bytes::Bytes;
+pub use cache::Cache;
+pub use entry::{Answer, Degraded, Entry, EntryOptions, Freshness, Lookup, Session, Tier, Value};
+pub use error::{Error, LoadError, Violation};
+pub use invalidate::{Invalidate, Invalidated};
+pub use lease::{Filled, Grant, Leased, Renewal, Voided};
+pub use load::{LoadOptions, Loaded, NotFilled};
+pub use watch::{Watch, WatchEvent};
+pub use write::{Ack, CasOutcome, Expected, NotStoredReason, SetOptions, SetOutcome};

@@ -1,0 +1,120 @@
+//! The cache: reads, and what every call shares (deadline, namespace).
+
+use crate::entry::{Answer, Entry, Lookup};
+use crate::{Builder, Error};
+use std::time::Duration;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+use unstale_proto::v1;
+use unstale_proto::v1::admin_service_client::AdminServiceClient;
+use unstale_proto::v1::cache_service_client::CacheServiceClient;
+
+/// The sidecar ends every call after 60 s; one that does not has stopped.
+const BACKSTOP: Duration = Duration::from_secs(65);
+/// What the network may add to a deadline.
+const GRACE: Duration = Duration::from_secs(1);
+/// A batch's answer may be 4 MiB of values, and their keys and tags.
+const MESSAGE_BYTES: usize = 8 << 20;
+
+/// A connection to a sidecar. Cheap to clone; clones share the connection.
+///
+/// Every call can be dropped at any point. A read that is dropped has no
+/// effect; a write that is dropped may or may not have happened.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    pub(crate) client: CacheServiceClient<Channel>,
+    pub(crate) admin: AdminServiceClient<Channel>,
+    pub(crate) namespace: String,
+    timeout: Option<Duration>,
+}
+
+impl Cache {
+    /// Starts a connection.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn over(channel: Channel, namespace: String, timeout: Option<Duration>) -> Self {
+        let client = CacheServiceClient::new(channel.clone());
+        Self {
+            client: client.max_decoding_message_size(MESSAGE_BYTES),
+            admin: AdminServiceClient::new(channel),
+            namespace,
+            timeout,
+        }
+    }
+
+    /// Reads one key. A miss is a value, never an error.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn get(&self, key: impl Into<String>) -> Result<Answer<Lookup>, Error> {
+        let request = self.request(v1::GetRequest {
+            namespace: self.namespace.clone(),
+            key: key.into(),
+            min_position: String::new(),
+        });
+        let answer = self.answer(self.client.clone().get(request)).await?;
+        let result = match answer.result {
+            Some(v1::get_response::Result::Found(entry)) => Lookup::Hit(Entry::decode(entry)?),
+            Some(v1::get_response::Result::Missing(v1::Missing {})) => Lookup::Miss,
+            None => return Err(Error::Answer("Get has no result")),
+        };
+        Ok(Answer::new(result, answer.position, answer.degraded))
+    }
+
+    /// Reads up to 256 keys; one result per key, in the order of the keys.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn get_many<K: Into<String>>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Answer<Vec<Lookup>>, Error> {
+        let request = self.request(v1::BatchGetRequest {
+            namespace: self.namespace.clone(),
+            keys: keys.into_iter().map(Into::into).collect(),
+            min_position: String::new(),
+        });
+        let answer = self.answer(self.client.clone().batch_get(request)).await?;
+        let each = answer.results.into_iter().map(one_of_many);
+        let results = each.collect::<Result<_, _>>()?;
+        Ok(Answer::new(results, answer.position, answer.degraded))
+    }
+
+    /// A request with this client's deadline.
+    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
+        self.request_after(message, Duration::ZERO)
+    }
+
+    /// A request that may wait before its deadline starts to count.
+    pub(crate) fn request_after<T>(&self, message: T, wait: Duration) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(timeout) = self.timeout {
+            request.set_timeout(timeout.saturating_add(wait));
+        }
+        request
+    }
+
+    /// The answer of a call, bounded even when the sidecar has stopped.
+    pub(crate) async fn answer<T>(
+        &self,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Error> {
+        // Longer waits than the sidecar's cap do not exist.
+        let bound = self.timeout.map_or(BACKSTOP, |t| BACKSTOP.max(t + GRACE));
+        match tokio::time::timeout(bound, call).await {
+            Ok(answer) => Ok(answer?.into_inner()),
+            Err(_) => Err(Error::Unreachable(format!("no answer within {bound:?}"))),
+        }
+    }
+}
+
+fn one_of_many(result: v1::BatchGetResult) -> Result<Lookup, Error> {
+    match result.result {
+        Some(v1::batch_get_result::Result::Found(entry)) => Ok(Lookup::Hit(Entry::decode(entry)?)),
+        Some(v1::batch_get_result::Result::Missing(v1::Missing {})) => Ok(Lookup::Miss),
+        None => Err(Error::Answer("a BatchGet result is empty")),
+    }
+}

@@ -1,0 +1,257 @@
+//! tonic::Status → what a caller can act on: the only place, exhaustive.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+/// The reason with which the sidecar says that a FLEET ack got lost.
+const FLEET_UNKNOWN: &str = "FLEET_UNKNOWN";
+
+/// Why a call failed. A miss, a conflict and a voided lease are no errors.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The endpoint cannot be read.
+    #[error("the endpoint {0}")]
+    Endpoint(String),
+    /// Nobody answers at the endpoint, or the connection broke: a write may
+    /// or may not have happened.
+    #[error("cannot reach the sidecar: {0}")]
+    Unreachable(String),
+    /// The request breaks a rule of the contract; repeating it is useless.
+    #[error("{message}")]
+    Invalid {
+        /// `INVALID_REQUEST` or `VALUE_TOO_LARGE`.
+        reason: String,
+        /// Everything that is wrong, in one line.
+        message: String,
+        /// Everything that is wrong, field by field.
+        violations: Vec<Violation>,
+    },
+    /// The sidecar is there, but a part it needs is not; nothing was done.
+    #[error("{message}")]
+    Unavailable {
+        /// `LOG_UNAVAILABLE`, `REMOTE_UNAVAILABLE`, `SHUTTING_DOWN`…
+        reason: String,
+        /// What is away.
+        message: String,
+        /// When to try again.
+        retry_after: Option<Duration>,
+    },
+    /// The sidecar has more calls in flight than it allows.
+    #[error("{message}")]
+    Overloaded {
+        /// What is exhausted.
+        message: String,
+        /// When to try again.
+        retry_after: Option<Duration>,
+    },
+    /// The deadline passed; a write may still have happened.
+    #[error("{message}")]
+    DeadlineExceeded {
+        /// `POSITION_NOT_REACHED` when the sidecar lags behind the asked
+        /// position; else `DEADLINE_EXCEEDED` or empty.
+        reason: String,
+        /// What was late.
+        message: String,
+    },
+    /// Perhaps done, perhaps not: repeat with the same id.
+    #[error("{0}")]
+    OutcomeUnknown(String),
+    /// The lease token was never granted by this sidecar.
+    #[error("{0}")]
+    UnknownLease(String),
+    /// Another caller was still loading the key when the wait ended.
+    #[error("another caller is still loading the key")]
+    Busy {
+        /// When to ask again.
+        retry_after: Duration,
+    },
+    /// The answer lacks what the contract promises (a newer sidecar).
+    #[error("the sidecar's answer cannot be understood: {0}")]
+    Answer(&'static str),
+    /// Any other failure.
+    #[error("{message} ({code:?})")]
+    Other {
+        /// The gRPC code.
+        code: Code,
+        /// The ErrorInfo's reason; empty when there is none.
+        reason: String,
+        /// The message.
+        message: String,
+    },
+}
+
+/// One broken rule of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field in the request.
+    pub field: String,
+    /// What is wrong with it.
+    pub description: String,
+}
+
+/// Why [`crate::Cache::get_or_load`] has no value.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError<E> {
+    /// The cache could neither give the value nor the right to load it.
+    #[error(transparent)]
+    Cache(#[from] Error),
+    /// The loader failed; the lease was given back.
+    #[error("the loader failed: {0}")]
+    Loader(E),
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        let info = status.get_details_error_info();
+        let told = info.is_some();
+        let reason = info.map(|info| info.reason).unwrap_or_default();
+        let message = status.message().to_owned();
+        let code = status.code();
+        match code {
+            Code::InvalidArgument | Code::OutOfRange => Self::Invalid {
+                reason,
+                message,
+                violations: violations(&status),
+            },
+            Code::Unavailable if told => Self::Unavailable {
+                reason,
+                message,
+                retry_after: retry_after(&status),
+            },
+            // The sidecar gives a reason with every error: this one is the
+            // transport's.
+            Code::Unavailable => Self::Unreachable(chain(&status)),
+            Code::ResourceExhausted => Self::Overloaded {
+                message,
+                retry_after: retry_after(&status),
+            },
+            Code::DeadlineExceeded => Self::DeadlineExceeded { reason, message },
+            Code::FailedPrecondition => Self::UnknownLease(message),
+            Code::Unknown if reason == FLEET_UNKNOWN => Self::OutcomeUnknown(message),
+            // tonic's own word for a deadline that passed on this side.
+            Code::Cancelled if !told && timed_out(&status) => {
+                Self::DeadlineExceeded { reason, message }
+            }
+            Code::Unknown | Code::Cancelled | Code::Internal if !told && broken(&status) => {
+                Self::Unreachable(chain(&status))
+            }
+            Code::Ok
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::Aborted
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::DataLoss
+            | Code::Unauthenticated => Self::Other {
+                code,
+                reason,
+                message,
+            },
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Wrappers repeat the words of what they wrap.
+        if !line.contains(&text) {
+            // Writing to a String cannot fail.
+            let _ = write!(line, ": {text}");
+        }
+        cause = error.source();
+    }
+    line
+}
+
+/// Whether the status was made here, from a connection that failed.
+fn broken(status: &Status) -> bool {
+    let source = std::error::Error::source(status);
+    source.is_some_and(|cause| cause.is::<tonic::transport::Error>())
+}
+
+/// Whether the status was made here, because the call's timeout passed.
+fn timed_out(status: &Status) -> bool {
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if error.is::<tonic::TimeoutExpired>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn retry_after(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info()?.retry_delay
+}
+
+fn violations(status: &Status) -> Vec<Violation> {
+    let bad = status.get_details_bad_request();
+    let fields = bad.map(|bad| bad.field_violations).unwrap_or_default();
+    let each = fields.into_iter().map(|v| Violation {
+        field: v.field,
+        description: v.description,
+    });
+    each.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic_types::{ErrorDetails, FieldViolation};
+
+    fn told(code: Code, reason: &str) -> Status {
+        let mut details = ErrorDetails::new();
+        details.set_error_info(reason, "unstale.dev", std::collections::HashMap::new());
+        details.set_retry_info(Some(Duration::from_secs(1)));
+        details.set_bad_request(vec![FieldViolation::new("key", "is empty")]);
+        Status::with_error_details(code, "words", details)
+    }
+
+    #[test]
+    fn what_the_sidecar_tells_reaches_the_caller() {
+        let Error::Invalid {
+            reason, violations, ..
+        } = told(Code::InvalidArgument, "INVALID_REQUEST").into()
+        else {
+            panic!("not Invalid");
+        };
+        assert_eq!(reason, "INVALID_REQUEST");
+        assert_eq!(violations[0].field, "key");
+        let Error::Unavailable {
+            reason,
+            retry_after,
+            ..
+        } = told(Code::Unavailable, "LOG_UNAVAILABLE").into()
+        else {
+            panic!("not Unavailable");
+        };
+        assert_eq!(reason, "LOG_UNAVAILABLE");
+        assert_eq!(retry_after, Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn each_code_has_the_meaning_a_caller_acts_on() {
+        let error = Error::from(told(Code::Unknown, FLEET_UNKNOWN));
+        assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
+        let error = Error::from(told(Code::FailedPrecondition, "UNKNOWN_LEASE"));
+        assert!(matches!(error, Error::UnknownLease(_)), "{error:?}");
+        let error = Error::from(told(Code::ResourceExhausted, "OVERLOADED"));
+        assert!(matches!(error, Error::Overloaded { .. }), "{error:?}");
+        let error = Error::from(told(Code::DeadlineExceeded, "POSITION_NOT_REACHED"));
+        assert!(matches!(error, Error::DeadlineExceeded { .. }), "{error:?}");
+        let error = Error::from(Status::unavailable("tcp connect error"));
+        assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+        let error = Error::from(Status::internal("bug"));
+        assert!(matches!(error, Error::Other { .. }), "{error:?}");
+    }
+}
