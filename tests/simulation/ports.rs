@@ -365,7 +365,7 @@ impl Log for PodLog {
             Command::Ask { by } => pod.post(None, Event::Asked { by }),
             Command::Listen { session } => pod
                 .shared
-                .with(|w| drop(w.sessions.insert(session, pod.number))),
+                .with(|w| _ = w.sessions.insert(session, pod.number)),
             Command::Reopen => {
                 let again = Arc::clone(&pod);
                 pod.spawn(async move {

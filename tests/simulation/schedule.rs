@@ -164,10 +164,14 @@ async fn fault(fleet: Fleet, number: usize, kind: u64, length: u64) {
             shared.handle.pause(number, false);
         }
         5 => {
+            if shared.with(|w| std::mem::replace(&mut w.down[number], true)) {
+                return;
+            }
             shared.handle.kill(number);
             shared.delay(1_000, 500_000).await;
             shared.handle.pause(number, false);
             fleet.start(number);
+            shared.with(|w| w.down[number] = false);
         }
         6 => {
             shared.with(|w| w.tier_away = true);

@@ -46,6 +46,8 @@ pub(crate) struct World {
     /// Every state a key ever had in the tier, newest last; none: deleted.
     pub(crate) tier: HashMap<NameHash, Vec<(u64, Option<Bytes>)>>,
     pub(crate) revision: u64,
+    /// Pods that were killed and not started again yet.
+    pub(crate) down: [bool; PODS],
     pub(crate) tier_lags: bool,
     pub(crate) tier_away: bool,
     pub(crate) lossy: bool,
@@ -95,6 +97,7 @@ impl Shared {
             sessions: HashMap::new(),
             tier: HashMap::new(),
             revision: 0,
+            down: [false; PODS],
             tier_lags: false,
             tier_away: false,
             lossy: false,

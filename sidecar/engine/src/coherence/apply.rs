@@ -131,7 +131,7 @@ impl Machine {
             self.floors.raise_everything(sequence);
             return;
         };
-        let check = self.own.get_mut(&id).and_then(|own| own.check.take());
+        let check = self.own.get_mut(&id).and_then(|open| open.own.check.take());
         let refused = check.and_then(|check| self.refuse(&check));
         self.floors.raise(key.hash(), sequence);
         let shard = &mut self.shards[usize::from(key.hash().shard(WRITE_SHARDS))];
@@ -182,7 +182,10 @@ impl Machine {
             return false;
         };
         match record.body {
-            Body::Invalidate(invalidation) => self.raise(&invalidation, sequence),
+            Body::Invalidate(invalidation) => {
+                self.raise(&invalidation, sequence);
+                self.decide(record.id, sequence, None);
+            }
             Body::Write(write) => self.write(
                 record.id,
                 record.origin,

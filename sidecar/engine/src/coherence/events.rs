@@ -96,22 +96,34 @@ impl Machine {
         if self.epoch != Some(epoch) {
             self.start_over(epoch, now);
             self.join(now);
+        } else if self
+            .reader
+            .anchor
+            .is_some_and(|anchor| opened.first > anchor.sequence)
+        {
+            self.backward = false;
+            self.begin_anew(now);
         } else if std::mem::take(&mut self.backward) || opened.last < self.reader.processed {
             self.declare_epoch(None);
         } else {
-            self.reopened(opened, now);
+            self.reopened(now);
         }
     }
 
+    /// Truncated past what was read: begin again at an own Join.
+    fn begin_anew(&mut self, now: Moment) {
+        self.reader.anchor = None;
+        self.replayed = false;
+        self.known_at = None;
+        self.own
+            .values_mut()
+            .for_each(|open| open.before = open.acked);
+        self.join(now);
+    }
+
     /// The log we know is back.
-    fn reopened(&mut self, opened: &Opened, now: Moment) {
+    fn reopened(&mut self, now: Moment) {
         match self.reader.anchor {
-            Some(anchor) if opened.first > anchor.sequence => {
-                // Truncated past what was read: begin again at an own Join.
-                self.reader.anchor = None;
-                self.replayed = false;
-                self.join(now);
-            }
             Some(_) => self.rebuild("reconnected", now),
             None => self.join(now),
         }
@@ -147,11 +159,9 @@ impl Machine {
         self.replayed = false;
         self.known_at = None;
         self.fail_fleet();
-        let open: Vec<RecordId> = self.own.keys().copied().collect();
-        for id in open {
-            self.forget(id);
-            self.push(Action::Decided(id, Decision::Unknown));
-        }
+        self.own
+            .values_mut()
+            .for_each(|open| open.before = open.acked);
         self.push(Action::Reset);
         self.push(Action::Progress);
     }
@@ -222,12 +232,24 @@ impl Machine {
         self.horizon = horizon;
         self.backfill_to = None;
         self.ends.clear();
+        self.decide_lost();
         let reached = self.anchor_time().since(self.replayed_from);
         self.replayed = complete || reached >= self.retention / 2;
         if !self.replayed {
             self.known_at = Some(now.plus(self.retention / 2));
         }
         self.push(Action::Progress);
+    }
+
+    /// Own records that were acknowledged before this pod began to read anew
+    /// and that the replay did not meet: of another life, or lost with it.
+    fn decide_lost(&mut self) {
+        let before = self.own.iter().filter(|(_, open)| open.before);
+        let lost: Vec<RecordId> = before.map(|(id, _)| *id).collect();
+        for id in lost {
+            self.forget(id);
+            self.push(Action::Decided(id, Decision::Unknown));
+        }
     }
 
     fn anchor_time(&self) -> LogTime {

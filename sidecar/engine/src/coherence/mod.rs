@@ -123,6 +123,16 @@ pub struct WriteCheck {
     pub position: Option<Position>,
 }
 
+/// An own record that was not processed here yet.
+struct Open {
+    own: Own,
+    /// The log said it is in.
+    acked: bool,
+    /// It was in before this pod began to read anew: if the replay does not
+    /// meet it, nobody will.
+    before: bool,
+}
+
 /// How the machine behaves.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -163,7 +173,7 @@ pub struct Machine {
     /// Newest processed Write per shard.
     shards: Vec<u64>,
     pending: HashMap<NameHash, u32>,
-    own: HashMap<RecordId, Own>,
+    own: HashMap<RecordId, Open>,
     session: OwnSession,
     peers: BTreeMap<SessionId, PeerState>,
     fleet: Fleet,
@@ -290,12 +300,19 @@ impl Machine {
                 *self.pending.entry(*name).or_default() += 1;
             }
         }
-        self.own.insert(id, own);
+        self.own.insert(
+            id,
+            Open {
+                own,
+                acked: false,
+                before: false,
+            },
+        );
     }
 
     /// An own record was definitely not appended.
     pub fn forget(&mut self, id: RecordId) {
-        let Some(own) = self.own.remove(&id) else {
+        let Some(Open { own, .. }) = self.own.remove(&id) else {
             return;
         };
         for name in own.names.iter().chain(&own.namespace) {
@@ -305,6 +322,13 @@ impl Machine {
                     self.pending.remove(name);
                 }
             }
+        }
+    }
+
+    /// The log said that an own record is in.
+    pub fn acked(&mut self, id: RecordId) {
+        if let Some(open) = self.own.get_mut(&id) {
+            open.acked = true;
         }
     }
 
