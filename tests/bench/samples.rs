@@ -32,9 +32,12 @@ impl Samples {
         self.quantile(0.5)
     }
 
-    /// "p50 / p99 µs".
+    /// "p50 / p99", in the unit that reads best.
     pub(crate) fn show(&self) -> String {
-        let micros = |part| self.quantile(part).as_micros();
-        format!("{} / {} µs", micros(0.5), micros(0.99))
+        let (p50, p99) = (self.p50(), self.quantile(0.99));
+        if p50 < Duration::from_millis(5) {
+            return format!("{} / {} µs", p50.as_micros(), p99.as_micros());
+        }
+        format!("{} / {} ms", p50.as_millis(), p99.as_millis())
     }
 }
