@@ -12,6 +12,6 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(flags) => cli::serve::run(&flags),
         Command::Check(flags) => cli::check::run(&flags),
-        Command::Client(command) => cli::block_on(cli::client::run(command)),
+        Command::Client(command) => cli::block_on(cli::client::run(*command)),
     }
 }

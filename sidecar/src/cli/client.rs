@@ -1,13 +1,110 @@
 //! The commands that talk to a running sidecar, over the SDK.
+//!
+//! Values go to stdout untouched; everything for people goes to stderr. The
+//! exit code is the answer: see [`exit`].
+
+mod cas;
+mod exit;
+mod get;
+mod invalidate;
+mod lease;
+mod output;
+mod peers;
+mod set;
+mod status;
+mod target;
+mod value;
+mod watch;
 
 use clap::Subcommand;
 use std::process::ExitCode;
 
 /// A command for a running sidecar.
 #[derive(Debug, Subcommand)]
-pub enum ClientCommand {}
+pub enum ClientCommand {
+    /// Print a cached value.
+    Get(get::Get),
+    /// Cache a value.
+    Set(set::Set),
+    /// Cache a value if the cached one is the expected one.
+    Cas(cas::Cas),
+    /// Print the cached value, or run COMMAND to load it, once in the fleet.
+    Lease(lease::Lease),
+    /// Make entries unreadable everywhere.
+    Invalidate(invalidate::Invalidate),
+    /// Follow the invalidations of the fleet.
+    Watch(watch::Watch),
+    /// Show what the sidecar is doing.
+    Status(status::Status),
+    /// Show who is in the fleet.
+    Peers(peers::Peers),
+}
 
 /// Runs one client command; the exit code is the answer.
 pub async fn run(command: ClientCommand) -> ExitCode {
-    match command {}
+    let ended = match command {
+        ClientCommand::Get(get) => get.run().await,
+        ClientCommand::Set(set) => set.run().await,
+        ClientCommand::Cas(cas) => cas.run().await,
+        ClientCommand::Lease(lease) => lease.run().await,
+        ClientCommand::Invalidate(invalidate) => invalidate.run().await,
+        ClientCommand::Watch(watch) => watch.run().await,
+        ClientCommand::Status(status) => status.run().await,
+        ClientCommand::Peers(peers) => peers.run().await,
+    };
+    ended.unwrap_or_else(|failure| failure.report()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::Cli;
+    use clap::{CommandFactory as _, Parser as _};
+
+    fn parses(line: &str) -> bool {
+        let words = line.split(' ').filter(|word| !word.is_empty());
+        Cli::try_parse_from(std::iter::once("unstale").chain(words)).is_ok()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lines_from_the_manual_are_understood() {
+        for line in [
+            "get k --json --timeout 2s --namespace shop --endpoint unix:/run/u.sock",
+            "set k v --ttl 60s --tag a --tag b --ack fleet --position 1-2",
+            "set k -",
+            "set k -5",
+            "cas k v --version 7",
+            "cas k - --absent --ttl 1m",
+            "invalidate a b --tag t --ack local --reason deploy --id 7",
+            "invalidate --all",
+            "watch --position 1-2",
+            "status --json",
+            "peers",
+            "lease k --ttl 60s --tag t --wait 30s --term 10s -- curl -s http://x",
+        ] {
+            assert!(parses(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_that_say_too_little_or_too_much_are_refused() {
+        for line in [
+            "get",
+            "set k",
+            "set k v --ttl soon",
+            "set k v --ack everyone",
+            "cas k v",
+            "cas k v --version 7 --absent",
+            "invalidate",
+            "invalidate --ack log",
+            "lease k",
+            "lease k --",
+        ] {
+            assert!(!parses(line), "{line}");
+        }
+    }
 }

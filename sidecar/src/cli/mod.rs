@@ -28,7 +28,7 @@ pub enum Command {
     Check(Box<Flags>),
     /// Talk to a running sidecar.
     #[command(flatten)]
-    Client(client::ClientCommand),
+    Client(Box<client::ClientCommand>),
 }
 
 /// The settings are wrong (sysexits' EX_USAGE).

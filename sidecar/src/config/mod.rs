@@ -8,7 +8,7 @@
 
 mod flags;
 mod settings;
-mod units;
+pub(crate) mod units;
 
 pub use flags::Flags;
 pub use settings::{Given, Mistake, gather};

@@ -1,0 +1,84 @@
+//! `unstale invalidate`: keys, tags or the namespace.
+
+use super::exit::{Ended, Failure};
+use super::output;
+use super::target::{AckLevel, Target};
+use clap::Args;
+use serde_json::json;
+use unstale::{Invalidated, Session};
+
+/// Make entries unreadable everywhere.
+#[derive(Debug, Args)]
+pub struct Invalidate {
+    #[command(flatten)]
+    what: What,
+    /// How far it must have got
+    #[arg(long, value_enum, default_value = "log")]
+    ack: AckLevel,
+    /// Why, for people who ask what invalidated their entry
+    #[arg(long, default_value = "")]
+    reason: String,
+    /// Idempotency id: give the same one when a call is repeated
+    #[arg(long)]
+    id: Option<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// What to invalidate.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct What {
+    /// Keys
+    #[arg(value_name = "KEY")]
+    keys: Vec<String>,
+    /// A tag: every entry that carries it; may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// The whole namespace
+    #[arg(long)]
+    all: bool,
+}
+
+impl Invalidate {
+    pub(super) async fn run(self) -> Result<Ended, Failure> {
+        let cache = self.target.connect().await?;
+        let what = unstale::Invalidate {
+            keys: self.what.keys,
+            tags: self.what.tags,
+            all: self.what.all,
+            ack: self.ack.into(),
+            id: self.id,
+            reason: self.reason,
+        };
+        let done = cache.invalidate(what).await?;
+        if self.target.json {
+            print_json(&done)?;
+        } else {
+            print(&done)?;
+        }
+        Ok(Ended::Done)
+    }
+}
+
+fn print(done: &Invalidated) -> Result<(), Failure> {
+    if let Some(position) = &done.position {
+        output::line(&format!("position {position}"))?;
+    }
+    for (word, sessions) in [("acked", &done.acked), ("lapsed", &done.lapsed)] {
+        for session in sessions {
+            output::line(&format!("{word} {} {}", session.id, session.pod))?;
+        }
+    }
+    Ok(())
+}
+
+fn print_json(done: &Invalidated) -> Result<(), Failure> {
+    let sessions = |all: &[Session]| all.iter().map(output::session).collect::<Vec<_>>();
+    output::object(&json!({
+        "result": "done",
+        "position": done.position,
+        "acked": sessions(&done.acked),
+        "lapsed": sessions(&done.lapsed),
+    }))
+}

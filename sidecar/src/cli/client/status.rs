@@ -1,0 +1,90 @@
+//! `unstale status`: what the sidecar is doing.
+
+use super::exit::{Ended, Failure};
+use super::output;
+use super::target::Target;
+use clap::Args;
+use serde_json::{Value as Json, json};
+use unstale::SessionState;
+
+/// Show what the sidecar is doing.
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    target: Target,
+}
+
+impl Status {
+    pub(super) async fn run(self) -> Result<Ended, Failure> {
+        let status = self.target.connect().await?.status().await?;
+        if self.target.json {
+            output::object(&json_of(&status))?;
+        } else {
+            output::write(text_of(&status).as_bytes())?;
+        }
+        Ok(Ended::Done)
+    }
+}
+
+fn text_of(status: &unstale::Status) -> String {
+    let session = status.session.as_ref();
+    let session = session.map(|s| format!("{} {}", s.id, s.pod));
+    let l1 = format!(
+        "{} entries, {} of {} bytes",
+        status.l1_entries, status.l1_bytes, status.l1_max_bytes
+    );
+    let rows = [
+        ("version", status.version.clone()),
+        ("fleet", status.fleet.clone()),
+        ("session", session.unwrap_or_default()),
+        ("state", state(status.session_state).to_lowercase()),
+        ("fresh for", format!("{:?}", status.fresh_for)),
+        ("staleness bound", format!("{:?}", status.staleness_bound)),
+        ("position", status.position.clone()),
+        ("horizon", status.horizon.to_string()),
+        ("log", part(&status.log, &status.log_error)),
+        ("remote", part(&status.remote, &status.remote_error)),
+        ("l1", l1),
+    ];
+    let rows = rows.iter().filter(|(_, value)| !value.is_empty());
+    let lines = rows.map(|(name, value)| format!("{name:<16}{value}\n"));
+    lines.collect()
+}
+
+fn part(kind: &str, error: &str) -> String {
+    match error {
+        "" => kind.to_owned(),
+        error => format!("{kind} (away: {error})"),
+    }
+}
+
+fn state(state: SessionState) -> &'static str {
+    match state {
+        SessionState::Joining => "JOINING",
+        SessionState::Fresh => "FRESH",
+        SessionState::Lapsed => "LAPSED",
+        SessionState::Left => "LEFT",
+        _ => "OTHER",
+    }
+}
+
+fn json_of(status: &unstale::Status) -> Json {
+    json!({
+        "version": status.version,
+        "fleet": status.fleet,
+        "session": status.session.as_ref().map(output::session),
+        "session_state": state(status.session_state),
+        "fresh_for_seconds": status.fresh_for.as_secs_f64(),
+        "staleness_bound_seconds": status.staleness_bound.as_secs_f64(),
+        "position": status.position,
+        "horizon": status.horizon,
+        "log": status.log,
+        "log_error": status.log_error,
+        "remote": status.remote,
+        "remote_error": status.remote_error,
+        "l1_entries": status.l1_entries,
+        "l1_bytes": status.l1_bytes,
+        "l1_max_bytes": status.l1_max_bytes,
+        "config": status.config,
+    })
+}
