@@ -30,6 +30,9 @@ fn no_schedule_shows_a_stale_value_as_fresh() {
     let (mut reads, mut hits, mut operations) = (0, 0, 0);
     let begin = Instant::now();
     for seed in 0..schedules {
+        if seed % 500 == 0 {
+            println!("{seed} schedules, {reads} reads, {:?}", begin.elapsed());
+        }
         let outcome = schedule::run(seed, Bugs::NONE);
         if let Some(violation) = outcome.violation {
             panic!(
