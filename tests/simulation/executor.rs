@@ -51,20 +51,20 @@ pub(crate) struct Handle(Arc<Mutex<Shared>>);
 impl Handle {
     /// Virtual time in microseconds.
     pub(crate) fn now(&self) -> u64 {
-        self.0.lock().unwrap().now
+        self.0.lock().expect("no panic under the lock").now
     }
 
     /// Starts a task of `process`.
     pub(crate) fn spawn(&self, process: usize, task: impl Future<Output = ()> + Send + 'static) {
         self.0
             .lock()
-            .unwrap()
+            .expect("no panic under the lock")
             .spawned
             .push((process, Box::pin(task)));
     }
 
     pub(crate) fn pause(&self, process: usize, paused: bool) {
-        let mut shared = self.0.lock().unwrap();
+        let mut shared = self.0.lock().expect("no panic under the lock");
         if paused {
             shared.paused.insert(process)
         } else {
@@ -74,7 +74,11 @@ impl Handle {
 
     /// Drops every task of a process.
     pub(crate) fn kill(&self, process: usize) {
-        self.0.lock().unwrap().killed.push(process);
+        self.0
+            .lock()
+            .expect("no panic under the lock")
+            .killed
+            .push(process);
     }
 
     /// Returns at virtual time `at` (µs).
@@ -102,7 +106,7 @@ impl Future for Until {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let handle = self.handle.clone();
-        let mut shared = handle.0.lock().unwrap();
+        let mut shared = handle.0.lock().expect("no panic under the lock");
         if shared.now >= self.at {
             return Poll::Ready(());
         }
@@ -122,7 +126,12 @@ impl Future for Until {
 impl Drop for Until {
     fn drop(&mut self) {
         if let Some(timer) = self.timer {
-            self.handle.0.lock().unwrap().wakers.remove(&timer);
+            self.handle
+                .0
+                .lock()
+                .expect("no panic under the lock")
+                .wakers
+                .remove(&timer);
         }
     }
 }
@@ -134,7 +143,12 @@ struct TaskWaker {
 
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
-        self.handle.0.lock().unwrap().ready.push(self.id);
+        self.handle
+            .0
+            .lock()
+            .expect("no panic under the lock")
+            .ready
+            .push(self.id);
     }
 }
 
@@ -147,7 +161,7 @@ pub(crate) fn run(handle: &Handle, rng: &mut Rng, end: u64) -> (u64, u64) {
     let mut held: Vec<u64> = Vec::new();
     loop {
         {
-            let mut shared = handle.0.lock().unwrap();
+            let mut shared = handle.0.lock().expect("no panic under the lock");
             for process in std::mem::take(&mut shared.killed) {
                 let gone: Vec<u64> = tasks
                     .iter()
@@ -158,7 +172,7 @@ pub(crate) fn run(handle: &Handle, rng: &mut Rng, end: u64) -> (u64, u64) {
                 shared.spawned.retain(|(p, _)| *p != process);
                 drop(shared);
                 drop(dropped);
-                shared = handle.0.lock().unwrap();
+                shared = handle.0.lock().expect("no panic under the lock");
             }
             for (process, task) in std::mem::take(&mut shared.spawned) {
                 next_id += 1;
@@ -174,18 +188,8 @@ pub(crate) fn run(handle: &Handle, rng: &mut Rng, end: u64) -> (u64, u64) {
             ready.retain(|id| tasks.contains_key(id) && !paused(id));
         }
         if ready.is_empty() {
-            let mut shared = handle.0.lock().unwrap();
-            let Some(std::cmp::Reverse((at, timer))) = shared.timers.pop() else {
+            if !advance(handle, end) {
                 return (steps, trace);
-            };
-            if at > end {
-                return (steps, trace);
-            }
-            shared.now = shared.now.max(at);
-            let waker = shared.wakers.remove(&timer);
-            drop(shared);
-            if let Some(waker) = waker {
-                waker.wake();
             }
             continue;
         }
@@ -207,4 +211,24 @@ pub(crate) fn run(handle: &Handle, rng: &mut Rng, end: u64) -> (u64, u64) {
             tasks.remove(&id);
         }
     }
+}
+
+/// Moves the clock to the next timer and wakes who waits for it; false when
+/// there is none until `end`.
+fn advance(handle: &Handle, end: u64) -> bool {
+    let mut shared = handle.0.lock().expect("no panic under the lock");
+    let Some(std::cmp::Reverse((at, timer))) = shared.timers.pop() else {
+        return false;
+    };
+    if at > end {
+        return false;
+    }
+    shared.now = shared.now.max(at);
+    let waker = shared.wakers.remove(&timer);
+    // The waker takes the lock itself.
+    drop(shared);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+    true
 }

@@ -131,7 +131,12 @@ impl Pod {
             ),
             other => format!("pod {number} <- {other:?}"),
         });
-        if let Some(engine) = self.engine.lock().unwrap().upgrade() {
+        if let Some(engine) = self
+            .engine
+            .lock()
+            .expect("no panic under the lock")
+            .upgrade()
+        {
             engine.event(event);
         }
     }
@@ -180,7 +185,11 @@ impl Pod {
         loop {
             let changed = self.shared.changed.notified();
             self.shared.delay(20, 700).await;
-            let stopped = self.stopped.lock().unwrap().contains(&incarnation);
+            let stopped = self
+                .stopped
+                .lock()
+                .expect("no panic under the lock")
+                .contains(&incarnation);
             if stopped
                 || self
                     .shared
@@ -281,7 +290,8 @@ impl Pod {
                         && w.links[pod.number].sends
                         && !(w.lossy && w.rng.chance(5))
                 });
-                let engine = pod.registry.lock().unwrap()[number].upgrade();
+                let engine =
+                    pod.registry.lock().expect("no panic under the lock")[number].upgrade();
                 if let (true, Some(engine)) = (arrives, engine) {
                     engine.event(event);
                 }
@@ -344,7 +354,11 @@ impl Log for PodLog {
                 let task = Arc::clone(&pod).read(incarnation, anchor, session);
                 pod.spawn(task);
             }
-            Command::Stop { incarnation } => pod.stopped.lock().unwrap().push(incarnation),
+            Command::Stop { incarnation } => pod
+                .stopped
+                .lock()
+                .expect("no panic under the lock")
+                .push(incarnation),
             Command::Backfill { from, to } => pod.spawn(Arc::clone(&pod).backfill(from, to)),
             Command::CheckFirst { token } => pod.spawn(Arc::clone(&pod).first(token)),
             Command::Say {

@@ -28,7 +28,9 @@ pub(crate) struct Outcome {
 
 pub(crate) fn run(seed: u64, bugs: Bugs) -> Outcome {
     let shared = Shared::new(seed);
-    let registry = Arc::new(Mutex::new(vec![Weak::new(); PODS]));
+    let registry = Arc::new(Mutex::new(
+        (0..PODS).map(|_| Weak::new()).collect::<Vec<_>>(),
+    ));
     let fleet = Fleet {
         shared: shared.clone(),
         registry,
@@ -86,10 +88,10 @@ impl Fleet {
             ..Options::default()
         };
         let engine = Engine::new(options, ports);
-        *pod.engine.lock().unwrap() = Arc::downgrade(&engine);
-        self.registry.lock().unwrap()[number] = Arc::downgrade(&engine);
+        *pod.engine.lock().expect("no panic under the lock") = Arc::downgrade(&engine);
+        self.registry.lock().expect("no panic under the lock")[number] = Arc::downgrade(&engine);
         self.shared.with(|w| w.judged.local[number] = [0; KEYS]);
-        let mut pods = self.pods.lock().unwrap();
+        let mut pods = self.pods.lock().expect("no panic under the lock");
         pods.retain(|p| p.number != number);
         pods.push(Arc::clone(&pod));
         drop(pods);
@@ -114,7 +116,7 @@ impl Fleet {
         Arc::clone(
             self.pods
                 .lock()
-                .unwrap()
+                .expect("no panic under the lock")
                 .iter()
                 .find(|p| p.number == number)
                 .expect("every pod was started"),
@@ -150,7 +152,7 @@ async fn fault(fleet: Fleet, number: usize, kind: u64, length: u64) {
     };
     shared.note(|| format!("fault {kind} on pod {number} for {length}"));
     match kind {
-        0 | 1 | 2 => {
+        0..=2 => {
             link(kind == 1, kind == 2);
             shared.handle.sleep(length).await;
             link(true, true);
@@ -196,7 +198,7 @@ async fn live_again(fleet: &Fleet) {
         .sleep(crate::world::D_US + 1_500_000)
         .await;
     for number in 0..PODS {
-        let engine = fleet.registry.lock().unwrap()[number].upgrade();
+        let engine = fleet.registry.lock().expect("no panic under the lock")[number].upgrade();
         let Some(engine) = engine else { continue };
         let state = engine.status().state;
         if state != SessionState::Fresh {
@@ -209,15 +211,15 @@ async fn live_again(fleet: &Fleet) {
 }
 
 fn namespace() -> Namespace {
-    Namespace::new("shop").unwrap()
+    Namespace::new("shop").expect("a good name")
 }
 
 fn key(number: usize) -> Key {
-    Key::new(namespace(), &format!("key-{number}")).unwrap()
+    Key::new(namespace(), &format!("key-{number}")).expect("a good name")
 }
 
 fn tag(number: usize) -> Tag {
-    Tag::new(&format!("tag-{number}")).unwrap()
+    Tag::new(&format!("tag-{number}")).expect("a good name")
 }
 
 fn entry(number: usize, value: u64) -> NewEntry {
@@ -236,9 +238,9 @@ fn entry(number: usize, value: u64) -> NewEntry {
 
 fn number_in(found: &Found) -> u64 {
     std::str::from_utf8(&found.value.data)
-        .unwrap()
+        .expect("the text of a number")
         .parse()
-        .unwrap()
+        .expect("a number")
 }
 
 /// Reads keys; what is missing is loaded under a lease or set with a position.
@@ -249,7 +251,7 @@ async fn reader(shared: Shared, pod: usize, engine: Arc<Engine>) {
         let bound = shared.with(|w| match w.judged.positions.len() as u64 {
             n if n > 0 && w.rng.chance(10) => {
                 let at = w.rng.range(0, n) as usize;
-                Some(w.judged.positions[at].clone()).filter(|p| p.1 == key_number)
+                Some(w.judged.positions[at]).filter(|p| p.1 == key_number)
             }
             _ => None,
         });
@@ -390,7 +392,7 @@ async fn writer(shared: Shared, pod: usize, engine: Arc<Engine>) {
 
 /// I-8: no two CompareAndSets succeed on one version.
 async fn swapper(shared: Shared, engine: Arc<Engine>) {
-    let key = Key::new(namespace(), "swapped").unwrap();
+    let key = Key::new(namespace(), "swapped").expect("a good name");
     loop {
         shared.delay(1_000, 400_000).await;
         let deadline = engine.now().plus(Duration::from_millis(700));

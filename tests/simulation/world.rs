@@ -112,7 +112,7 @@ impl Shared {
     }
 
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut World) -> R) -> R {
-        f(&mut self.world.lock().unwrap())
+        f(&mut self.world.lock().expect("no panic under the lock"))
     }
 
     pub(crate) fn delay(&self, low: u64, high: u64) -> crate::executor::Until {
@@ -189,7 +189,10 @@ impl World {
             return;
         };
         if let Some((key, value)) = reason.split_once(':') {
-            let (key, value) = (key.parse().unwrap(), value.parse().unwrap());
+            let (key, value) = (
+                key.parse().expect("a number"),
+                value.parse().expect("a number"),
+            );
             self.judged.committed.push((now, key, value));
         }
     }
@@ -206,7 +209,7 @@ impl World {
             (bound.map(|c| c.2).max().unwrap_or(0), "I-2: D had passed"),
             (self.judged.local[pod][key], "I-3: this pod had answered OK"),
         ];
-        all.into_iter().max_by_key(|r| r.0).unwrap()
+        all.into_iter().max_by_key(|r| r.0).expect("at least one")
     }
 
     pub(crate) fn tier_get(&mut self, key: NameHash) -> Option<(u64, Bytes)> {
