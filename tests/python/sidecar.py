@@ -38,13 +38,14 @@ class Sidecar:
     """One running `unstale serve` on free ports and a Unix socket of its own."""
 
     def __init__(self):
+        program = binary()
         # Not pytest's directory: the path of a Unix socket must be short.
         self.dir = Path(tempfile.mkdtemp(prefix="unstale-"))
         self.uds = self.dir / "grpc.sock"
         self.log = self.dir / "log"
         grpc_port, admin_port = free_ports(2)
         self.tcp, self.admin = f"127.0.0.1:{grpc_port}", f"127.0.0.1:{admin_port}"
-        command = [binary(), "serve", "--listen", self.tcp, "--admin", self.admin, "--uds", self.uds]
+        command = [program, "serve", "--listen", self.tcp, "--admin", self.admin, "--uds", self.uds]
         # Settings of whoever runs the tests are not those of the tests.
         env = {k: v for k, v in os.environ.items() if not k.startswith("UNSTALE_")}
         with self.log.open("wb") as log:
