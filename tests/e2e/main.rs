@@ -1,0 +1,11 @@
+//! End to end: real sidecar processes on a real NATS server, through the gRPC
+//! contract only. Every test has its own server and its own fleet.
+
+mod calls;
+mod coherence;
+mod faults;
+mod fleet;
+mod input;
+mod lease;
+mod process;
+mod raw;

@@ -1,0 +1,58 @@
+//! One call as bytes over HTTP/2, for what a proper client refuses to send.
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, Request};
+use tokio::net::TcpStream;
+use tonic::Status;
+use unstale_tests::Sidecar;
+
+/// Sends `message` to a method of the cache; the status it was answered with.
+pub(crate) async fn call(
+    pod: &Sidecar,
+    method: &str,
+    timeout: Option<&str>,
+    message: &[u8],
+) -> Status {
+    let port = pod.port();
+    let socket = TcpStream::connect(("127.0.0.1", port)).await;
+    let handshake = h2::client::handshake(socket.expect("it listens")).await;
+    let (client, connection) = handshake.expect("HTTP/2");
+    let exchange = exchange(client, port, method, timeout, message);
+    tokio::select! {
+        trailers = exchange => Status::from_header_map(&trailers).expect("a gRPC status"),
+        ended = connection => panic!("the connection ended: {ended:?}"),
+    }
+}
+
+async fn exchange(
+    client: h2::client::SendRequest<Bytes>,
+    port: u16,
+    method: &str,
+    timeout: Option<&str>,
+    message: &[u8],
+) -> HeaderMap {
+    let uri = format!("http://127.0.0.1:{port}/unstale.v1.CacheService/{method}");
+    let request = Request::post(uri)
+        .header("te", "trailers")
+        .header("content-type", "application/grpc");
+    let request = match timeout {
+        Some(timeout) => request.header("grpc-timeout", timeout),
+        None => request,
+    };
+    let request = request.body(()).expect("a request");
+    let mut client = client.ready().await.expect("ready");
+    let (answer, mut body) = client.send_request(request, false).expect("sent");
+    let mut frame = BytesMut::new();
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.len()).expect("a short message"));
+    frame.put_slice(message);
+    // It may be answered before the body is read: then this fails, rightly.
+    let _ = body.send_data(frame.freeze(), true);
+    let (head, mut body) = answer.await.expect("an answer").into_parts();
+    if head.headers.contains_key("grpc-status") {
+        return head.headers;
+    }
+    while body.data().await.is_some() {}
+    let trailers = body.trailers().await.expect("the end");
+    trailers.expect("trailers")
+}

@@ -1,0 +1,218 @@
+//! A real sidecar process, on free ports, with a directory of its own.
+
+use crate::place::{free_port, program};
+use crate::wait::{PATIENCE, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+use unstale_proto::v1::admin_service_client::AdminServiceClient;
+use unstale_proto::v1::cache_service_client::CacheServiceClient;
+use unstale_proto::v1::{PeersRequest, SessionState, StatusRequest, StatusResponse};
+
+/// The session ttl of sidecars in tests: short, so that what has to wait for
+/// it does not wait long.
+pub const SESSION_TTL: Duration = Duration::from_secs(2);
+
+/// The program `unstale`: UNSTALE_BIN, else what `cargo build` made.
+pub fn unstale() -> PathBuf {
+    match std::env::var_os("UNSTALE_BIN") {
+        Some(path) => path.into(),
+        None => program("debug/unstale", "run cargo build --workspace --bins"),
+    }
+}
+
+/// How a sidecar is started.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    flags: Vec<String>,
+    uds: Option<PathBuf>,
+}
+
+impl Builder {
+    /// One flag and its value.
+    pub fn flag(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.flags.extend([name.to_owned(), value.into()]);
+        self
+    }
+
+    /// The path of its Unix socket; else one in its own directory.
+    pub fn uds(mut self, path: &Path) -> Self {
+        self.uds = Some(path.to_path_buf());
+        self
+    }
+
+    /// In the fleet `test` on this NATS server.
+    pub fn nats(self, url: &str) -> Self {
+        self.flag("--nats", url).flag("--fleet", "test")
+    }
+
+    /// The pod's name.
+    pub fn pod(self, name: &str) -> Self {
+        self.flag("--pod", name)
+    }
+
+    /// Starts the process; it may not serve yet.
+    pub fn spawn(self) -> Sidecar {
+        let dir = TempDir::with_prefix("unstale-e2e-").expect("a directory");
+        let (port, admin) = (free_port(), free_port());
+        let own = || dir.path().join("grpc.sock");
+        let uds = self.uds.clone().unwrap_or_else(own);
+        let log = File::create(dir.path().join("log")).expect("a log file");
+        let child = Command::new(unstale())
+            .arg("serve")
+            .args(["--listen", &format!("127.0.0.1:{port}")])
+            .args(["--admin", &format!("127.0.0.1:{admin}")])
+            .args(["--session-ttl", &format!("{}ms", SESSION_TTL.as_millis())])
+            .arg("--uds")
+            .arg(&uds)
+            .args(&self.flags)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("the sidecar starts");
+        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"));
+        let channel = endpoint.expect("an endpoint").connect_lazy();
+        Sidecar { child, dir, port, admin, uds, channel }
+    }
+
+    /// Starts the process and waits until it serves.
+    pub async fn serving(self) -> Sidecar {
+        let sidecar = self.spawn();
+        sidecar.serves().await;
+        sidecar
+    }
+
+    /// Starts the process and waits until its session is fresh.
+    pub async fn fresh(self) -> Sidecar {
+        let sidecar = self.serving().await;
+        sidecar.is_fresh().await;
+        sidecar
+    }
+}
+
+/// A sidecar process; killed when it is dropped.
+pub struct Sidecar {
+    child: Child,
+    dir: TempDir,
+    port: u16,
+    admin: u16,
+    uds: PathBuf,
+    channel: Channel,
+}
+
+impl Sidecar {
+    /// How to start one.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The port of gRPC over TCP.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The port of the HTTP pages.
+    pub fn admin_port(&self) -> u16 {
+        self.admin
+    }
+
+    /// The path of its Unix socket.
+    pub fn uds(&self) -> &Path {
+        &self.uds
+    }
+
+    /// A client of the cache.
+    pub fn cache(&self) -> CacheServiceClient<Channel> {
+        CacheServiceClient::new(self.channel.clone())
+    }
+
+    /// A client for operators' questions.
+    pub fn admin(&self) -> AdminServiceClient<Channel> {
+        AdminServiceClient::new(self.channel.clone())
+    }
+
+    /// What it says about itself.
+    pub async fn status(&self) -> StatusResponse {
+        let status = self.admin().status(StatusRequest {}).await;
+        status.expect("Status answers").into_inner()
+    }
+
+    /// How long an invalidation binds a silent pod: D.
+    pub async fn bound(&self) -> Duration {
+        let bound = self.status().await.staleness_bound;
+        let bound = bound.expect("a staleness bound");
+        Duration::try_from(bound).expect("a positive one")
+    }
+
+    /// Waits until it answers.
+    pub async fn serves(&self) {
+        let ask = || async {
+            let answer = self.admin().status(StatusRequest {}).await;
+            answer.map_err(|e| format!("{e}; it said:\n{}", self.log()))
+        };
+        eventually("a serving sidecar", PATIENCE, ask).await;
+    }
+
+    /// Waits until its session is fresh.
+    pub async fn is_fresh(&self) {
+        let ask = || async {
+            let answer = self.admin().status(StatusRequest {}).await;
+            let status = answer.map_err(|e| e.to_string())?.into_inner();
+            let whole = status.log_error.is_empty() && status.remote_error.is_empty();
+            match status.session_state() {
+                SessionState::Fresh if whole => Ok(()),
+                _ => Err(format!("{status:?}; it said:\n{}", self.log())),
+            }
+        };
+        eventually("a fresh session", PATIENCE, ask).await;
+    }
+
+    /// Waits until it knows exactly this many sessions.
+    pub async fn knows(&self, sessions: usize) {
+        let ask = || async {
+            let answer = self.admin().peers(PeersRequest {}).await;
+            let peers = answer.map_err(|e| e.to_string())?.into_inner().peers;
+            (peers.len() == sessions).then_some(()).ok_or(format!("{peers:?}"))
+        };
+        eventually("the sessions", PATIENCE, ask).await;
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the signal is sent");
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.child.wait().expect("the child ends");
+    }
+
+    /// Waits until the process has ended.
+    pub async fn ended(&mut self, within: Duration) -> ExitStatus {
+        let child = std::sync::Mutex::new(&mut self.child);
+        let ask = || async {
+            let ended = child.lock().expect("one thread").try_wait();
+            ended.map_err(|e| e.to_string())?.ok_or("it runs".to_owned())
+        };
+        eventually("the end of the process", within, ask).await
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        // It may have ended already; there is nobody to tell.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
