@@ -32,18 +32,15 @@ pub(crate) async fn try_set(
 
 /// Set that must store; the position after it.
 pub(crate) async fn set(pod: &Sidecar, key: &str, text: &str) -> String {
-    let answer = try_set(pod, key, text, Ack::Log).await.expect("Set answers");
+    let answer = try_set(pod, key, text, Ack::Log)
+        .await
+        .expect("Set answers");
     stored(&answer);
     answer.position
 }
 
 /// Set with tags in a namespace; the position after it.
-pub(crate) async fn set_tagged(
-    pod: &Sidecar,
-    namespace: &str,
-    key: &str,
-    tags: &[&str],
-) -> String {
+pub(crate) async fn set_tagged(pod: &Sidecar, namespace: &str, key: &str, tags: &[&str]) -> String {
     let request = SetRequest {
         namespace: namespace.into(),
         key: key.into(),

@@ -94,7 +94,9 @@ async fn after_local_the_caller_misses_and_the_others_follow() {
     let bound = fleet.pods[0].bound().await;
     let position = set(&fleet.pods[0], "k", "old").await;
     warm(&fleet.pods, "k", "old", &position).await;
-    let done = invalidate(&fleet.pods[0], "k", Ack::Local).await.expect("OK");
+    let done = invalidate(&fleet.pods[0], "k", Ack::Local)
+        .await
+        .expect("OK");
     assert_eq!(done.position, "", "the log has not decided yet");
     assert_eq!(get(&fleet.pods[0], "k").await, None);
     for pod in &fleet.pods[1..] {

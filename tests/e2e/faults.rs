@@ -1,6 +1,6 @@
 //! Pods and the NATS server die, stop, and come back.
 
-use crate::calls::{get, get_after, found, invalidate, pods, reason, set, try_set, warm};
+use crate::calls::{found, get, get_after, invalidate, pods, reason, set, try_set, warm};
 use crate::fleet::Fleet;
 use std::collections::HashSet;
 use std::sync::Mutex;
@@ -57,7 +57,9 @@ async fn a_stopped_pod_never_serves_the_old_value_when_it_goes_on() {
         let seen = get(stopped, "k").await;
         assert_eq!(seen, None, "the old value came back");
         let state = stopped.status().await.session_state();
-        (state == SessionState::Fresh).then_some(()).ok_or(format!("{state:?}"))
+        (state == SessionState::Fresh)
+            .then_some(())
+            .ok_or(format!("{state:?}"))
     };
     eventually("a fresh session again", PATIENCE, ask).await;
     fleet.is_whole().await;
@@ -97,7 +99,10 @@ impl Truth {
             let dead = self.dead.lock().expect("no panic").clone();
             let answer = get_after(pod, ("", "k"), "").await;
             if let Some(old) = answer.ok().and_then(|answer| found(&answer)) {
-                assert!(!dead.contains(&old), "{old} was served after its invalidation");
+                assert!(
+                    !dead.contains(&old),
+                    "{old} was served after its invalidation"
+                );
             }
         }
     }
@@ -106,7 +111,9 @@ impl Truth {
         let goal = self.rounds.load(SeqCst) + by;
         let ask = || async {
             let rounds = self.rounds.load(SeqCst);
-            (rounds >= goal).then_some(()).ok_or(format!("{rounds} of {goal} rounds"))
+            (rounds >= goal)
+                .then_some(())
+                .ok_or(format!("{rounds} of {goal} rounds"))
         };
         eventually("rounds of writes and invalidations", PATIENCE, ask).await;
     }
@@ -115,7 +122,11 @@ impl Truth {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nats_restarted_under_load_brings_no_old_value_back() {
     let fleet = Fleet::of(3).await;
-    let Fleet { pods, mut nats, permit: _permit } = fleet;
+    let Fleet {
+        pods,
+        mut nats,
+        permit: _permit,
+    } = fleet;
     let truth = Truth::default();
     let restarts = async {
         for _ in 0..2 {
@@ -124,7 +135,9 @@ async fn nats_restarted_under_load_brings_no_old_value_back() {
             // Away until the pods have noticed.
             let ask = || async {
                 let error = pods[1].status().await.log_error;
-                (!error.is_empty()).then_some(()).ok_or("no error yet".into())
+                (!error.is_empty())
+                    .then_some(())
+                    .ok_or("no error yet".into())
             };
             eventually("a pod that misses the log", PATIENCE, ask).await;
             nats.restart();
@@ -154,7 +167,9 @@ async fn a_sidecar_serves_without_nats_and_recovers_when_it_appears() {
     let status = pod.status().await;
     assert_eq!(status.session_state(), SessionState::Joining);
     assert_ne!(status.log_error, "");
-    let answer = get_after(&pod, ("", "k"), "").await.expect("a miss, no error");
+    let answer = get_after(&pod, ("", "k"), "")
+        .await
+        .expect("a miss, no error");
     assert_eq!(found(&answer), None);
     assert!(answer.degraded.is_some(), "{answer:?}");
     let refused = invalidate(&pod, "k", Ack::Log).await.expect_err("no log");
@@ -177,7 +192,9 @@ async fn nobody_waits_for_a_pod_that_was_drained() {
     let status = drained.ended(PATIENCE).await;
     assert_eq!(status.code(), Some(0), "{}", drained.log());
     let began = Instant::now();
-    let done = invalidate(&fleet.pods[0], "k", Ack::Fleet).await.expect("OK");
+    let done = invalidate(&fleet.pods[0], "k", Ack::Fleet)
+        .await
+        .expect("OK");
     let took = began.elapsed();
     assert!(took < bound / 2, "{took:?} with a bound of {bound:?}");
     assert_eq!(pods(&done.acked), ["pod-0", "pod-1"]);

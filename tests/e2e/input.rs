@@ -46,33 +46,47 @@ async fn local() -> Sidecar {
     Sidecar::builder().fresh().await
 }
 
+/// The field that is named, and what is done to a good request.
+type Mistake = (&'static str, fn(&mut SetRequest));
+
+const MISTAKES: [Mistake; 18] = [
+    ("key", |r| r.key.clear()),
+    ("key", |r| r.key = "k".repeat(513)),
+    ("key", |r| r.key = "é".repeat(257)),
+    ("ttl", |r| r.ttl = nanoseconds(0)),
+    ("ttl", |r| r.ttl = nanoseconds(-1)),
+    ("ttl", |r| r.ttl = nanoseconds(999_999)),
+    ("ttl", |r| r.ttl = seconds(30 * 86_400 + 1)),
+    ("ttl", |r| r.ttl = seconds(i64::MAX)),
+    ("tags", |r| {
+        r.tags = (0..17).map(|i| i.to_string()).collect()
+    }),
+    ("tags[0]", |r| r.tags = vec![String::new()]),
+    ("tags[1]", |r| r.tags = vec!["t".into(), "t".repeat(129)]),
+    ("namespace", |r| r.namespace = "Über".into()),
+    ("namespace", |r| r.namespace = "a b".into()),
+    ("namespace", |r| r.namespace = "n".repeat(64)),
+    ("value", |r| r.value = None),
+    ("content_type", |r| r.content_type = "c".repeat(129)),
+    ("position", |r| r.position = "nonsense".into()),
+    ("ack", |r| r.ack = 99),
+];
+
+fn seconds(seconds: i64) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds, nanos: 0 })
+}
+
+fn nanoseconds(nanos: i32) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds: 0, nanos })
+}
+
 #[tokio::test]
 async fn every_field_of_a_set_is_judged() {
     let pod = local().await;
     set(&pod, "k", "kept").await;
-    let seconds = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
-    let short = duration(Duration::from_micros(999));
-    let table = [
-        ("key", SetRequest { key: String::new(), ..good() }),
-        ("key", SetRequest { key: "k".repeat(513), ..good() }),
-        ("key", SetRequest { key: "é".repeat(257), ..good() }),
-        ("ttl", SetRequest { ttl: seconds(0), ..good() }),
-        ("ttl", SetRequest { ttl: seconds(-1), ..good() }),
-        ("ttl", SetRequest { ttl: Some(short), ..good() }),
-        ("ttl", SetRequest { ttl: seconds(30 * 86_400 + 1), ..good() }),
-        ("ttl", SetRequest { ttl: seconds(i64::MAX), ..good() }),
-        ("tags", SetRequest { tags: (0..17).map(|i| i.to_string()).collect(), ..good() }),
-        ("tags[0]", SetRequest { tags: vec![String::new()], ..good() }),
-        ("tags[1]", SetRequest { tags: vec!["t".into(), "t".repeat(129)], ..good() }),
-        ("namespace", SetRequest { namespace: "Über".into(), ..good() }),
-        ("namespace", SetRequest { namespace: "a b".into(), ..good() }),
-        ("namespace", SetRequest { namespace: "n".repeat(64), ..good() }),
-        ("value", SetRequest { value: None, ..good() }),
-        ("content_type", SetRequest { content_type: "c".repeat(129), ..good() }),
-        ("position", SetRequest { position: "nonsense".into(), ..good() }),
-        ("ack", SetRequest { ack: 99, ..good() }),
-    ];
-    for (field, request) in table {
+    for (field, spoil) in MISTAKES {
+        let mut request = good();
+        spoil(&mut request);
         is_invalid(&refused(&pod, request).await, field);
     }
     assert_eq!(get(&pod, "k").await.as_deref(), Some("kept"));
@@ -92,7 +106,15 @@ async fn everything_wrong_with_a_request_is_said_at_once() {
     let status = refused(&pod, request).await;
     let mut named = fields(&status);
     named.sort_unstable();
-    let expected = ["content_type", "key", "namespace", "position", "tags", "ttl", "value"];
+    let expected = [
+        "content_type",
+        "key",
+        "namespace",
+        "position",
+        "tags",
+        "ttl",
+        "value",
+    ];
     assert_eq!(named, expected);
 }
 
@@ -126,7 +148,10 @@ async fn a_value_over_the_limit_has_its_own_reason() {
         assert_eq!(*limit, VALUE_BYTES.to_string());
     }
     let value = Some(set_request::Value::Text("fits".into()));
-    let answer = pod.cache().set(patient(SetRequest { value, ..good() })).await;
+    let answer = pod
+        .cache()
+        .set(patient(SetRequest { value, ..good() }))
+        .await;
     answer.expect("the connection still works");
 }
 
@@ -137,7 +162,10 @@ async fn the_other_calls_judge_their_fields_too() {
     let get = cache.get(GetRequest::default()).await;
     is_invalid(&get.expect_err("no key"), "key");
     let keys = vec!["k".to_owned(); 257];
-    let batch = BatchGetRequest { keys, ..BatchGetRequest::default() };
+    let batch = BatchGetRequest {
+        keys,
+        ..BatchGetRequest::default()
+    };
     is_invalid(&cache.batch_get(batch).await.expect_err("257"), "keys");
     let none = cache.invalidate(InvalidateRequest::default()).await;
     is_invalid(&none.expect_err("nothing to invalidate"), "keys");
@@ -152,7 +180,10 @@ async fn the_other_calls_judge_their_fields_too() {
         value: Some(compare_and_set_request::Value::Text("v".into())),
         ..CompareAndSetRequest::default()
     };
-    is_invalid(&cache.compare_and_set(cas).await.expect_err("bare"), "expected");
+    is_invalid(
+        &cache.compare_and_set(cas).await.expect_err("bare"),
+        "expected",
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! One loader per key in the whole fleet, and one winner per version.
 
-use crate::calls::{duration, get, get_after, found, invalidate, patient, reason, set, stored, text, try_set, warm};
+use crate::calls::{
+    duration, found, get, get_after, invalidate, patient, reason, set, stored, text, try_set, warm,
+};
 use crate::fleet::Fleet;
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -17,7 +19,11 @@ async fn lease(pod: &Sidecar, wait: Duration) -> lease_response::Result {
         ..LeaseRequest::default()
     };
     let answer = pod.cache().lease(patient(request)).await;
-    answer.expect("Lease answers").into_inner().result.expect("a result")
+    answer
+        .expect("Lease answers")
+        .into_inner()
+        .result
+        .expect("a result")
 }
 
 fn token(result: lease_response::Result) -> String {
@@ -55,7 +61,10 @@ async fn of_two_callers_on_two_pods_one_loads_and_the_other_gets_its_value() {
     let loading = fill(winner, &token, "loaded");
     let (hit, filled) = tokio::join!(waiting, loading);
     let filled = filled.expect("Fill answers");
-    assert!(matches!(filled, fill_response::Result::Stored(_)), "{filled:?}");
+    assert!(
+        matches!(filled, fill_response::Result::Stored(_)),
+        "{filled:?}"
+    );
     match hit {
         lease_response::Result::Hit(entry) => assert_eq!(text(&entry), "loaded"),
         other => panic!("the waiting caller got no hit: {other:?}"),
@@ -68,7 +77,10 @@ async fn a_fill_after_an_invalidation_is_voided() {
     let token = token(lease(&fleet.pods[0], Duration::ZERO).await);
     let done = invalidate(&fleet.pods[1], "k", Ack::Fleet).await;
     done.expect("OK");
-    match fill(&fleet.pods[0], &token, "stale").await.expect("an answer") {
+    match fill(&fleet.pods[0], &token, "stale")
+        .await
+        .expect("an answer")
+    {
         fill_response::Result::Voided(voided) => {
             assert_eq!(voided.reason(), VoidedReason::Invalidated);
         }
@@ -85,7 +97,10 @@ async fn a_token_fills_once() {
     let pod = &fleet.pods[0];
     let token = token(lease(pod, Duration::ZERO).await);
     let first = fill(pod, &token, "first").await.expect("an answer");
-    assert!(matches!(first, fill_response::Result::Stored(_)), "{first:?}");
+    assert!(
+        matches!(first, fill_response::Result::Stored(_)),
+        "{first:?}"
+    );
     let again = fill(pod, &token, "second").await.expect_err("used");
     let expected = (Code::FailedPrecondition, "UNKNOWN_LEASE".to_owned());
     assert_eq!(reason(&again), expected);

@@ -32,7 +32,11 @@ async fn serve(flags: &[&str]) -> (i32, String) {
         child.kill().expect("it is killed");
         panic!("serve {flags:?} did not end");
     }
-    let Output { status, stdout, stderr } = child.wait_with_output().expect("its output");
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().expect("its output");
     let said = [stdout, stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     (status.code().expect("no signal"), said)
@@ -45,15 +49,35 @@ fn addresses() -> [String; 2] {
 #[tokio::test]
 async fn every_mistake_in_the_settings_is_named_at_once() {
     let flags = [
-        "--listen", "nowhere", "--l1-bytes", "12 parsecs", "--session-ttl", "0s",
-        "--remote", "tape", "--nats", "http://x", "--log-format", "xml",
+        "--listen",
+        "nowhere",
+        "--l1-bytes",
+        "12 parsecs",
+        "--session-ttl",
+        "0s",
+        "--remote",
+        "tape",
+        "--nats",
+        "http://x",
+        "--log-format",
+        "xml",
     ];
     let (code, said) = serve(&flags).await;
     assert_eq!(code, EXIT_SETTINGS, "{said}");
-    for name in ["--listen", "--l1-bytes", "--session-ttl", "--remote", "--nats", "--log-format"] {
+    for name in [
+        "--listen",
+        "--l1-bytes",
+        "--session-ttl",
+        "--remote",
+        "--nats",
+        "--log-format",
+    ] {
         assert!(said.contains(name), "{name} is not named in:\n{said}");
     }
-    assert!(said.contains("--fleet"), "half of --nats and --fleet:\n{said}");
+    assert!(
+        said.contains("--fleet"),
+        "half of --nats and --fleet:\n{said}"
+    );
 }
 
 #[tokio::test]
@@ -68,7 +92,10 @@ async fn half_a_file_of_settings_is_refused_with_its_line() {
     std::fs::write(&file, "l1_bites = \"64MiB\"\ndrian = \"1s\"\n").expect("written");
     let (code, said) = serve(&["--config", &path]).await;
     assert_eq!(code, EXIT_SETTINGS, "{said}");
-    assert!(said.contains("l1_bites") && said.contains("drian"), "{said}");
+    assert!(
+        said.contains("l1_bites") && said.contains("drian"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -102,10 +129,16 @@ async fn get_over(path: &std::path::Path, key: &str) -> Result<bool, String> {
     let endpoint = Endpoint::from_shared(format!("unix:{}", path.display()));
     let channel = endpoint.map_err(|e| e.to_string())?.connect().await;
     let mut cache = CacheServiceClient::new(channel.map_err(|e| e.to_string())?);
-    let request = GetRequest { key: key.into(), ..GetRequest::default() };
+    let request = GetRequest {
+        key: key.into(),
+        ..GetRequest::default()
+    };
     let answer = cache.get(request).await.map_err(|e| e.to_string())?;
     let result = answer.into_inner().result.ok_or("no result")?;
-    Ok(matches!(result, unstale_proto::v1::get_response::Result::Found(_)))
+    Ok(matches!(
+        result,
+        unstale_proto::v1::get_response::Result::Found(_)
+    ))
 }
 
 #[tokio::test]
@@ -147,6 +180,9 @@ async fn a_directory_that_cannot_be_made_or_used_is_one_line() {
         let [listen, admin] = addresses();
         let (code, said) = serve(&["--listen", &listen, "--admin", &admin, "--uds", &path]).await;
         assert!(code != 0, "{said}");
-        assert!(said.contains("--uds") && !said.contains("panicked"), "{said}");
+        assert!(
+            said.contains("--uds") && !said.contains("panicked"),
+            "{said}"
+        );
     }
 }

@@ -29,7 +29,11 @@ impl Nats {
     pub fn stopped() -> Self {
         let dir = TempDir::with_prefix("unstale-nats-").expect("a directory");
         let port = free_port();
-        Self { child: None, dir, port }
+        Self {
+            child: None,
+            dir,
+            port,
+        }
     }
 
     /// Where clients connect.
@@ -55,7 +59,14 @@ impl Nats {
         let output = output.expect("a log file");
         let server = nats_server();
         let child = Command::new(server)
-            .args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-js", "-sd"])
+            .args([
+                "-a",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+                "-js",
+                "-sd",
+            ])
             .arg(self.dir.path().join("store"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -65,7 +76,11 @@ impl Nats {
         let deadline = Instant::now() + START;
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             let late = Instant::now() > deadline;
-            assert!(!late, "{}", std::fs::read_to_string(&log).unwrap_or_default());
+            assert!(
+                !late,
+                "{}",
+                std::fs::read_to_string(&log).unwrap_or_default()
+            );
             std::thread::yield_now();
         }
     }

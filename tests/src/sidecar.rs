@@ -77,7 +77,14 @@ impl Builder {
             .expect("the sidecar starts");
         let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"));
         let channel = endpoint.expect("an endpoint").connect_lazy();
-        Sidecar { child, dir, port, admin, uds, channel }
+        Sidecar {
+            child,
+            dir,
+            port,
+            admin,
+            uds,
+            channel,
+        }
     }
 
     /// Starts the process and waits until it serves.
@@ -177,7 +184,9 @@ impl Sidecar {
         let ask = || async {
             let answer = self.admin().peers(PeersRequest {}).await;
             let peers = answer.map_err(|e| e.to_string())?.into_inner().peers;
-            (peers.len() == sessions).then_some(()).ok_or(format!("{peers:?}"))
+            (peers.len() == sessions)
+                .then_some(())
+                .ok_or(format!("{peers:?}"))
         };
         eventually("the sessions", PATIENCE, ask).await;
     }
@@ -198,7 +207,9 @@ impl Sidecar {
         let child = std::sync::Mutex::new(&mut self.child);
         let ask = || async {
             let ended = child.lock().expect("one thread").try_wait();
-            ended.map_err(|e| e.to_string())?.ok_or("it runs".to_owned())
+            ended
+                .map_err(|e| e.to_string())?
+                .ok_or("it runs".to_owned())
         };
         eventually("the end of the process", within, ask).await
     }
