@@ -196,7 +196,12 @@ async fn nobody_waits_for_a_pod_that_was_drained() {
         .await
         .expect("OK");
     let took = began.elapsed();
-    assert!(took < bound / 2, "{took:?} with a bound of {bound:?}");
+    assert!(
+        took < bound / 2,
+        "{took:?} with a bound of {bound:?}: {done:?}\n{}\n{}",
+        drained.log(),
+        fleet.pods[0].log()
+    );
     assert_eq!(pods(&done.acked), ["pod-0", "pod-1"]);
     assert!(done.lapsed.is_empty(), "{:?}", done.lapsed);
 }
