@@ -132,7 +132,10 @@ impl Machine {
     fn lost(&mut self, why: String, now: Moment) {
         self.log_error = Some(why);
         self.reader.drop_all();
-        self.fleet.interrupted(now);
+        // Before the first opening there is no reading to interrupt.
+        if self.epoch.is_some() {
+            self.fleet.interrupted(now);
+        }
     }
 
     fn declare_epoch(&mut self, expect_last: Option<u64>) {
