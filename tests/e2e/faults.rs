@@ -22,7 +22,7 @@ async fn a_pod_killed_during_fleet_lapses_within_the_bound() {
     let mut doomed = fleet.pods.pop().expect("three pods");
     let (caller, other) = (&fleet.pods[0], &fleet.pods[1]);
     // Stopped first, so that the call is surely under way when it dies.
-    doomed.signal(Signal::STOP);
+    doomed.stop();
     let began = Instant::now();
     let kill = async {
         let ask = || async { get(other, "k").await.map_or(Ok(()), Err) };
@@ -45,7 +45,7 @@ async fn a_stopped_pod_never_serves_the_old_value_when_it_goes_on() {
     let position = set(&fleet.pods[0], "k", "old").await;
     warm(&fleet.pods, "k", "old", &position).await;
     let (caller, stopped) = (&fleet.pods[0], &fleet.pods[2]);
-    stopped.signal(Signal::STOP);
+    stopped.stop();
     let done = invalidate(caller, "k", Ack::Fleet).await.expect("OK");
     assert_eq!(pods(&done.lapsed), ["pod-2"]);
     // These wait in its socket and are the first thing it sees.

@@ -2,7 +2,7 @@
 
 use crate::place::{free_port, program};
 use crate::wait::{PATIENCE, eventually};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -194,6 +194,16 @@ impl Sidecar {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the signal is sent");
+    }
+
+    /// Stops it, and returns when every thread of it has stopped: the signal
+    /// alone only begins that.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        let pid = Pid::from_child(&self.child);
+        let stopped = waitpid(Some(pid), WaitOptions::UNTRACED).expect("a child");
+        let (_, status) = stopped.expect("a change of state");
+        assert!(status.stopped(), "it ended instead: {status:?}");
     }
 
     /// Ends it as a crash would.
