@@ -197,7 +197,10 @@ impl Pod {
             {
                 return;
             }
-            if !self.shared.with(|w| w.links[self.number].receives) {
+            if !self
+                .shared
+                .with(|w| w.links[self.number].receives && w.links[self.number].reads)
+            {
                 self.shared.delay(5_000, 50_000).await;
                 continue;
             }

@@ -134,7 +134,7 @@ async fn faults(fleet: Fleet) {
     while shared.handle.now() < FAULTS_END {
         shared.delay(50_000, 1_500_000).await;
         let (number, kind) =
-            shared.with(|w| (w.rng.range(0, PODS as u64) as usize, w.rng.range(0, 8)));
+            shared.with(|w| (w.rng.range(0, PODS as u64) as usize, w.rng.range(0, 9)));
         let length = shared.with(|w| w.rng.range(50_000, 3_500_000));
         shared
             .handle
@@ -179,6 +179,11 @@ async fn fault(fleet: Fleet, number: usize, kind: u64, length: u64) {
             shared.with(|w| w.tier_away = true);
             shared.handle.sleep(length).await;
             shared.with(|w| w.tier_away = false);
+        }
+        7 => {
+            shared.with(|w| w.links[number].reads = false);
+            shared.handle.sleep(length).await;
+            shared.with(|w| w.links[number].reads = true);
         }
         // The log discards its oldest records.
         _ => shared.with(|w| {

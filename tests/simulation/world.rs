@@ -32,6 +32,8 @@ pub(crate) struct Kept {
 pub(crate) struct Link {
     pub(crate) sends: bool,
     pub(crate) receives: bool,
+    /// Answers come, but the log's deliveries do not: a slow reader.
+    pub(crate) reads: bool,
     /// Rises with every reconnect: readers of an older one are void.
     pub(crate) generation: u64,
 }
@@ -86,6 +88,7 @@ impl Shared {
         let link = Link {
             sends: true,
             receives: true,
+            reads: true,
             generation: 0,
         };
         let world = World {
