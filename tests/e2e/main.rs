@@ -2,6 +2,7 @@
 //! contract only. Every test has its own server and its own fleet.
 
 mod calls;
+mod cli;
 mod coherence;
 mod faults;
 mod fleet;
