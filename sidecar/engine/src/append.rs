@@ -111,7 +111,7 @@ impl UnderWay {
         match outcome {
             Appended::At(sequence) => {
                 self.append = None;
-                resolve_processed(&engine, id, sequence);
+                acked(&engine, id, sequence);
             }
             Appended::Conflict => {
                 self.append = None;
@@ -155,24 +155,9 @@ impl Drop for UnderWay {
     }
 }
 
-/// A record that was appended and processed before it was begun here (a
-/// repeated idempotency id) will not be delivered again: it is decided now.
-pub(crate) fn resolve_processed(engine: &Engine, id: RecordId, sequence: u64) {
-    engine.with(|machine, _| {
-        let Some(position) = machine.position() else {
-            return;
-        };
-        if machine.is_open(id) && position.sequence >= sequence {
-            machine.forget(id);
-            let at = crate::position::Position {
-                sequence,
-                ..position
-            };
-            if let Some(decider) = lock(&engine.deciders).remove(&id) {
-                let _ = decider.send(Decision::Accepted(at));
-            }
-        }
-    });
+/// The log has the record: its delivery decides it, or it was passed before.
+pub(crate) fn acked(engine: &Engine, id: RecordId, sequence: u64) {
+    engine.with(|machine, _| machine.acked(id, sequence));
 }
 
 /// The record is definitely not in the log.

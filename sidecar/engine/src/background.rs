@@ -138,7 +138,7 @@ pub(crate) async fn append_until_definite(
     while engine.ask(|machine, _| machine.is_open(append.id)) {
         match engine.ports.log.append(append.clone()).await {
             Appended::At(sequence) => {
-                crate::append::resolve_processed(&engine, append.id, sequence);
+                crate::append::acked(&engine, append.id, sequence);
                 return;
             }
             Appended::Conflict => {

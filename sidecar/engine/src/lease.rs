@@ -105,12 +105,28 @@ impl Leases {
 
     /// The rest of the term of this pod's own local lease on the key.
     fn local_left(&self, key: NameHash, now: Moment) -> Duration {
-        let Some(token) = lock(&self.local).get(&key).copied() else {
-            return Duration::ZERO;
-        };
-        lock(&self.grants)
-            .get(&token)
+        let grants = lock(&self.grants);
+        let token = lock(&self.local).get(&key).copied();
+        token
+            .and_then(|token| grants.get(&token))
             .map_or(Duration::ZERO, |grant| grant.until.since(now))
+    }
+
+    /// Grants a lease of this pod unless another still lasts; its rest then.
+    fn give_local(&self, token: LeaseToken, grant: Grant, now: Moment) -> Result<(), Duration> {
+        let mut grants = lock(&self.grants);
+        let mut local = lock(&self.local);
+        let held = local
+            .get(&grant.key.hash())
+            .and_then(|token| grants.get(token));
+        match held.map(|grant| grant.until.since(now)) {
+            Some(left) if !left.is_zero() => Err(left),
+            _ => {
+                local.insert(grant.key.hash(), token);
+                grants.insert(token, grant);
+                Ok(())
+            }
+        }
     }
 }
 
@@ -153,6 +169,11 @@ async fn attempt(engine: &Engine, lease: &Lease) -> Result<(LeaseOutcome, Degrad
         }
     };
     let now = engine.now();
+    // Granted while the tier or the session was away: it still binds this pod.
+    let left = engine.leases.local_left(lease.key.hash(), now);
+    if !left.is_zero() {
+        return Ok((LeaseOutcome::Busy(left.min(POLL.1)), Degraded::default()));
+    }
     let expect = match remains {
         Remains::Nothing => Expect::Absent,
         Remains::Dead(revision) => Expect::Revision(revision),
@@ -267,13 +288,22 @@ fn local(
     lease: &Lease,
     degraded: Degraded,
 ) -> Result<(LeaseOutcome, Degraded), Error> {
-    let left = engine.leases.local_left(lease.key.hash(), engine.now());
-    if !left.is_zero() {
-        return Ok((LeaseOutcome::Busy(left.min(POLL.1)), degraded));
-    }
     let token = LeaseToken(engine.ports.random.bits());
-    let position = engine.position();
-    Ok((granted(engine, lease, token, position, None), degraded))
+    let (now, term) = (engine.now(), lease.term);
+    let grant = Grant {
+        key: lease.key.clone(),
+        position: engine.position(),
+        term,
+        until: now.plus(term),
+        marker: None,
+    };
+    match engine.leases.give_local(token, grant, now) {
+        Ok(()) => {
+            engine.meter.lease_granted();
+            Ok((LeaseOutcome::Granted(token, term), degraded))
+        }
+        Err(left) => Ok((LeaseOutcome::Busy(left.min(POLL.1)), degraded)),
+    }
 }
 
 fn granted(

@@ -117,7 +117,7 @@ impl Machine {
         self.known_at = None;
         self.own
             .values_mut()
-            .for_each(|open| open.before = open.acked);
+            .for_each(|open| open.before = open.acked.is_some());
         self.join(now);
     }
 
@@ -164,7 +164,7 @@ impl Machine {
         self.fail_fleet();
         self.own
             .values_mut()
-            .for_each(|open| open.before = open.acked);
+            .for_each(|open| open.before = open.acked.is_some());
         self.push(Action::Reset);
         self.push(Action::Progress);
     }

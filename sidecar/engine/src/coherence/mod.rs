@@ -126,8 +126,8 @@ pub struct WriteCheck {
 /// An own record that was not processed here yet.
 struct Open {
     own: Own,
-    /// The log said it is in.
-    acked: bool,
+    /// Where the log said it is.
+    acked: Option<u64>,
     /// It was in before this pod began to read anew: if the replay does not
     /// meet it, nobody will.
     before: bool,
@@ -304,7 +304,7 @@ impl Machine {
             id,
             Open {
                 own,
-                acked: false,
+                acked: None,
                 before: false,
             },
         );
@@ -325,11 +325,47 @@ impl Machine {
         }
     }
 
-    /// The log said that an own record is in.
-    pub fn acked(&mut self, id: RecordId) {
+    /// The log said that an own record is at `sequence`. If that was passed
+    /// already it will not be delivered (again): it is settled now.
+    pub fn acked(&mut self, id: RecordId, sequence: u64) {
         if let Some(open) = self.own.get_mut(&id) {
-            open.acked = true;
+            open.acked = Some(sequence);
+            self.settle_passed();
         }
+    }
+
+    /// Own records that reading has passed without meeting them: repeats of
+    /// one processed before, or truncated unread. Their names fall here all
+    /// the same; a write's covers may be gone too, so it is not decided.
+    fn settle_passed(&mut self) {
+        let processed = self.reader.processed;
+        let passed = |open: &Open| open.acked.filter(|at| !open.before && *at <= processed);
+        let all: Vec<(RecordId, u64)> = self
+            .own
+            .iter()
+            .filter_map(|(id, open)| Some((*id, passed(open)?)))
+            .collect();
+        for (id, sequence) in all {
+            self.settle(id, sequence);
+        }
+    }
+
+    fn settle(&mut self, id: RecordId, sequence: u64) {
+        let (Some(epoch), Some(Open { own, .. })) = (self.epoch, self.own.get(&id)) else {
+            return;
+        };
+        let decision = match own.check {
+            Some(_) => Decision::Unknown,
+            None => Decision::Accepted(Position { epoch, sequence }),
+        };
+        for name in &own.names {
+            self.floors.raise(*name, sequence);
+        }
+        if let Some(namespace) = own.namespace {
+            self.floors.raise_namespace(namespace, sequence);
+        }
+        self.forget(id);
+        self.push(Action::Decided(id, decision));
     }
 
     /// Whether an own record is still waiting to be processed.

@@ -253,6 +253,7 @@ impl Machine {
     /// The log's first retained sequence, read after an echo.
     pub(super) fn first_checked(&mut self, token: u64, first: u64, now: Moment) {
         self.first = self.first.max(first);
+        self.settle_passed();
         let Some(at) = self
             .session
             .checks
