@@ -26,14 +26,20 @@ async fn lease(pod: &Sidecar, wait: Duration) -> lease_response::Result {
         .expect("a result")
 }
 
-fn token(result: lease_response::Result) -> String {
+/// The token of a grant.
+pub(crate) fn granted(result: lease_response::Result) -> String {
     match result {
         lease_response::Result::Granted(granted) => granted.lease_token,
         other => panic!("not granted: {other:?}"),
     }
 }
 
-async fn fill(pod: &Sidecar, token: &str, value: &str) -> Result<fill_response::Result, Status> {
+/// Completes a lease with a text.
+pub(crate) async fn fill(
+    pod: &Sidecar,
+    token: &str,
+    value: &str,
+) -> Result<fill_response::Result, Status> {
     let request = FillRequest {
         lease_token: token.into(),
         value: Some(fill_request::Value::Text(value.into())),
@@ -74,7 +80,7 @@ async fn of_two_callers_on_two_pods_one_loads_and_the_other_gets_its_value() {
 #[tokio::test]
 async fn a_fill_after_an_invalidation_is_voided() {
     let fleet = Fleet::of(2).await;
-    let token = token(lease(&fleet.pods[0], Duration::ZERO).await);
+    let token = granted(lease(&fleet.pods[0], Duration::ZERO).await);
     let done = invalidate(&fleet.pods[1], "k", Ack::Fleet).await;
     done.expect("OK");
     match fill(&fleet.pods[0], &token, "stale")
@@ -95,7 +101,7 @@ async fn a_fill_after_an_invalidation_is_voided() {
 async fn a_token_fills_once() {
     let fleet = Fleet::of(1).await;
     let pod = &fleet.pods[0];
-    let token = token(lease(pod, Duration::ZERO).await);
+    let token = granted(lease(pod, Duration::ZERO).await);
     let first = fill(pod, &token, "first").await.expect("an answer");
     assert!(
         matches!(first, fill_response::Result::Stored(_)),

@@ -10,3 +10,6 @@ mod input;
 mod lease;
 mod process;
 mod raw;
+mod renew;
+mod watch;
+mod watcher;
