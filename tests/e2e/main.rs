@@ -4,6 +4,7 @@
 mod calls;
 mod cli;
 mod coherence;
+mod drain;
 mod faults;
 mod fleet;
 mod input;
