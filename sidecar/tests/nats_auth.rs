@@ -41,6 +41,7 @@ async fn user_and_password_open_the_log_and_a_wrong_password_is_refused() {
     })
     .await;
     is_refused(with("wrong")).await;
+    is_refused(server.connection()).await;
 }
 
 #[tokio::test]
@@ -60,6 +61,7 @@ async fn an_nkey_opens_the_log_and_another_does_not() {
     };
     opens(with("good")).await;
     is_refused(with("bad")).await;
+    is_refused(server.connection()).await;
 }
 
 #[tokio::test]
@@ -72,6 +74,7 @@ async fn a_credentials_file_opens_the_log_and_a_missing_one_is_named() {
     opens(with("user.creds")).await;
     let missing = run(log_config(with("no.creds")));
     missing.events.lost("no.creds").await;
+    is_refused(server.connection()).await;
 }
 
 /// An operator with one account and one user; writes the user's credentials.
@@ -142,7 +145,13 @@ async fn tls_needs_the_ca_and_the_clients_certificate() {
         ca_file: None,
         ..tls.clone()
     };
-    run(log_config(with(untrusting))).events.lost("NATS").await;
+    is_refused(with(untrusting)).await;
+    let anonymous = NatsTls {
+        cert_file: None,
+        key_file: None,
+        ..tls.clone()
+    };
+    is_refused(with(anonymous)).await;
     let half = NatsTls {
         key_file: None,
         ..tls

@@ -3,12 +3,13 @@
 //! Every connection is a new client: after a disconnect nothing of the old one
 //! is used again, so that whoever holds a client knows that all it delivered
 //! came over one unbroken connection. Waits between attempts are full jitter,
-//! so that pods do not come back in step. A refusal (wrong password, missing
-//! permission, unreadable file) is told apart from a server that is away, tried
-//! again every 10 to 20 s and complained about once a minute.
+//! so that pods do not come back in step. A refusal (wrong password, untrusted
+//! certificate, missing permission, unreadable file) is told apart from a
+//! server that is away, tried again every 10 to 20 s and complained about once
+//! a minute.
 
 use super::{NatsConfig, options};
-use async_nats::{Client, ConnectErrorKind, Event};
+use async_nats::{Client, ConnectError, ConnectErrorKind, Event};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
@@ -149,6 +150,9 @@ impl Link {
                 | ConnectErrorKind::AuthorizationViolation
                 | ConnectErrorKind::ServerParse
                 | ConnectErrorKind::Tls => State::Refused(format!("NATS refused: {e}")),
+                ConnectErrorKind::Io if untrusted(&e) => {
+                    State::Refused(format!("NATS refused: {e}"))
+                }
                 _ => State::Down(format!("NATS is away: {e}")),
             })
     }
@@ -187,6 +191,20 @@ impl Link {
             *denied = Some((Instant::now(), said));
         }
     }
+}
+
+/// Whether one side did not accept the other's certificate: the client calls
+/// that an I/O error, of bytes that came but are not good.
+fn untrusted(error: &ConnectError) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidData) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Whether the client has had one unbroken connection so far.
