@@ -304,4 +304,9 @@ async fn a_stream_that_could_lose_records_is_refused() {
     admin.request(subject, config.into()).await.unwrap();
     let refused = run(log_config(server.connection()));
     refused.events.lost("deny_delete").await;
+    let appended = refused.log.append(append(1, Subject::Records)).await;
+    assert!(
+        matches!(&appended, Appended::NotSent(why) if why.contains("deny_delete")),
+        "{appended:?}"
+    );
 }

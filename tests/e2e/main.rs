@@ -9,6 +9,7 @@ mod faults;
 mod fleet;
 mod input;
 mod lease;
+mod old_nats;
 mod process;
 mod raw;
 mod renew;

@@ -1,8 +1,10 @@
 //! A real NATS server with JetStream; it can be stopped and started again on
 //! the same port with the same store.
 
-use crate::place::{free_port, nats_server};
+use crate::place::{self, free_port};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::fs::File;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -15,6 +17,7 @@ pub struct Nats {
     child: Option<Child>,
     dir: TempDir,
     port: u16,
+    binary: PathBuf,
 }
 
 impl Nats {
@@ -25,14 +28,26 @@ impl Nats {
         nats
     }
 
+    /// Starts one from before per-message ttl, which a sidecar cannot use.
+    pub fn too_old() -> Self {
+        let mut nats = Self::of(place::nats_server_too_old());
+        nats.restart();
+        nats
+    }
+
     /// One that does not run yet.
     pub fn stopped() -> Self {
+        Self::of(place::nats_server())
+    }
+
+    fn of(binary: PathBuf) -> Self {
         let dir = TempDir::with_prefix("unstale-nats-").expect("a directory");
         let port = free_port();
         Self {
             child: None,
             dir,
             port,
+            binary,
         }
     }
 
@@ -50,6 +65,25 @@ impl Nats {
         }
     }
 
+    /// Stops it as a machine that hangs would: connections stay, nothing is
+    /// answered. Returns when every thread has stopped.
+    pub fn pause(&self) {
+        let pid = self.pid();
+        kill_process(pid, Signal::STOP).expect("the signal is sent");
+        let stopped = waitpid(Some(pid), WaitOptions::UNTRACED).expect("a child");
+        let (_, status) = stopped.expect("a change of state");
+        assert!(status.stopped(), "it ended instead: {status:?}");
+    }
+
+    /// Lets it go on after [`Nats::pause`].
+    pub fn go_on(&self) {
+        kill_process(self.pid(), Signal::CONT).expect("the signal is sent");
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().expect("it runs"))
+    }
+
     /// Starts it (again) on the same port and store, and waits until it
     /// listens.
     pub fn restart(&mut self) {
@@ -57,8 +91,7 @@ impl Nats {
         let log = self.dir.path().join("log");
         let output = File::options().create(true).append(true).open(&log);
         let output = output.expect("a log file");
-        let server = nats_server();
-        let child = Command::new(server)
+        let child = Command::new(&self.binary)
             .args([
                 "-a",
                 "127.0.0.1",

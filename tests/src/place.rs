@@ -28,6 +28,15 @@ pub(crate) fn nats_server() -> PathBuf {
     }
 }
 
+/// A NATS server that is too old: UNSTALE_NATS_SERVER_OLD, else the installed
+/// one.
+pub(crate) fn nats_server_too_old() -> PathBuf {
+    match std::env::var_os("UNSTALE_NATS_SERVER_OLD") {
+        Some(path) => path.into(),
+        None => program("tools/bin/nats-server-2.10", "run tests/tools/install"),
+    }
+}
+
 /// A program under the target directory; `how` says how to get it.
 pub(crate) fn program(under: &str, how: &str) -> PathBuf {
     let path = target().join(under);

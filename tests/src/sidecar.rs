@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint};
 use unstale_proto::v1::admin_service_client::AdminServiceClient;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
@@ -126,6 +128,21 @@ impl Sidecar {
     /// The port of the HTTP pages.
     pub fn admin_port(&self) -> u16 {
         self.admin
+    }
+
+    /// One of its HTTP pages: the status code and the body.
+    pub async fn page(&self, path: &str) -> (u16, String) {
+        let socket = TcpStream::connect(("127.0.0.1", self.admin)).await;
+        let mut socket = socket.expect("it listens");
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        let asked = socket.write_all(request.as_bytes()).await;
+        asked.expect("it takes the request");
+        let mut answer = String::new();
+        let read = socket.read_to_string(&mut answer).await;
+        read.expect("it answers in UTF-8");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("HTTP");
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        (code.expect("a status code"), body.to_owned())
     }
 
     /// The path of its Unix socket.

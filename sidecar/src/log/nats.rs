@@ -2,7 +2,7 @@
 //!
 //! Guarantees: events are handed over in the order in which they happened, no
 //! delivery is dropped silently, and nothing of a connection that was lost is
-//! delivered after its [`Event::Lost`]. It judges nothing: the engine does.
+//! delivered after its [`Event::Lost`]. Only an open log takes appends. It judges nothing: the engine does.
 
 mod append;
 mod names;
@@ -14,6 +14,7 @@ mod words;
 
 use crate::nats::link::{Link, State};
 use crate::nats::{NatsConfig, seconds};
+use async_nats::Client;
 use names::Names;
 use serde::Deserialize;
 use std::sync::{Arc, Mutex};
@@ -62,6 +63,8 @@ pub struct NatsLog {
     config: NatsLogConfig,
     names: Names,
     link: Link,
+    /// What keeps the log from being used; none while it is open.
+    closed: Mutex<Option<String>>,
     give: mpsc::Sender<Command>,
     commands: Mutex<Option<mpsc::Receiver<Command>>>,
 }
@@ -74,6 +77,7 @@ impl NatsLog {
         Arc::new(Self {
             names: Names::new(&config.fleet),
             link: Link::new(config.connection.clone(), "log"),
+            closed: Mutex::new(Some("not opened yet".to_owned())),
             config,
             give,
             commands: Mutex::new(Some(commands)),
@@ -99,6 +103,22 @@ impl NatsLog {
         }
     }
 
+    fn set_closed(&self, why: Option<String>) {
+        *self.closed.lock().expect("nobody panics with this lock") = why;
+    }
+
+    /// The client of an open log. A connection alone is not enough: its server
+    /// may be too old, or the stream not the one that is needed, and an append
+    /// that nobody takes is never definite.
+    fn client(&self) -> Result<Client, String> {
+        let closed = self.closed.lock().expect("nobody panics with this lock");
+        match (self.link.state(), closed.as_ref()) {
+            (State::Up(client), None) => Ok(client),
+            (State::Up(_), Some(why)) => Err(why.clone()),
+            (State::Down(why) | State::Refused(why), _) => Err(why),
+        }
+    }
+
     /// One session per connection, for ever.
     async fn follow(&self, sink: &Arc<dyn Sink>, commands: &mut mpsc::Receiver<Command>) {
         let mut watch = self.link.watch();
@@ -117,6 +137,7 @@ impl NatsLog {
                 }
                 State::Down(why) | State::Refused(why) => (why, None),
             };
+            self.set_closed(Some(why.clone()));
             if told != why {
                 told.clone_from(&why);
                 sink.event(Event::Lost(why));
@@ -142,11 +163,14 @@ impl Log for NatsLog {
     }
 
     async fn append(&self, append: Append) -> Appended {
-        append::append(&self.link, &self.names, append).await
+        match self.client() {
+            Ok(client) => append::append(&client, &self.link, &self.names, append).await,
+            Err(why) => Appended::NotSent(why),
+        }
     }
 
     async fn last(&self, subject: Subject) -> Result<u64, String> {
-        append::last(&self.link, &self.names, subject).await
+        append::last(&self.client()?, &self.names, subject).await
     }
 
     fn command(&self, command: Command) {

@@ -1,8 +1,11 @@
-//! A real NATS server for tests, and a sink to wait on. The server is found
-//! through UNSTALE_NATS_SERVER or at target/tools/bin; a missing one fails the
-//! test. Waiting always has a deadline, and nothing waits by sleeping.
+//! A real NATS server for tests, current or too old, and a sink to wait on. The
+//! servers are found through UNSTALE_NATS_SERVER and UNSTALE_NATS_SERVER_OLD or
+//! at target/tools/bin; a missing one fails the test. Waiting always has a deadline, and nothing waits by sleeping.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod reading;
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
@@ -21,6 +24,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Server {
     pub dir: TempDir,
     pub port: u16,
+    binary: PathBuf,
     child: Option<Child>,
 }
 
@@ -29,9 +33,21 @@ impl Server {
         Self::with(|_| String::new())
     }
 
+    /// One from before per-message ttl, which the sidecar cannot use.
+    pub fn too_old() -> Self {
+        Self::of(
+            binary("UNSTALE_NATS_SERVER_OLD", "nats-server-2.10"),
+            |_| String::new(),
+        )
+    }
+
     /// A server whose configuration has what `more` says; it is given the
     /// directory for further files.
     pub fn with(more: impl FnOnce(&Path) -> String) -> Self {
+        Self::of(binary("UNSTALE_NATS_SERVER", "nats-server"), more)
+    }
+
+    fn of(binary: PathBuf, more: impl FnOnce(&Path) -> String) -> Self {
         let dir = TempDir::new().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
@@ -45,6 +61,7 @@ impl Server {
         let mut server = Self {
             dir,
             port,
+            binary,
             child: None,
         };
         server.resume();
@@ -53,7 +70,7 @@ impl Server {
 
     pub fn resume(&mut self) {
         let log = std::fs::File::create(self.dir.path().join("server.log")).unwrap();
-        let child = Process::new(binary())
+        let child = Process::new(&self.binary)
             .arg("-c")
             .arg(self.dir.path().join("server.conf"))
             .stdout(Stdio::null())
@@ -67,6 +84,27 @@ impl Server {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// Stops the process as a machine that hangs would: its connections stay,
+    /// nothing is answered. Returns when every thread has stopped.
+    pub fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+        let stopped = waitpid(Some(self.pid()), WaitOptions::UNTRACED).unwrap();
+        assert!(stopped.unwrap().1.stopped());
+    }
+
+    pub fn go_on(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().unwrap())
+    }
+
+    /// What it has logged since it was started last.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()
     }
 
     pub fn url(&self) -> String {
@@ -85,24 +123,23 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {
-            let log = std::fs::read_to_string(self.dir.path().join("server.log"));
-            eprintln!("{}", log.unwrap_or_default());
+            eprintln!("{}", self.log());
         }
     }
 }
 
-fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("UNSTALE_NATS_SERVER") {
+fn binary(variable: &str, name: &str) -> PathBuf {
+    if let Some(path) = std::env::var_os(variable) {
         return path.into();
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
         PathBuf::from,
     );
-    let path = target.join("tools/bin/nats-server");
+    let path = target.join("tools/bin").join(name);
     assert!(
         path.exists(),
-        "no nats-server at {}: run tests/tools/install or set UNSTALE_NATS_SERVER",
+        "no {}: run tests/tools/install or set {variable}",
         path.display()
     );
     path
@@ -122,6 +159,15 @@ impl Sink for Events {
 }
 
 impl Events {
+    pub fn new() -> Arc<Self> {
+        let (give, take) = mpsc::unbounded_channel();
+        Arc::new(Self {
+            give,
+            take: AsyncMutex::new(take),
+            seen: Mutex::default(),
+        })
+    }
+
     /// The first event from now on of which `pick` makes something.
     pub async fn wait<T>(&self, pick: impl Fn(&Event) -> Option<T>) -> T {
         let mut take = self.take.lock().await;
@@ -166,12 +212,7 @@ pub struct Running {
 }
 
 pub fn run(config: NatsLogConfig) -> Running {
-    let (give, take) = mpsc::unbounded_channel();
-    let events = Arc::new(Events {
-        give,
-        take: AsyncMutex::new(take),
-        seen: Mutex::default(),
-    });
+    let events = Events::new();
     let cancel = CancellationToken::new();
     let log = NatsLog::new(config);
     tokio::spawn(log.clone().run(events.clone(), cancel.clone()));

@@ -2,36 +2,34 @@
 
 use super::names::Names;
 use crate::nats::api::{self, Failure};
-use crate::nats::link::{Link, State};
+use crate::nats::link::Link;
+use async_nats::Client;
 use async_nats::header::HeaderMap;
 use unstale_engine::log::{Append, Appended, Subject};
 
 /// How long the log keeps beats, as a `Nats-TTL`.
 const BEAT_TTL: &str = "600s";
 
-pub(super) async fn append(link: &Link, names: &Names, append: Append) -> Appended {
-    let client = match link.state() {
-        State::Up(client) => client,
-        State::Down(why) | State::Refused(why) => return Appended::NotSent(why),
-    };
+pub(super) async fn append(
+    client: &Client,
+    link: &Link,
+    names: &Names,
+    append: Append,
+) -> Appended {
     if append.payload.len() >= client.max_payload() {
         return Appended::NotSent("the record is larger than the server allows".to_owned());
     }
     let headers = headers(&append);
     let subject = names.subject(append.subject);
-    match api::publish(&client, subject, headers, append.payload).await {
+    match api::publish(client, subject, headers, append.payload).await {
         Ok(sequence) => Appended::At(sequence),
         Err(failure) => outcome(failure, link),
     }
 }
 
 /// The newest sequence on a subject, asked of the stream's leader.
-pub(super) async fn last(link: &Link, names: &Names, subject: Subject) -> Result<u64, String> {
-    let client = match link.state() {
-        State::Up(client) => client,
-        State::Down(why) | State::Refused(why) => return Err(why),
-    };
-    let newest = api::newest(&client, &names.stream(), &names.subject(subject)).await;
+pub(super) async fn last(client: &Client, names: &Names, subject: Subject) -> Result<u64, String> {
+    let newest = api::newest(client, &names.stream(), &names.subject(subject)).await;
     match newest {
         Ok(found) => Ok(found.map_or(0, |(sequence, _)| sequence)),
         Err(failure) => Err(failure.text()),

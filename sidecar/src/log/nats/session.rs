@@ -112,6 +112,8 @@ impl Session<'_> {
         if let Some(session) = *listen {
             self.listen(tasks, session).await;
         }
+        // Before it is told: the sink may append at once.
+        self.log.set_closed(None);
         self.sink.event(Event::Opened(opened));
         loop {
             tokio::select! {
