@@ -1,7 +1,7 @@
 //! The cache: reads, and what every call shares (deadline, namespace).
 
 use crate::entry::{Answer, Entry, Lookup};
-use crate::{Builder, Error};
+use crate::{Ack, Builder, Error};
 use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
@@ -9,8 +9,11 @@ use unstale_proto::v1;
 use unstale_proto::v1::admin_service_client::AdminServiceClient;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
 
-/// The sidecar ends every call after 60 s; one that does not has stopped.
-const BACKSTOP: Duration = Duration::from_secs(65);
+/// The sidecar's own deadline of a call that brings none.
+const DEADLINE: Duration = Duration::from_secs(1);
+/// The sidecar's longest deadline. That of a FLEET call is what an
+/// invalidation binds a silent pod, which only the sidecar knows, and 2 s.
+const DEADLINE_MAX: Duration = Duration::from_secs(60);
 /// What the network may add to a deadline.
 const GRACE: Duration = Duration::from_secs(1);
 /// A batch's answer may be 4 MiB of values, and their keys and tags.
@@ -26,6 +29,7 @@ pub struct Cache {
     pub(crate) admin: AdminServiceClient<Channel>,
     pub(crate) namespace: String,
     timeout: Option<Duration>,
+    min_position: String,
 }
 
 impl Cache {
@@ -42,6 +46,28 @@ impl Cache {
             admin: AdminServiceClient::new(channel),
             namespace,
             timeout,
+            min_position: String::new(),
+        }
+    }
+
+    /// The same connection, whose [`Cache::get`] and [`Cache::get_many`] see at
+    /// least what was processed at `position`: one that an answer carried, of
+    /// any pod of the fleet. They wait for it until their deadline
+    /// ([`Error::DeadlineExceeded`] with `POSITION_NOT_REACHED` then).
+    ///
+    /// ```no_run
+    /// # async fn example(one: unstale::Cache, two: unstale::Cache) -> Result<(), unstale::Error> {
+    /// let done = one.invalidate(unstale::Invalidate::default().key("k")).await?;
+    /// let position = done.position.unwrap_or_default();
+    /// two.after(position).get("k").await?; // never the value from before
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn after(&self, position: impl Into<String>) -> Self {
+        Self {
+            min_position: position.into(),
+            ..self.clone()
         }
     }
 
@@ -53,7 +79,7 @@ impl Cache {
         let request = self.request(v1::GetRequest {
             namespace: self.namespace.clone(),
             key: key.into(),
-            min_position: String::new(),
+            min_position: self.min_position.clone(),
         });
         let answer = self.answer(self.client.clone().get(request)).await?;
         let result = match answer.result {
@@ -75,7 +101,7 @@ impl Cache {
         let request = self.request(v1::BatchGetRequest {
             namespace: self.namespace.clone(),
             keys: keys.into_iter().map(Into::into).collect(),
-            min_position: String::new(),
+            min_position: self.min_position.clone(),
         });
         let answer = self.answer(self.client.clone().batch_get(request)).await?;
         let each = answer.results.into_iter().map(one_of_many);
@@ -102,12 +128,43 @@ impl Cache {
         &self,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Error> {
-        // Longer waits than the sidecar's cap do not exist.
-        let bound = self.timeout.map_or(BACKSTOP, |t| BACKSTOP.max(t + GRACE));
-        match tokio::time::timeout(bound, call).await {
-            Ok(answer) => Ok(answer?.into_inner()),
-            Err(_) => Err(Error::Unreachable(format!("no answer within {bound:?}"))),
-        }
+        self.answer_after(Duration::ZERO, call).await
+    }
+
+    /// The answer of a call that has this ack.
+    pub(crate) async fn answer_acked<T>(
+        &self,
+        ack: Ack,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Error> {
+        let default = match ack {
+            Ack::Local | Ack::Log => DEADLINE,
+            Ack::Fleet => DEADLINE_MAX,
+        };
+        bounded(self.timeout.unwrap_or(default), call).await
+    }
+
+    /// The answer of a call that may wait before its deadline starts to count.
+    pub(crate) async fn answer_after<T>(
+        &self,
+        wait: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Error> {
+        let deadline = self.timeout.unwrap_or(DEADLINE);
+        bounded(deadline.saturating_add(wait), call).await
+    }
+}
+
+/// Gives the sidecar a moment more than the deadline, so that its own words
+/// for it arrive.
+async fn bounded<T>(
+    deadline: Duration,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Error> {
+    let bound = deadline.saturating_add(GRACE);
+    match tokio::time::timeout(bound, call).await {
+        Ok(answer) => Ok(answer?.into_inner()),
+        Err(_) => Err(Error::Unreachable(format!("no answer within {bound:?}"))),
     }
 }
 

@@ -13,6 +13,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 /// How long a connection may take when no timeout was asked for.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How often the sidecar is asked whether it is there, when nothing else was
+/// asked for.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// A parsed endpoint.
 #[derive(Clone, Debug)]
@@ -45,16 +48,26 @@ impl FromStr for Place {
 }
 
 /// Connects; the channel reconnects by itself afterwards.
-pub(crate) async fn connect(place: Place, timeout: Option<Duration>) -> Result<Channel, Error> {
+pub(crate) async fn connect(
+    place: Place,
+    timeout: Option<Duration>,
+    keep_alive: Option<Duration>,
+) -> Result<Channel, Error> {
     let within = timeout.unwrap_or(CONNECT);
+    let keep_alive = keep_alive.unwrap_or(KEEP_ALIVE);
+    // Idle connections, too: the next call should not be the one that finds out.
+    let with = |endpoint: Endpoint| {
+        endpoint
+            .connect_timeout(within)
+            .http2_keep_alive_interval(keep_alive)
+            .keep_alive_timeout(keep_alive)
+            .keep_alive_while_idle(true)
+    };
     let connected = match place {
-        Place::Tcp(uri) => {
-            let endpoint = Endpoint::from(uri).connect_timeout(within);
-            endpoint.connect().await
-        }
+        Place::Tcp(uri) => with(Endpoint::from(uri)).connect().await,
         Place::Unix(path) => {
             // The authority that every gRPC server accepts on a Unix socket.
-            let endpoint = Endpoint::from_static("http://localhost").connect_timeout(within);
+            let endpoint = with(Endpoint::from_static("http://localhost"));
             let connector = tower::service_fn(move |_: Uri| {
                 let path = path.clone();
                 async move { UnixStream::connect(path).await.map(TokioIo::new) }
@@ -90,7 +103,7 @@ mod tests {
     async fn a_socket_that_is_not_there_is_unreachable_and_says_why() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::Unix(folder.path().join("none.sock"));
-        let refused = connect(place, None).await;
+        let refused = connect(place, None, None).await;
         let Err(Error::Unreachable(why)) = refused else {
             panic!("{refused:?}");
         };

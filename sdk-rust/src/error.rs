@@ -172,10 +172,10 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     line
 }
 
-/// Whether the status was made here, from a connection that failed.
+/// Whether the status was made here, from a connection that failed: what the
+/// sidecar sends has no cause.
 fn broken(status: &Status) -> bool {
-    let source = std::error::Error::source(status);
-    source.is_some_and(|cause| cause.is::<tonic::transport::Error>())
+    std::error::Error::source(status).is_some()
 }
 
 /// Whether the status was made here, because the call's timeout passed.
@@ -250,6 +250,9 @@ mod tests {
         let error = Error::from(told(Code::DeadlineExceeded, "POSITION_NOT_REACHED"));
         assert!(matches!(error, Error::DeadlineExceeded { .. }), "{error:?}");
         let error = Error::from(Status::unavailable("tcp connect error"));
+        assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+        let cause = std::io::Error::other("reset");
+        let error = Error::from(Status::from_error(Box::new(cause)));
         assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
         let error = Error::from(Status::internal("bug"));
         assert!(matches!(error, Error::Other { .. }), "{error:?}");

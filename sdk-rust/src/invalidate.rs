@@ -72,7 +72,9 @@ impl Cache {
             id: what.id.unwrap_or_default(),
             reason: what.reason,
         });
-        let answer = self.answer(self.client.clone().invalidate(request)).await?;
+        let mut client = self.client.clone();
+        let call = client.invalidate(request);
+        let answer = self.answer_acked(what.ack, call).await?;
         Ok(Invalidated {
             position: Some(answer.position).filter(|p| !p.is_empty()),
             acked: answer.acked.into_iter().map(Session::from).collect(),

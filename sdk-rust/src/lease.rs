@@ -95,7 +95,8 @@ impl Cache {
             wait: (!wait.is_zero()).then(|| proto_duration(wait)),
         };
         let request = self.request_after(message, wait);
-        let answer = self.answer(self.client.clone().lease(request)).await?;
+        let mut client = self.client.clone();
+        let answer = self.answer_after(wait, client.lease(request)).await?;
         let result = match answer.result {
             Some(v1::lease_response::Result::Hit(entry)) => Leased::Hit(Entry::decode(entry)?),
             Some(v1::lease_response::Result::Granted(granted)) => Leased::Granted(Grant {

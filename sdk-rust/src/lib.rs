@@ -5,6 +5,10 @@
 //! per key in the whole fleet". It keeps no entries itself and repeats no call
 //! on its own, except a lease that another caller holds.
 //!
+//! No call hangs: one to a sidecar that has stopped ends after the sidecar's
+//! own deadline and a second ([`Builder::timeout`]), and a connection that has
+//! fallen silent is given up, with its watches ([`Builder::keep_alive`]).
+//!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use unstale::{Cache, Invalidate, LoadOptions, Lookup, SetOptions};

@@ -110,7 +110,8 @@ impl Cache {
             position: options.position.unwrap_or_default(),
             ack: v1::Ack::from(options.ack).into(),
         });
-        let answer = self.answer(self.client.clone().set(request)).await?;
+        let mut client = self.client.clone();
+        let answer = self.answer_acked(options.ack, client.set(request)).await?;
         let result = match answer.result {
             Some(v1::set_response::Result::Stored(stored)) => SetOutcome::Stored {
                 version: Some(stored.version).filter(|v| !v.is_empty()),
@@ -149,7 +150,8 @@ impl Cache {
             ack: v1::Ack::from(ack).into(),
         });
         let mut client = self.client.clone();
-        let answer = self.answer(client.compare_and_set(request)).await?;
+        let call = client.compare_and_set(request);
+        let answer = self.answer_acked(ack, call).await?;
         let result = match answer.result {
             Some(v1::compare_and_set_response::Result::Stored(v1::Stored { version })) => {
                 CasOutcome::Stored { version }

@@ -13,5 +13,7 @@ mod old_nats;
 mod process;
 mod raw;
 mod renew;
+mod sdk;
+mod sdk_watch;
 mod watch;
 mod watcher;
