@@ -35,6 +35,7 @@ mod cache;
 mod connect;
 mod entry;
 mod error;
+mod held;
 mod invalidate;
 mod lease;
 mod load;

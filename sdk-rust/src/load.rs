@@ -1,21 +1,21 @@
 //! `get_or_load`: one loader per key in the whole fleet.
 //!
 //! The lease is renewed while the loader runs, so that only a loader that died
-//! is replaced. Nothing is spawned: dropping the call drops the loader, and the
-//! lease lapses after its term.
+//! is replaced. Whatever ends the call without a value gives the lease back:
+//! when the call is dropped, a task of its own does it.
 
 use crate::entry::{Entry, EntryOptions, Value};
+use crate::held::Held;
 use crate::lease::{Filled, Grant, Leased, Renewal, Voided};
 use crate::{Cache, Error, LoadError};
+use std::pin::pin;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 /// The longest wait of a single Lease call (the sidecar's cap is 60 s).
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The shortest pause after a busy answer, and between renewals.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
-/// What giving a lease back may take.
-const ABANDON: Duration = Duration::from_secs(2);
 
 /// How [`Cache::get_or_load`] loads.
 #[derive(Clone, Debug)]
@@ -85,6 +85,11 @@ impl Cache {
     /// fleet, however many call this at the same time, and stores its value.
     /// The others wait for that value.
     ///
+    /// When it is dropped while the loader runs, the loader is dropped and the
+    /// lease is given back in the background, so that the next caller loads at
+    /// once; outside a tokio runtime, or when dropped before the sidecar
+    /// answered, the lease lapses after its term.
+    ///
     /// # Errors
     /// [`LoadError::Loader`] when this call's loader failed: the lease was
     /// given back, and the next caller loads. [`LoadError::Cache`] otherwise;
@@ -104,16 +109,11 @@ impl Cache {
             Obtained::Hit(entry) => return Ok(Loaded::Hit(entry)),
             Obtained::Granted(grant) => grant,
         };
-        let loaded = tokio::select! {
-            biased;
-            loaded = loader() => loaded,
-            never = self.keep(&grant) => match never {},
-        };
-        match loaded {
-            Ok(value) => Ok(self.filled(&grant, value.into(), options.entry).await),
+        let held = Held::new(self, &grant);
+        match self.load(&grant, loader()).await {
+            Ok(value) => Ok(self.filled(held, value.into(), options.entry).await),
             Err(error) => {
-                // Bounded, and its failure ignored: the term ends the lease.
-                let _ = timeout(ABANDON, self.abandon(&grant.token)).await;
+                held.give_back().await;
                 Err(LoadError::Loader(error))
             }
         }
@@ -139,33 +139,50 @@ impl Cache {
         }
     }
 
-    /// Renews the lease for as long as it is polled.
-    async fn keep(&self, grant: &Grant) -> std::convert::Infallible {
+    /// Runs the loader, and renews the lease for as long as it runs.
+    async fn load<T>(&self, grant: &Grant, loader: impl Future<Output = T>) -> T {
+        let mut loader = pin!(loader);
         let mut term = grant.term;
         loop {
-            sleep((term / 3).max(PAUSE_MIN)).await;
-            match self.renew(&grant.token).await {
+            tokio::select! {
+                biased;
+                loaded = &mut loader => return loaded,
+                () = sleep((term / 3).max(PAUSE_MIN)) => {}
+            }
+            let mut renewing = pin!(self.renew(&grant.token));
+            let renewed = tokio::select! {
+                biased;
+                loaded = &mut loader => {
+                    // A renewal that is cut off, or overtaken by the fill, may
+                    // cost the lease.
+                    let _ = renewing.await;
+                    return loaded;
+                }
+                renewed = &mut renewing => renewed,
+            };
+            match renewed {
                 Ok(Renewal::Renewed { term: renewed }) => term = renewed,
                 // The loader goes on: its caller still wants the value. The
                 // fill will say why it was refused.
-                Ok(Renewal::Voided(_)) | Err(Error::UnknownLease(_)) => {
-                    std::future::pending::<()>().await;
-                }
+                Ok(Renewal::Voided(_)) | Err(Error::UnknownLease(_)) => return loader.await,
                 // Two thirds of the term are left: try again.
                 Err(_) => {}
             }
         }
     }
 
-    async fn filled(&self, grant: &Grant, value: Value, entry: EntryOptions) -> Loaded {
-        let why = match self.fill(&grant.token, value.clone(), entry).await {
-            Ok(answer) => match answer.result {
-                Filled::Stored { version } => return Loaded::Filled { value, version },
-                Filled::Voided(why) => NotFilled::Voided(why),
-            },
+    async fn filled(&self, held: Held, value: Value, entry: EntryOptions) -> Loaded {
+        let why = match self.fill(&held.token, value.clone(), entry).await {
+            Ok(answer) => {
+                held.forget();
+                match answer.result {
+                    Filled::Stored { version } => return Loaded::Filled { value, version },
+                    Filled::Voided(why) => NotFilled::Voided(why),
+                }
+            }
             Err(error) => {
                 // A value that cannot be stored must not keep others waiting.
-                let _ = timeout(ABANDON, self.abandon(&grant.token)).await;
+                held.give_back().await;
                 NotFilled::Failed(error)
             }
         };

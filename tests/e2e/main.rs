@@ -14,6 +14,7 @@ mod process;
 mod raw;
 mod renew;
 mod sdk;
+mod sdk_load;
 mod sdk_watch;
 mod watch;
 mod watcher;

@@ -1,0 +1,179 @@
+//! get_or_load of the Rust client: one loader in the fleet, and a lease that
+//! goes back whatever ends the load.
+
+use crate::fleet::Fleet;
+use crate::sdk::client;
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, oneshot};
+use unstale::{Cache, Error, Invalidate, LoadError, LoadOptions, Loaded, NotFilled, Voided};
+use unstale_tests::{PATIENCE, Sidecar};
+
+/// Callers at once, spread over the pods.
+const CALLERS: usize = 32;
+/// Well below a term: whoever gets the lease within it did not wait for that.
+const SOON: Duration = Duration::from_secs(5);
+
+/// A lease that outlasts the test unless it is given back.
+fn long() -> LoadOptions {
+    LoadOptions {
+        term: Some(Duration::from_secs(120)),
+        ..LoadOptions::default()
+    }
+}
+
+fn text(loaded: &Loaded) -> String {
+    String::from_utf8_lossy(loaded.value().as_bytes()).into_owned()
+}
+
+/// The next caller becomes the loader, and soon.
+async fn is_free(cache: &Cache) {
+    let began = Instant::now();
+    let loader = || async { Ok::<_, Infallible>("next") };
+    let loaded = cache.get_or_load("k", long(), loader).await;
+    assert!(matches!(loaded, Ok(Loaded::Filled { .. })), "{loaded:?}");
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn of_many_callers_over_two_pods_one_loads_and_all_get_its_value() {
+    let fleet = Fleet::of(2).await;
+    let (one, two) = (client(&fleet.pods[0]).await, client(&fleet.pods[1]).await);
+    let (loads, all_here) = (AtomicUsize::new(0), Notify::new());
+    let load = |caller: usize| {
+        let cache = if caller.is_multiple_of(2) { &one } else { &two };
+        let (loads, all_here) = (&loads, &all_here);
+        cache.get_or_load("k", LoadOptions::default(), move || async move {
+            loads.fetch_add(1, SeqCst);
+            all_here.notified().await;
+            Ok::<_, Infallible>(format!("by {caller}"))
+        })
+    };
+    let callers = futures::future::join_all((0..CALLERS).map(load));
+    let last = async {
+        // Asked after all others, on each pod: they have arrived by then.
+        let (a, b) = tokio::join!(one.status(), two.status());
+        a.and(b).expect("Status answers");
+        all_here.notify_one();
+    };
+    let (loaded, ()) = tokio::join!(callers, last);
+    assert_eq!(loads.load(SeqCst), 1);
+    let loaded: Vec<_> = loaded.into_iter().map(|l| l.expect("a value")).collect();
+    let filled = |l: &&Loaded| matches!(l, Loaded::Filled { .. });
+    assert_eq!(loaded.iter().filter(filled).count(), 1);
+    let value = text(&loaded[0]);
+    assert!(loaded.iter().all(|l| text(l) == value), "{loaded:?}");
+}
+
+#[tokio::test]
+async fn a_failing_loader_gives_the_lease_back_and_its_error_is_told() {
+    let fleet = Fleet::of(2).await;
+    let (one, two) = (client(&fleet.pods[0]).await, client(&fleet.pods[1]).await);
+    let loader = || async { Err::<String, _>("the origin is away") };
+    let failed = one.get_or_load("k", long(), loader).await;
+    assert!(
+        matches!(failed, Err(LoadError::Loader("the origin is away"))),
+        "{failed:?}"
+    );
+    is_free(&two).await;
+}
+
+#[tokio::test]
+async fn a_dropped_call_drops_its_loader_and_gives_the_lease_back() {
+    let fleet = Fleet::of(2).await;
+    let (one, two) = (client(&fleet.pods[0]).await, client(&fleet.pods[1]).await);
+    let (loading, begun) = oneshot::channel();
+    let loader = || async {
+        loading.send(()).expect("the test waits");
+        pending::<Result<String, Infallible>>().await
+    };
+    tokio::select! {
+        _ = one.get_or_load("k", long(), loader) => panic!("the loader never ends"),
+        begun = begun => begun.expect("it began"),
+    }
+    is_free(&two).await;
+}
+
+fn bug() -> Result<String, Infallible> {
+    panic!("a bug in the loader")
+}
+
+#[tokio::test]
+async fn a_caller_that_panics_gives_the_lease_back() {
+    let pod = Sidecar::builder().fresh().await;
+    let cache = client(&pod).await;
+    let panicking = cache.clone();
+    let loading = tokio::spawn(async move {
+        let loader = || async { bug() };
+        panicking.get_or_load("k", long(), loader).await.is_ok()
+    });
+    assert!(loading.await.expect_err("it panicked").is_panic());
+    is_free(&cache).await;
+}
+
+#[tokio::test]
+async fn a_value_that_was_invalidated_during_its_load_is_given_but_not_stored() {
+    let fleet = Fleet::of(2).await;
+    let (one, two) = (client(&fleet.pods[0]).await, client(&fleet.pods[1]).await);
+    let loader = || async {
+        let what = Invalidate::default().key("k").ack(unstale::Ack::Fleet);
+        two.invalidate(what).await.map(|_| "old")
+    };
+    let loaded = one.get_or_load("k", long(), loader).await.expect("a value");
+    assert_eq!(text(&loaded), "old");
+    let Loaded::NotFilled { why, .. } = loaded else {
+        panic!("{loaded:?}");
+    };
+    assert!(
+        matches!(why, NotFilled::Voided(Voided::Invalidated)),
+        "{why:?}"
+    );
+    is_free(&two).await;
+}
+
+#[tokio::test]
+async fn a_loader_that_outlasts_the_wait_of_others_is_busy_for_them_and_stores() {
+    let fleet = Fleet::of(2).await;
+    let (one, two) = (client(&fleet.pods[0]).await, client(&fleet.pods[1]).await);
+    let term = Duration::from_secs(1);
+    let short = || LoadOptions {
+        term: Some(term),
+        wait: term * 3,
+        ..LoadOptions::default()
+    };
+    // Three terms long: only renewals keep the lease.
+    let loader = || async {
+        let never = || async { Ok::<_, Infallible>("a second load") };
+        let other = two.get_or_load("k", short(), never).await;
+        match other {
+            Err(LoadError::Cache(Error::Busy { .. })) => Ok("first"),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    let loaded = one.get_or_load("k", short(), loader).await;
+    assert!(matches!(loaded, Ok(Loaded::Filled { .. })), "{loaded:?}");
+}
+
+#[tokio::test]
+async fn a_load_that_ends_while_its_lease_is_being_renewed_is_stored() {
+    let fleet = Fleet::of(1).await;
+    let cache = client(&fleet.pods[0]).await;
+    let options = LoadOptions {
+        term: Some(Duration::from_millis(600)),
+        ..LoadOptions::default()
+    };
+    let nats = &fleet.nats;
+    let loader = || async move {
+        nats.pause();
+        // Past a third of the term: the renewal waits for the server.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        nats.go_on();
+        Ok::<_, Infallible>("v")
+    };
+    let loading = cache.get_or_load("k", options, loader);
+    let loaded = tokio::time::timeout(PATIENCE, loading).await;
+    let loaded = loaded.expect("it ends").expect("a value");
+    assert!(matches!(loaded, Loaded::Filled { .. }), "{loaded:?}");
+}
