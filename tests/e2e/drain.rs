@@ -83,9 +83,10 @@ async fn writes_that_keep_coming_are_done_or_refused_while_their_pod_is_drained(
         }
     };
     let ((done, refused), ()) = tokio::join!(writing, terminate(&drained));
-    assert_eq!(
-        refused.code(),
-        Code::Unavailable,
+    // Both mean that nothing was done; the drain holds the room for appends.
+    let nothing_done = [Code::Unavailable, Code::ResourceExhausted];
+    assert!(
+        nothing_done.contains(&refused.code()),
         "after {done}: {refused:?}"
     );
     ended_well(&mut drained).await;
