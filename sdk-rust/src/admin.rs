@@ -1,6 +1,6 @@
 //! For operators: what the sidecar is doing and who else is in the fleet.
 
-use crate::entry::{Session, std_duration};
+use crate::answer::{Session, std_duration};
 use crate::{Cache, Error};
 use std::time::Duration;
 use unstale_proto::v1;
@@ -39,6 +39,8 @@ pub struct Status {
     pub l1_max_bytes: u64,
     /// The configuration in force, without secrets, as TOML.
     pub config: String,
+    /// Why the newest configuration file is not in force; empty when it is.
+    pub config_error: String,
     /// How long an invalidation binds a silent pod.
     pub staleness_bound: Duration,
 }
@@ -111,6 +113,7 @@ impl Cache {
             l1_bytes: s.l1_bytes,
             l1_max_bytes: s.l1_max_bytes,
             config: s.config,
+            config_error: s.config_error,
             staleness_bound: std_duration(s.staleness_bound),
         })
     }

@@ -1,11 +1,9 @@
-//! The cache: reads, and what every call shares (deadline, namespace).
+//! The connection, and what every call shares: deadline, namespace, position.
 
-use crate::entry::{Answer, Entry, Lookup};
 use crate::{Ack, Builder, Error};
 use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
-use unstale_proto::v1;
 use unstale_proto::v1::admin_service_client::AdminServiceClient;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
 
@@ -50,9 +48,9 @@ impl Cache {
         }
     }
 
-    /// The same connection, whose [`Cache::get`] and [`Cache::get_many`] see at
-    /// least what was processed at `position`: one that an answer carried, of
-    /// any pod of the fleet. They wait for it until their deadline
+    /// The same connection, whose reads and leases see at least what was
+    /// processed at `position`: one that an answer carried, of any pod of the
+    /// fleet. They wait for it until their deadline
     /// ([`Error::DeadlineExceeded`] with `POSITION_NOT_REACHED` then).
     ///
     /// ```no_run
@@ -71,42 +69,9 @@ impl Cache {
         }
     }
 
-    /// Reads one key. A miss is a value, never an error.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn get(&self, key: impl Into<String>) -> Result<Answer<Lookup>, Error> {
-        let request = self.request(v1::GetRequest {
-            namespace: self.namespace.clone(),
-            key: key.into(),
-            min_position: self.min_position.clone(),
-        });
-        let answer = self.answer(self.client.clone().get(request)).await?;
-        let result = match answer.result {
-            Some(v1::get_response::Result::Found(entry)) => Lookup::Hit(Entry::decode(entry)?),
-            Some(v1::get_response::Result::Missing(v1::Missing {})) => Lookup::Miss,
-            None => return Err(Error::Answer("Get has no result")),
-        };
-        Ok(Answer::new(result, answer.position, answer.degraded))
-    }
-
-    /// Reads up to 256 keys; one result per key, in the order of the keys.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn get_many<K: Into<String>>(
-        &self,
-        keys: impl IntoIterator<Item = K>,
-    ) -> Result<Answer<Vec<Lookup>>, Error> {
-        let request = self.request(v1::BatchGetRequest {
-            namespace: self.namespace.clone(),
-            keys: keys.into_iter().map(Into::into).collect(),
-            min_position: self.min_position.clone(),
-        });
-        let answer = self.answer(self.client.clone().batch_get(request)).await?;
-        let each = answer.results.into_iter().map(one_of_many);
-        let results = each.collect::<Result<_, _>>()?;
-        Ok(Answer::new(results, answer.position, answer.degraded))
+    /// The position that a read must reflect; empty: none.
+    pub(crate) fn min_position(&self, asked: Option<String>) -> String {
+        asked.unwrap_or_else(|| self.min_position.clone())
     }
 
     /// A request with this client's deadline.
@@ -165,13 +130,5 @@ async fn bounded<T>(
     match tokio::time::timeout(bound, call).await {
         Ok(answer) => Ok(answer?.into_inner()),
         Err(_) => Err(Error::Unreachable(format!("no answer within {bound:?}"))),
-    }
-}
-
-fn one_of_many(result: v1::BatchGetResult) -> Result<Lookup, Error> {
-    match result.result {
-        Some(v1::batch_get_result::Result::Found(entry)) => Ok(Lookup::Hit(Entry::decode(entry)?)),
-        Some(v1::batch_get_result::Result::Missing(v1::Missing {})) => Ok(Lookup::Miss),
-        None => Err(Error::Answer("a BatchGet result is empty")),
     }
 }

@@ -1,87 +1,12 @@
-//! Entries, values, and what every answer says beside its result.
+//! Entries as the cache returns them, and what a read found.
+//!
+//! An answer that lacks what the contract promises is an error, never a guess:
+//! an entry is called fresh only if the sidecar called it so.
 
-use crate::Error;
-use bytes::Bytes;
+use crate::answer::std_duration;
+use crate::{Error, Value};
 use std::time::Duration;
 use unstale_proto::v1;
-
-/// A value: bytes, or text that people may read with any tool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// Bytes.
-    Data(Bytes),
-    /// Text.
-    Text(String),
-}
-
-impl Value {
-    /// The value's bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Data(data) => data,
-            Self::Text(text) => text.as_bytes(),
-        }
-    }
-
-    /// The value's bytes, without a copy.
-    #[must_use]
-    pub fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Data(data) => data,
-            Self::Text(text) => text.into(),
-        }
-    }
-}
-
-impl From<Bytes> for Value {
-    fn from(data: Bytes) -> Self {
-        Self::Data(data)
-    }
-}
-
-impl From<Vec<u8>> for Value {
-    fn from(data: Vec<u8>) -> Self {
-        Self::Data(data.into())
-    }
-}
-
-impl From<&[u8]> for Value {
-    fn from(data: &[u8]) -> Self {
-        Self::Data(Bytes::copy_from_slice(data))
-    }
-}
-
-impl From<String> for Value {
-    fn from(text: String) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-/// Every storing request has a value oneof of its own.
-macro_rules! into_oneof {
-    ($($oneof:ty),+) => {$(
-        impl From<Value> for $oneof {
-            fn from(value: Value) -> Self {
-                match value {
-                    Value::Data(data) => Self::Data(data),
-                    Value::Text(text) => Self::Text(text),
-                }
-            }
-        }
-    )+};
-}
-into_oneof!(
-    v1::set_request::Value,
-    v1::compare_and_set_request::Value,
-    v1::fill_request::Value
-);
 
 /// An entry as the cache returned it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,24 +16,34 @@ pub struct Entry {
     pub value: Value,
     /// What the value is; empty when the writer gave nothing.
     pub content_type: String,
-    /// Opaque version, for [`crate::Cache::compare_and_set`].
+    /// Opaque version, for [`crate::Expected::Version`].
     pub version: String,
+    /// Hash of the content (value, form, content type), for
+    /// [`crate::ReadOptions::if_none_match`] and [`crate::Expected::Etag`].
+    pub etag: String,
+    /// The origin's version of the value; none when the writer gave none.
+    pub source_version: Option<u64>,
     /// The tags it was stored with.
     pub tags: Vec<String>,
     /// Which tier answered.
     pub tier: Tier,
     /// Whether it may be treated as current.
     pub freshness: Freshness,
-    /// Time since it was stored.
+    /// Why it may not be treated as current; none when it may.
+    pub stale_reason: Option<StaleReason>,
+    /// Time since it was stored, in log time.
     pub age: Duration,
-    /// Time until it expires.
+    /// Time until it expires, in log time; zero once it has.
     pub ttl_left: Duration,
+    /// How long it may still be served stale, `ttl_left` included.
+    pub stale_left: Duration,
 }
 
 impl Entry {
     pub(crate) fn decode(entry: v1::Entry) -> Result<Self, Error> {
         let tier = Tier::decode(entry.tier())?;
         let freshness = Freshness::decode(entry.freshness())?;
+        let stale_reason = StaleReason::decode(freshness, entry.stale_reason());
         let value = match entry.value.ok_or(Error::Answer("an entry has no value"))? {
             v1::entry::Value::Data(data) => Value::Data(data),
             v1::entry::Value::Text(text) => Value::Text(text),
@@ -117,13 +52,105 @@ impl Entry {
             value,
             tier,
             freshness,
+            stale_reason,
             content_type: entry.content_type,
             version: entry.version,
+            etag: entry.etag,
+            source_version: entry.source_version,
             tags: entry.tags,
             age: std_duration(entry.age),
             ttl_left: std_duration(entry.ttl_left),
+            stale_left: std_duration(entry.stale_left),
         })
     }
+}
+
+/// The origin is known to have nothing under the key: an entry of its own,
+/// judged and invalidated like any other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Negative {
+    /// Opaque version, for [`crate::Expected::Version`].
+    pub version: String,
+    /// The origin's version at which it had nothing; none when not given.
+    pub source_version: Option<u64>,
+    /// The tags it was stored with.
+    pub tags: Vec<String>,
+    /// Which tier answered.
+    pub tier: Tier,
+    /// Whether it may be treated as current.
+    pub freshness: Freshness,
+    /// Why it may not be treated as current; none when it may.
+    pub stale_reason: Option<StaleReason>,
+    /// Time since it was stored, in log time.
+    pub age: Duration,
+    /// Time until it expires, in log time; zero once it has.
+    pub ttl_left: Duration,
+}
+
+impl Negative {
+    pub(crate) fn decode(negative: v1::Negative) -> Result<Self, Error> {
+        let freshness = Freshness::decode(negative.freshness())?;
+        Ok(Self {
+            tier: Tier::decode(negative.tier())?,
+            freshness,
+            stale_reason: StaleReason::decode(freshness, negative.stale_reason()),
+            version: negative.version,
+            source_version: negative.source_version,
+            tags: negative.tags,
+            age: std_duration(negative.age),
+            ttl_left: std_duration(negative.ttl_left),
+        })
+    }
+}
+
+/// What the caller holds ([`crate::ReadOptions::if_none_match`]) is the content
+/// that is cached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NotModified {
+    /// The content's hash, as the caller gave it.
+    pub etag: String,
+    /// Opaque version of the cached entry; it may be newer than the one held.
+    pub version: String,
+    /// Which tier answered.
+    pub tier: Tier,
+    /// Whether it may be treated as current.
+    pub freshness: Freshness,
+    /// Why it may not be treated as current; none when it may.
+    pub stale_reason: Option<StaleReason>,
+    /// Time since it was stored, in log time.
+    pub age: Duration,
+    /// Time until it expires, in log time; zero once it has.
+    pub ttl_left: Duration,
+}
+
+impl NotModified {
+    pub(crate) fn decode(same: v1::NotModified) -> Result<Self, Error> {
+        let freshness = Freshness::decode(same.freshness())?;
+        Ok(Self {
+            tier: Tier::decode(same.tier())?,
+            freshness,
+            stale_reason: StaleReason::decode(freshness, same.stale_reason()),
+            etag: same.etag,
+            version: same.version,
+            age: std_duration(same.age),
+            ttl_left: std_duration(same.ttl_left),
+        })
+    }
+}
+
+/// What a read found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// The entry. Look at its freshness when stale ones were allowed.
+    Hit(Entry),
+    /// The origin is known to have nothing under the key.
+    Negative(Negative),
+    /// What the caller holds is the content that is cached.
+    NotModified(NotModified),
+    /// Nothing that may be served.
+    Miss,
 }
 
 /// Which tier an entry was read from.
@@ -164,118 +191,55 @@ impl Freshness {
     }
 }
 
-/// What a read found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// The entry.
-    Hit(Entry),
-    /// Nothing that may be served.
-    Miss,
-}
-
-/// A result, and what every answer says beside it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Answer<T> {
-    /// The result.
-    pub result: T,
-    /// The pod's position when it answered; opaque. Take one before reading
-    /// the origin and give it to [`crate::SetOptions::position`].
-    pub position: String,
-    /// What was not available; empty on a healthy sidecar.
-    pub degraded: Vec<Degraded>,
-}
-
-impl<T> Answer<T> {
-    pub(crate) fn new(result: T, position: String, degraded: Option<v1::Degraded>) -> Self {
-        let reasons = degraded.into_iter().flat_map(|d| d.reasons);
-        let degraded = reasons.map(Degraded::decode).collect();
-        Self {
-            result,
-            position,
-            degraded,
-        }
-    }
-}
-
-/// Why an answer is degraded.
+/// Why an entry is not fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Degraded {
-    /// The remote tier did not answer.
-    RemoteUnavailable,
-    /// The pod may call nothing fresh at the moment.
+pub enum StaleReason {
+    /// Its ttl has passed, `stale_for` has not.
+    Expired,
+    /// A soft invalidation covers it.
+    SoftInvalidated,
+    /// The pod cannot know whether something covers it.
     SessionNotFresh,
     /// A reason this client does not know yet.
     Other,
 }
 
-impl Degraded {
-    fn decode(reason: i32) -> Self {
-        match v1::DegradedReason::try_from(reason) {
-            Ok(v1::DegradedReason::RemoteUnavailable) => Self::RemoteUnavailable,
-            Ok(v1::DegradedReason::SessionNotFresh) => Self::SessionNotFresh,
-            Ok(v1::DegradedReason::Unspecified) | Err(_) => Self::Other,
+impl StaleReason {
+    fn decode(freshness: Freshness, reason: v1::StaleReason) -> Option<Self> {
+        match (freshness, reason) {
+            (Freshness::Fresh, _) => None,
+            (Freshness::Stale, v1::StaleReason::Expired) => Some(Self::Expired),
+            (Freshness::Stale, v1::StaleReason::SoftInvalidated) => Some(Self::SoftInvalidated),
+            (Freshness::Stale, v1::StaleReason::SessionNotFresh) => Some(Self::SessionNotFresh),
+            (Freshness::Stale, v1::StaleReason::Unspecified) => Some(Self::Other),
         }
     }
 }
 
-/// How an entry is stored.
-#[derive(Clone, Debug, Default)]
-pub struct EntryOptions {
-    /// Time to live; the sidecar's default when none.
-    pub ttl: Option<Duration>,
-    /// Tags by which it can be invalidated.
-    pub tags: Vec<String>,
-    /// What the value is; at most 128 bytes.
-    pub content_type: String,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl EntryOptions {
-    /// Sets the time to live.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
-        self
-    }
-
-    /// Adds a tag.
-    #[must_use]
-    pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.tags.push(tag.into());
-        self
-    }
-}
-
-/// One pod's session in the fleet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// Its random id.
-    pub id: String,
-    /// The pod's name.
-    pub pod: String,
-}
-
-impl From<v1::Session> for Session {
-    fn from(session: v1::Session) -> Self {
-        Self {
-            id: session.id,
-            pod: session.pod,
+    fn negative(freshness: v1::Freshness, reason: i32) -> v1::Negative {
+        v1::Negative {
+            tier: v1::Tier::L1.into(),
+            freshness: freshness.into(),
+            stale_reason: reason,
+            ..v1::Negative::default()
         }
     }
-}
 
-/// A duration of the contract; nothing, or a negative one, is zero.
-pub(crate) fn std_duration(duration: Option<prost_types::Duration>) -> Duration {
-    let duration = duration.and_then(|d| Duration::try_from(d).ok());
-    duration.unwrap_or_default()
-}
-
-/// A duration for the contract; one that does not fit is sent as the longest,
-/// which the sidecar refuses with its words.
-pub(crate) fn proto_duration(duration: Duration) -> prost_types::Duration {
-    prost_types::Duration::try_from(duration).unwrap_or(prost_types::Duration {
-        seconds: i64::MAX,
-        nanos: 0,
-    })
+    #[test]
+    fn what_is_stale_always_has_a_reason_and_what_is_fresh_none() {
+        let fresh = Negative::decode(negative(v1::Freshness::Fresh, 0)).unwrap();
+        assert_eq!(fresh.stale_reason, None);
+        let expired = Negative::decode(negative(v1::Freshness::Stale, 1)).unwrap();
+        assert_eq!(expired.stale_reason, Some(StaleReason::Expired));
+        // A newer sidecar's reason.
+        let unknown = Negative::decode(negative(v1::Freshness::Stale, 99)).unwrap();
+        assert_eq!(unknown.stale_reason, Some(StaleReason::Other));
+        let unsaid = Negative::decode(negative(v1::Freshness::Unspecified, 0));
+        assert!(matches!(unsaid, Err(Error::Answer(_))), "{unsaid:?}");
+    }
 }

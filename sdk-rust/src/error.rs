@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use unstale_proto::v1;
 
-/// The reason with which the sidecar says that a FLEET ack got lost.
-const FLEET_UNKNOWN: &str = "FLEET_UNKNOWN";
+/// The reasons with which the sidecar says that an ack got lost: of the fleet,
+/// and of the remote tier.
+const UNKNOWN: [&str; 2] = ["FLEET_UNKNOWN", "REMOTE_UNKNOWN"];
 
 /// Why a call failed. A miss, a conflict and a voided lease are no errors.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +23,7 @@ pub enum Error {
     /// The request breaks a rule of the contract; repeating it is useless.
     #[error("{message}")]
     Invalid {
-        /// `INVALID_REQUEST` or `VALUE_TOO_LARGE`.
+        /// `INVALID_REQUEST`, `VALUE_TOO_LARGE` or `BATCH_TOO_LARGE`.
         reason: String,
         /// Everything that is wrong, in one line.
         message: String,
@@ -55,14 +57,22 @@ pub enum Error {
         /// What was late.
         message: String,
     },
-    /// Perhaps done, perhaps not: repeat with the same id.
-    #[error("{0}")]
-    OutcomeUnknown(String),
+    /// Perhaps done, perhaps not: repeat the call, an invalidation with the same
+    /// id.
+    #[error("{message}")]
+    OutcomeUnknown {
+        /// `FLEET_UNKNOWN`: this pod's session ended while it waited.
+        /// `REMOTE_UNKNOWN`: the remote tier did not confirm.
+        reason: String,
+        /// What was not confirmed.
+        message: String,
+    },
     /// The lease token was never granted by this sidecar.
     #[error("{0}")]
     UnknownLease(String),
-    /// Another caller was still loading the key when the wait ended.
-    #[error("another caller is still loading the key")]
+    /// Another caller was still loading the key when the wait ended, or a load
+    /// failed and nobody may try again yet.
+    #[error("another caller is still loading the key, or its load failed just now")]
     Busy {
         /// When to ask again.
         retry_after: Duration,
@@ -109,6 +119,9 @@ impl From<Status> for Error {
         let reason = info.map(|info| info.reason).unwrap_or_default();
         let message = status.message().to_owned();
         let code = status.code();
+        if UNKNOWN.contains(&reason.as_str()) {
+            return Self::OutcomeUnknown { reason, message };
+        }
         match code {
             Code::InvalidArgument | Code::OutOfRange => Self::Invalid {
                 reason,
@@ -129,7 +142,6 @@ impl From<Status> for Error {
             },
             Code::DeadlineExceeded => Self::DeadlineExceeded { reason, message },
             Code::FailedPrecondition => Self::UnknownLease(message),
-            Code::Unknown if reason == FLEET_UNKNOWN => Self::OutcomeUnknown(message),
             // tonic's own word for a deadline that passed on this side.
             Code::Cancelled if !told && timed_out(&status) => {
                 Self::DeadlineExceeded { reason, message }
@@ -149,6 +161,40 @@ impl From<Status> for Error {
             | Code::DataLoss
             | Code::Unauthenticated => Self::Other {
                 code,
+                reason,
+                message,
+            },
+        }
+    }
+}
+
+/// A part of a batch failed by itself, for the reasons of whole calls.
+impl From<v1::BatchError> for Error {
+    fn from(error: v1::BatchError) -> Self {
+        let retry_after = error.retry_after.and_then(|d| Duration::try_from(d).ok());
+        let (reason, message) = (error.reason, error.message);
+        match reason.as_str() {
+            "FLEET_UNKNOWN" | "REMOTE_UNKNOWN" => Self::OutcomeUnknown { reason, message },
+            "INVALID_REQUEST" | "VALUE_TOO_LARGE" => Self::Invalid {
+                reason,
+                message,
+                violations: Vec::new(),
+            },
+            "LOG_UNAVAILABLE" | "REMOTE_UNAVAILABLE" | "SHUTTING_DOWN" => Self::Unavailable {
+                reason,
+                message,
+                retry_after,
+            },
+            "OVERLOADED" => Self::Overloaded {
+                message,
+                retry_after,
+            },
+            "DEADLINE_EXCEEDED" | "POSITION_NOT_REACHED" => {
+                Self::DeadlineExceeded { reason, message }
+            }
+            "UNKNOWN_LEASE" => Self::UnknownLease(message),
+            _ => Self::Other {
+                code: Code::Unknown,
                 reason,
                 message,
             },
@@ -241,8 +287,10 @@ mod tests {
 
     #[test]
     fn each_code_has_the_meaning_a_caller_acts_on() {
-        let error = Error::from(told(Code::Unknown, FLEET_UNKNOWN));
-        assert!(matches!(error, Error::OutcomeUnknown(_)), "{error:?}");
+        for reason in UNKNOWN {
+            let error = Error::from(told(Code::Unknown, reason));
+            assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error:?}");
+        }
         let error = Error::from(told(Code::FailedPrecondition, "UNKNOWN_LEASE"));
         assert!(matches!(error, Error::UnknownLease(_)), "{error:?}");
         let error = Error::from(told(Code::ResourceExhausted, "OVERLOADED"));
@@ -256,5 +304,29 @@ mod tests {
         assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
         let error = Error::from(Status::internal("bug"));
         assert!(matches!(error, Error::Other { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_part_of_a_batch_fails_as_a_whole_call_does() {
+        let whole = [
+            (Code::Unavailable, "LOG_UNAVAILABLE"),
+            (Code::Unavailable, "REMOTE_UNAVAILABLE"),
+            (Code::Unavailable, "SHUTTING_DOWN"),
+            (Code::Unknown, "FLEET_UNKNOWN"),
+            (Code::Unknown, "REMOTE_UNKNOWN"),
+            (Code::InvalidArgument, "VALUE_TOO_LARGE"),
+            (Code::ResourceExhausted, "OVERLOADED"),
+            (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+            (Code::Unknown, "NEW_REASON"),
+        ];
+        for (code, reason) in whole {
+            let part = Error::from(v1::BatchError {
+                reason: reason.to_owned(),
+                ..v1::BatchError::default()
+            });
+            let call = Error::from(told(code, reason));
+            let same = std::mem::discriminant(&part) == std::mem::discriminant(&call);
+            assert!(same, "{part:?} {call:?}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! sidecar cannot be told, the term ends the lease.
 
 use crate::Cache;
+use crate::fill::AbandonOptions;
 use crate::lease::Grant;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -33,8 +34,8 @@ impl Held {
     }
 
     /// Bounded, and its failure ignored: the term ends the lease.
-    pub(crate) async fn give_back(mut self) {
-        let _ = timeout(ABANDON, self.cache.abandon(&self.token)).await;
+    pub(crate) async fn give_back(mut self, how: AbandonOptions) {
+        let _ = timeout(ABANDON, self.cache.abandon_with(&self.token, how)).await;
         self.over = true;
     }
 }

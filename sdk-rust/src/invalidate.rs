@@ -1,24 +1,69 @@
 //! Invalidation: what, how far, and who confirmed it.
 
-use crate::entry::Session;
+use crate::answer::Session;
 use crate::{Ack, Cache, Error};
 use unstale_proto::v1;
 
-/// What to invalidate; at least one of keys, tags and all must be given.
-#[derive(Clone, Debug, Default)]
+/// What an invalidation does to the entries it covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InvalidateMode {
+    /// They are gone; not even a flagged answer returns them.
+    #[default]
+    Hard,
+    /// They are stale: they may be served, flagged, while one loader refreshes.
+    Soft,
+}
+
+impl InvalidateMode {
+    /// A mode this client does not know is hard, the safe one.
+    pub(crate) fn decode(mode: v1::InvalidateMode) -> Self {
+        match mode {
+            v1::InvalidateMode::Soft => Self::Soft,
+            v1::InvalidateMode::Hard | v1::InvalidateMode::Unspecified => Self::Hard,
+        }
+    }
+}
+
+impl From<InvalidateMode> for v1::InvalidateMode {
+    fn from(mode: InvalidateMode) -> Self {
+        match mode {
+            InvalidateMode::Hard => Self::Hard,
+            InvalidateMode::Soft => Self::Soft,
+        }
+    }
+}
+
+/// What to invalidate; at least one of keys, tags, prefixes and all must be
+/// given.
+///
+/// ```
+/// use unstale::Invalidate;
+///
+/// let what = Invalidate::default().key("user:7").prefix("page:").soft();
+/// assert_eq!(what.prefixes, ["page:"]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Invalidate {
     /// Keys, at most 256.
     pub keys: Vec<String>,
-    /// Tags, at most 16.
+    /// Tags, at most 16: every entry that carries one of them.
     pub tags: Vec<String>,
+    /// Prefixes, at most 16: every entry whose key begins with one of them.
+    /// Those that end with a delimiter (`:`, `/`, `.`) are the cheap ones.
+    pub prefixes: Vec<String>,
     /// The whole namespace.
     pub all: bool,
+    /// Whether the entries are gone or stale.
+    pub mode: InvalidateMode,
+    /// The origin's version from which on the keys are true: fills and writes
+    /// below it (of a lagging replica) are refused. Only with keys.
+    pub min_source_version: Option<u64>,
     /// How far it must have got.
     pub ack: Ack,
-    /// Idempotency id: the same one when a call with unknown outcome is
-    /// repeated; a new one when none.
+    /// Idempotency id, at most 64 bytes: the same one when a call with unknown
+    /// outcome is repeated; a new one when none.
     pub id: Option<String>,
-    /// Why, for people.
+    /// Why, for people; at most 256 bytes.
     pub reason: String,
 }
 
@@ -37,10 +82,52 @@ impl Invalidate {
         self
     }
 
+    /// Adds a prefix of keys.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefixes.push(prefix.into());
+        self
+    }
+
+    /// The whole namespace.
+    #[must_use]
+    pub fn all(mut self) -> Self {
+        self.all = true;
+        self
+    }
+
+    /// Stale rather than gone.
+    #[must_use]
+    pub fn soft(mut self) -> Self {
+        self.mode = InvalidateMode::Soft;
+        self
+    }
+
+    /// Sets the origin's version from which on the keys are true.
+    #[must_use]
+    pub fn min_source_version(mut self, least: u64) -> Self {
+        self.min_source_version = Some(least);
+        self
+    }
+
     /// Sets how far it must have got.
     #[must_use]
     pub fn ack(mut self, ack: Ack) -> Self {
         self.ack = ack;
+        self
+    }
+
+    /// Sets the idempotency id.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Says why.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
         self
     }
 }
@@ -58,16 +145,20 @@ pub struct Invalidated {
 }
 
 impl Cache {
-    /// Makes entries unreadable everywhere.
+    /// Makes entries unreadable (or, softly, stale) everywhere.
     ///
     /// # Errors
-    /// See [`Error`]; after [`Error::OutcomeUnknown`] repeat with the same id.
+    /// See [`Error`]; after [`Error::OutcomeUnknown`], [`Error::Unreachable`]
+    /// and [`Error::DeadlineExceeded`] repeat with the same id.
     pub async fn invalidate(&self, what: Invalidate) -> Result<Invalidated, Error> {
         let request = self.request(v1::InvalidateRequest {
             namespace: self.namespace.clone(),
             keys: what.keys,
             tags: what.tags,
+            prefixes: what.prefixes,
             all: what.all.then_some(v1::All {}),
+            mode: v1::InvalidateMode::from(what.mode).into(),
+            min_source_version: what.min_source_version,
             ack: v1::Ack::from(what.ack).into(),
             id: what.id.unwrap_or_default(),
             reason: what.reason,

@@ -1,175 +1,193 @@
-//! Leases, call by call; [`Cache::get_or_load`] puts them together.
+//! Leases: a value, or the right to load it. [`Cache::get_or_load`] puts the
+//! calls together.
 
-use crate::entry::{Answer, Entry, EntryOptions, Value, proto_duration, std_duration};
+use crate::answer::{Answer, proto_duration, std_duration};
+use crate::entry::{Entry, Negative};
 use crate::{Cache, Error};
 use std::time::Duration;
 use unstale_proto::v1;
+
+/// How [`Cache::lease_with`] and [`Cache::lease_many`] ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeaseOptions {
+    /// How long a lease lasts unless it is renewed, 100 ms to 5 min; the
+    /// sidecar's default (10 s) when none.
+    pub term: Option<Duration>,
+    /// How long another caller's load may be waited for; not at all by default.
+    /// Nobody waits who can be given a stale entry.
+    pub wait: Duration,
+    /// As in [`crate::ReadOptions`].
+    pub min_position: Option<String>,
+}
+
+impl LeaseOptions {
+    /// Sets how long a lease lasts unless it is renewed.
+    #[must_use]
+    pub fn term(mut self, term: Duration) -> Self {
+        self.term = Some(term);
+        self
+    }
+
+    /// Sets how long another caller's load may be waited for.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Sets the position that the answer must reflect.
+    #[must_use]
+    pub fn min_position(mut self, position: impl Into<String>) -> Self {
+        self.min_position = Some(position.into());
+        self
+    }
+}
 
 /// A value, the right to load it, or neither.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leased {
     /// The entry is cached.
     Hit(Entry),
+    /// The origin is known to have nothing under the key.
+    Negative(Negative),
     /// The caller is the loader.
     Granted(Grant),
-    /// Another caller is the loader.
+    /// Another caller is the loader, or nobody may be for a while.
     Busy {
         /// When to ask again.
         retry_after: Duration,
+        /// What may be served until then, flagged.
+        stale: Option<Entry>,
     },
 }
 
 /// The right to load one key: read the origin now, then fill or abandon.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Grant {
-    /// Names the grant; opaque.
+    /// Names the grant; opaque, and of this sidecar only.
     pub token: String,
     /// How long it lasts unless it is renewed.
     pub term: Duration,
+    /// What may be served while it is loaded, flagged.
+    pub stale: Option<Entry>,
 }
 
-/// What became of a renewal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Renewal {
-    /// The lease lasts for another term.
-    Renewed {
-        /// How long from now.
-        term: Duration,
-    },
-    /// The lease is gone; a fill would be refused.
-    Voided(Voided),
-}
-
-/// What became of a fill.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Filled {
-    /// Stored.
-    Stored {
-        /// The version.
-        version: String,
-    },
-    /// The lease was gone; nothing was stored.
-    Voided(Voided),
-}
-
-/// Why a lease was voided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Voided {
-    /// An invalidation or write covered the key after the grant.
-    Invalidated,
-    /// The term passed, or the grant was used.
-    Expired,
-    /// A reason this client does not know yet.
-    Other,
-}
-
-impl Voided {
-    fn decode(voided: v1::Voided) -> Self {
-        match voided.reason() {
-            v1::VoidedReason::Invalidated => Self::Invalidated,
-            v1::VoidedReason::Expired => Self::Expired,
-            v1::VoidedReason::Unspecified => Self::Other,
-        }
+impl Grant {
+    fn decode(granted: v1::Granted) -> Result<Self, Error> {
+        Ok(Self {
+            token: granted.lease_token,
+            term: std_duration(granted.term),
+            stale: granted.stale.map(Entry::decode).transpose()?,
+        })
     }
 }
 
 impl Cache {
-    /// Reads one key, or obtains the right to load it. `term` is the
-    /// sidecar's default when none; `wait` is how long another caller's load
-    /// may be waited for.
+    /// Reads one key, or obtains the right to load it, without a wait.
+    ///
+    /// # Errors
+    /// See [`Cache::lease_with`].
+    pub async fn lease(&self, key: impl Into<String>) -> Result<Answer<Leased>, Error> {
+        self.lease_with(key, LeaseOptions::default()).await
+    }
+
+    /// Reads one key, or obtains the right to load it: one loader per key in
+    /// the whole fleet.
     ///
     /// # Errors
     /// See [`Error`]. When dropped, a grant that was on its way lapses after
     /// its term.
-    pub async fn lease(
+    pub async fn lease_with(
         &self,
         key: impl Into<String>,
-        term: Option<Duration>,
-        wait: Duration,
+        options: LeaseOptions,
     ) -> Result<Answer<Leased>, Error> {
+        let wait = options.wait;
         let message = v1::LeaseRequest {
             namespace: self.namespace.clone(),
             key: key.into(),
-            term: term.map(proto_duration),
+            term: options.term.map(proto_duration),
             wait: (!wait.is_zero()).then(|| proto_duration(wait)),
+            min_position: self.min_position(options.min_position),
         };
         let request = self.request_after(message, wait);
         let mut client = self.client.clone();
         let answer = self.answer_after(wait, client.lease(request)).await?;
-        let result = match answer.result {
-            Some(v1::lease_response::Result::Hit(entry)) => Leased::Hit(Entry::decode(entry)?),
-            Some(v1::lease_response::Result::Granted(granted)) => Leased::Granted(Grant {
-                token: granted.lease_token,
-                term: std_duration(granted.term),
-            }),
-            Some(v1::lease_response::Result::Busy(busy)) => Leased::Busy {
-                retry_after: std_duration(busy.retry_after),
-            },
-            None => return Err(Error::Answer("Lease has no result")),
+        use v1::lease_response::Result as Got;
+        let result = match answer.result.ok_or(Error::Answer("Lease has no result"))? {
+            Got::Hit(entry) => Leased::Hit(Entry::decode(entry)?),
+            Got::Negative(negative) => Leased::Negative(Negative::decode(negative)?),
+            Got::Granted(granted) => Leased::Granted(Grant::decode(granted)?),
+            Got::Busy(busy) => decode_busy(busy)?,
         };
         Ok(Answer::new(result, answer.position, answer.degraded))
     }
 
-    /// Prolongs a lease while its holder works.
+    /// [`Cache::lease_with`] for up to 256 keys, each once: one result per key,
+    /// in order, and a token of its own for every grant.
+    ///
+    /// ```no_run
+    /// # async fn example(cache: unstale::Cache) -> Result<(), unstale::Error> {
+    /// use unstale::{EntryOptions, LeaseOptions, Leased};
+    ///
+    /// let keys = ["user:1", "user:2"];
+    /// let leased = cache.lease_many(keys, LeaseOptions::default()).await?;
+    /// for (key, leased) in keys.iter().zip(leased.result) {
+    ///     if let Leased::Granted(grant) = leased {
+    ///         let name = format!("the name of {key}"); // read the origin here
+    ///         cache.fill(&grant.token, name, EntryOptions::default()).await?;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// See [`Error`]; [`Error::UnknownLease`] for a token of another sidecar.
-    pub async fn renew(&self, token: &str) -> Result<Renewal, Error> {
-        let request = self.request(v1::RenewRequest {
-            lease_token: token.to_owned(),
-        });
-        let answer = self.answer(self.client.clone().renew(request)).await?;
-        match answer.result {
-            Some(v1::renew_response::Result::Renewed(renewed)) => Ok(Renewal::Renewed {
-                term: std_duration(renewed.term),
-            }),
-            Some(v1::renew_response::Result::Voided(voided)) => {
-                Ok(Renewal::Voided(Voided::decode(voided)))
-            }
-            None => Err(Error::Answer("Renew has no result")),
-        }
-    }
-
-    /// Completes a lease with the loaded value.
-    ///
-    /// # Errors
-    /// See [`Error`]. A voided lease is a value.
-    pub async fn fill(
+    /// See [`Error`]. When dropped, grants that were on their way lapse after
+    /// their terms.
+    pub async fn lease_many<K: Into<String>>(
         &self,
-        token: &str,
-        value: impl Into<Value>,
-        entry: EntryOptions,
-    ) -> Result<Answer<Filled>, Error> {
-        let request = self.request(v1::FillRequest {
-            lease_token: token.to_owned(),
-            value: Some(value.into().into()),
-            content_type: entry.content_type,
-            ttl: entry.ttl.map(proto_duration),
-            tags: entry.tags,
-        });
-        let answer = self.answer(self.client.clone().fill(request)).await?;
-        let result = match answer.result {
-            Some(v1::fill_response::Result::Stored(v1::Stored { version })) => {
-                Filled::Stored { version }
-            }
-            Some(v1::fill_response::Result::Voided(voided)) => {
-                Filled::Voided(Voided::decode(voided))
-            }
-            None => return Err(Error::Answer("Fill has no result")),
+        keys: impl IntoIterator<Item = K>,
+        options: LeaseOptions,
+    ) -> Result<Answer<Vec<Leased>>, Error> {
+        let keys: Vec<String> = keys.into_iter().map(Into::into).collect();
+        let (asked, wait) = (keys.len(), options.wait);
+        let message = v1::BatchLeaseRequest {
+            namespace: self.namespace.clone(),
+            keys,
+            term: options.term.map(proto_duration),
+            wait: (!wait.is_zero()).then(|| proto_duration(wait)),
+            min_position: self.min_position(options.min_position),
         };
-        Ok(Answer::new(result, answer.position, answer.degraded))
+        let request = self.request_after(message, wait);
+        let mut client = self.client.clone();
+        let answer = self.answer_after(wait, client.batch_lease(request)).await?;
+        if answer.results.len() != asked {
+            return Err(Error::Answer("BatchLease has not one result per key"));
+        }
+        let each = answer.results.into_iter().map(one_of_many);
+        let results = each.collect::<Result<_, _>>()?;
+        Ok(Answer::new(results, answer.position, answer.degraded))
     }
+}
 
-    /// Gives a lease back: the load failed.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn abandon(&self, token: &str) -> Result<(), Error> {
-        let request = self.request(v1::AbandonRequest {
-            lease_token: token.to_owned(),
-        });
-        self.answer(self.client.clone().abandon(request)).await?;
-        Ok(())
-    }
+fn one_of_many(result: v1::BatchLeaseResult) -> Result<Leased, Error> {
+    use v1::batch_lease_result::Result as Got;
+    let result = result.result;
+    Ok(
+        match result.ok_or(Error::Answer("a BatchLease result is empty"))? {
+            Got::Hit(entry) => Leased::Hit(Entry::decode(entry)?),
+            Got::Negative(negative) => Leased::Negative(Negative::decode(negative)?),
+            Got::Granted(granted) => Leased::Granted(Grant::decode(granted)?),
+            Got::Busy(busy) => decode_busy(busy)?,
+        },
+    )
+}
+
+fn decode_busy(busy: v1::Busy) -> Result<Leased, Error> {
+    Ok(Leased::Busy {
+        retry_after: std_duration(busy.retry_after),
+        stale: busy.stale.map(Entry::decode).transpose()?,
+    })
 }

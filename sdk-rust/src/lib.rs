@@ -11,10 +11,10 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use unstale::{Cache, Invalidate, LoadOptions, Lookup, SetOptions};
+//! use unstale::{Cache, Invalidate, LoadOptions, Lookup};
 //!
 //! let cache = Cache::builder().namespace("shop").connect().await?;
-//! cache.set("greeting", "hello", SetOptions::default()).await?;
+//! cache.set("greeting", "hello").await?;
 //! if let Lookup::Hit(entry) = cache.get("greeting").await?.result {
 //!     println!("{} bytes", entry.value.as_bytes().len());
 //! }
@@ -23,33 +23,48 @@
 //!         Ok::<_, std::io::Error>("12.50") // read the origin here
 //!     })
 //!     .await?;
-//! println!("{:?}", price.value());
+//! println!("{:?}", price.result.value());
 //! cache.invalidate(Invalidate::default().key("price:7")).await?;
 //! # Ok(())
 //! # }
 //! ```
 
 mod admin;
+mod answer;
+mod batch;
 mod builder;
 mod cache;
+mod cas;
 mod connect;
 mod entry;
 mod error;
+mod fill;
 mod held;
 mod invalidate;
 mod lease;
 mod load;
+mod loaded;
+mod options;
+mod read;
+mod value;
 mod watch;
 mod write;
 
 pub use admin::{Peer, SessionState, Status};
+pub use answer::{Answer, Degraded, Session};
+pub use batch::{SetItem, SetResults};
 pub use builder::{Builder, DEFAULT_ENDPOINT, ENDPOINT_VARIABLE};
 pub use bytes::Bytes;
 pub use cache::Cache;
-pub use entry::{Answer, Degraded, Entry, EntryOptions, Freshness, Lookup, Session, Tier, Value};
+pub use cas::{CasOutcome, Expected};
+pub use entry::{Entry, Freshness, Lookup, Negative, NotModified, StaleReason, Tier};
 pub use error::{Error, LoadError, Violation};
-pub use invalidate::{Invalidate, Invalidated};
-pub use lease::{Filled, Grant, Leased, Renewal, Voided};
-pub use load::{LoadOptions, Loaded, NotFilled};
-pub use watch::{Watch, WatchEvent};
-pub use write::{Ack, CasOutcome, Expected, NotStoredReason, SetOptions, SetOutcome};
+pub use fill::{AbandonOptions, Filled, Renewal, Voided};
+pub use invalidate::{Invalidate, InvalidateMode, Invalidated};
+pub use lease::{Grant, LeaseOptions, Leased};
+pub use loaded::{Because, Load, LoadOptions, Loaded, NotFilled};
+pub use options::EntryOptions;
+pub use read::{ReadLevel, ReadOptions};
+pub use value::{Content, Value};
+pub use watch::{Invalidation, Watch, WatchEvent, WatchOptions};
+pub use write::{Ack, NotStoredReason, SetOptions, SetOutcome};

@@ -4,6 +4,7 @@
 //! to go on watches again from the last position and, told that events were
 //! lost, drops everything it holds.
 
+use crate::invalidate::InvalidateMode;
 use crate::{Cache, Error};
 use futures::Stream;
 use std::pin::Pin;
@@ -11,6 +12,53 @@ use std::task::{Context, Poll, ready};
 use tonic::{Request, Streaming};
 use unstale_proto::v1;
 use unstale_proto::v1::watch_response::Event;
+
+/// What to watch. The filter names what the watcher holds; an invalidation is
+/// left out only if that proves that it covers none of it, so that a filter of
+/// keys alone still lets every tag through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WatchOptions {
+    /// Start after this position; from now on when none.
+    pub position: Option<String>,
+    /// Keys that are held, at most 256. Without keys and prefixes any key may
+    /// be held.
+    pub keys: Vec<String>,
+    /// Prefixes of keys that are held, at most 16; beside `keys`.
+    pub prefixes: Vec<String>,
+    /// Every tag that an entry which is held carries, at most 256. Without
+    /// tags any tag may be carried.
+    pub tags: Vec<String>,
+}
+
+impl WatchOptions {
+    /// Starts after this position.
+    #[must_use]
+    pub fn position(mut self, position: impl Into<String>) -> Self {
+        self.position = Some(position.into());
+        self
+    }
+
+    /// Adds a key that is held.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.keys.push(key.into());
+        self
+    }
+
+    /// Adds a prefix of keys that are held.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefixes.push(prefix.into());
+        self
+    }
+
+    /// Adds a tag that is carried.
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
+        self
+    }
+}
 
 /// A stream of [`WatchEvent`]s in log order. Dropping it ends the watch.
 #[derive(Debug)]
@@ -28,16 +76,8 @@ pub enum WatchEvent {
     },
     /// An invalidation, or a write of a key that is not new.
     Invalidation {
-        /// The namespace.
-        namespace: String,
-        /// The keys.
-        keys: Vec<String>,
-        /// The tags.
-        tags: Vec<String>,
-        /// Whether the whole namespace was invalidated.
-        all: bool,
-        /// Why; empty when the caller gave nothing.
-        reason: String,
+        /// What was invalidated, and how.
+        what: Invalidation,
         /// The position.
         position: String,
     },
@@ -53,17 +93,71 @@ pub enum WatchEvent {
     },
 }
 
+/// Invalidated keys, tags, prefixes or the whole namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Invalidation {
+    /// The namespace.
+    pub namespace: String,
+    /// The keys.
+    pub keys: Vec<String>,
+    /// The tags.
+    pub tags: Vec<String>,
+    /// The prefixes.
+    pub prefixes: Vec<String>,
+    /// Whether the whole namespace was invalidated.
+    pub all: bool,
+    /// Whether the entries are gone or stale.
+    pub mode: InvalidateMode,
+    /// Why; empty when the caller gave nothing.
+    pub reason: String,
+}
+
+impl From<v1::Invalidation> for Invalidation {
+    fn from(what: v1::Invalidation) -> Self {
+        Self {
+            mode: InvalidateMode::decode(what.mode()),
+            namespace: what.namespace,
+            keys: what.keys,
+            tags: what.tags,
+            prefixes: what.prefixes,
+            all: what.all.is_some(),
+            reason: what.reason,
+        }
+    }
+}
+
 impl Cache {
     /// Follows the namespace's invalidations, from now on or from after a
     /// position.
     ///
+    /// ```no_run
+    /// # async fn example(cache: unstale::Cache) -> Result<(), unstale::Error> {
+    /// use futures::StreamExt as _;
+    /// use unstale::{WatchEvent, WatchOptions};
+    ///
+    /// let held = WatchOptions::default().prefix("page:").tag("site");
+    /// let mut events = cache.watch(held).await?;
+    /// while let Some(event) = events.next().await {
+    ///     match event? {
+    ///         WatchEvent::Invalidation { what, .. } => println!("{:?}", what.keys),
+    ///         WatchEvent::Lagged { .. } => println!("drop everything"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`Error`]; later ones come through the stream.
-    pub async fn watch(&self, position: Option<&str>) -> Result<Watch, Error> {
+    pub async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         // No deadline: a watch lasts.
         let request = Request::new(v1::WatchRequest {
             namespace: self.namespace.clone(),
-            position: position.unwrap_or_default().to_owned(),
+            position: options.position.unwrap_or_default(),
+            keys: options.keys,
+            prefixes: options.prefixes,
+            tags: options.tags,
         });
         let events = self.answer(self.client.clone().watch(request)).await?;
         Ok(Watch { events })
@@ -88,11 +182,7 @@ fn decode(response: v1::WatchResponse) -> Result<WatchEvent, Error> {
         Event::Heartbeat(v1::Heartbeat {}) => WatchEvent::Heartbeat { position },
         Event::Lagged(v1::Lagged {}) => WatchEvent::Lagged { position },
         Event::Invalidation(what) => WatchEvent::Invalidation {
-            namespace: what.namespace,
-            keys: what.keys,
-            tags: what.tags,
-            all: what.all.is_some(),
-            reason: what.reason,
+            what: what.into(),
             position,
         },
     })

@@ -1,7 +1,9 @@
-//! Writes: unconditional, and compare-and-set.
+//! Writes of one key, decided by the log.
 
-use crate::entry::{Answer, Entry, EntryOptions, Lookup, Value, proto_duration};
-use crate::{Cache, Error};
+use crate::answer::Answer;
+use crate::entry::Entry;
+use crate::options::storing;
+use crate::{Cache, Content, EntryOptions, Error};
 use unstale_proto::v1;
 
 /// How far a write or invalidation must have got before it is answered.
@@ -26,32 +28,69 @@ impl From<Ack> for v1::Ack {
     }
 }
 
-/// How [`Cache::set`] writes.
-#[derive(Clone, Debug, Default)]
+/// How [`Cache::set_with`] writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetOptions {
     /// How the entry is stored.
     pub entry: EntryOptions,
     /// The position held before the origin was read; when set, the write is
-    /// refused if anything covered the key after it.
+    /// refused if anything covered the key after it. When none, the caller
+    /// claims that the value is true now.
     pub position: Option<String>,
+    /// Write only if nothing (or a negative entry) is cached. Not together
+    /// with `position` or [`Ack::Local`].
+    pub if_absent: bool,
     /// How far the write must have got.
     pub ack: Ack,
+}
+
+impl SetOptions {
+    /// Sets the position held before the origin was read.
+    #[must_use]
+    pub fn position(mut self, position: impl Into<String>) -> Self {
+        self.position = Some(position.into());
+        self
+    }
+
+    /// Writes only if nothing is cached.
+    #[must_use]
+    pub fn if_absent(mut self) -> Self {
+        self.if_absent = true;
+        self
+    }
+
+    /// Sets how far the write must have got.
+    #[must_use]
+    pub fn ack(mut self, ack: Ack) -> Self {
+        self.ack = ack;
+        self
+    }
+}
+
+impl From<EntryOptions> for SetOptions {
+    fn from(entry: EntryOptions) -> Self {
+        Self {
+            entry,
+            ..Self::default()
+        }
+    }
 }
 
 /// What became of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetOutcome {
-    /// Stored.
+    /// Stored, or what is cached already: then only its ttl was refreshed.
     Stored {
-        /// The version; none after ack LOCAL, when the log has not decided.
+        /// The version; none after [`Ack::Local`], when the log has not
+        /// decided.
         version: Option<String>,
     },
     /// Not stored.
     NotStored {
         /// Why.
         reason: NotStoredReason,
-        /// What the cache holds instead.
-        current: Option<Entry>,
+        /// What the cache holds instead; none when nothing, or no value.
+        current: Option<Box<Entry>>,
     },
 }
 
@@ -63,122 +102,129 @@ pub enum NotStoredReason {
     Covered,
     /// The position is of another epoch, or too old to be judged.
     PositionTooOld,
+    /// The position is beyond the end of this fleet's log.
+    PositionUnknown,
+    /// A higher source version of the key is known: the origin that was read
+    /// lags.
+    OlderSourceVersion {
+        /// The least source version that is accepted.
+        min_source_version: u64,
+    },
+    /// Something is cached, and `if_absent` was asked for.
+    Present,
     /// A reason this client does not know yet.
     Other,
 }
 
-/// What must be current for a compare-and-set to happen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// The entry with this version.
-    Version(String),
-    /// Nothing.
-    Absent,
+impl NotStoredReason {
+    fn decode(not: &v1::NotStored) -> Result<Self, Error> {
+        Ok(match not.reason() {
+            v1::NotStoredReason::Covered => Self::Covered,
+            v1::NotStoredReason::PositionTooOld => Self::PositionTooOld,
+            v1::NotStoredReason::PositionUnknown => Self::PositionUnknown,
+            v1::NotStoredReason::OlderSourceVersion => Self::OlderSourceVersion {
+                min_source_version: least(not.min_source_version)?,
+            },
+            v1::NotStoredReason::Present => Self::Present,
+            v1::NotStoredReason::Unspecified => Self::Other,
+        })
+    }
 }
 
-/// What became of a compare-and-set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CasOutcome {
-    /// Stored.
-    Stored {
-        /// The new version.
-        version: String,
-    },
-    /// The expectation does not hold; this is what is cached.
-    Conflict(Lookup),
+/// The least source version, where the contract promises one.
+pub(crate) fn least(min_source_version: Option<u64>) -> Result<u64, Error> {
+    min_source_version.ok_or(Error::Answer("an older source version names no least one"))
+}
+
+impl SetOutcome {
+    pub(crate) fn stored(stored: v1::Stored) -> Self {
+        Self::Stored {
+            version: Some(stored.version).filter(|v| !v.is_empty()),
+        }
+    }
+
+    pub(crate) fn not_stored(not: v1::NotStored) -> Result<Self, Error> {
+        let reason = NotStoredReason::decode(&not)?;
+        let current = not.current.map(Entry::decode).transpose()?.map(Box::new);
+        Ok(Self::NotStored { reason, current })
+    }
 }
 
 impl Cache {
-    /// Writes one key.
+    /// Writes one key, as [`Cache::set_with`] without options: the caller
+    /// claims that the value is true now.
     ///
     /// # Errors
-    /// See [`Error`]. After [`Error::Unreachable`] and
-    /// [`Error::DeadlineExceeded`] the write may have happened.
+    /// See [`Cache::set_with`].
     pub async fn set(
         &self,
         key: impl Into<String>,
-        value: impl Into<Value>,
-        options: SetOptions,
+        content: impl Into<Content>,
     ) -> Result<Answer<SetOutcome>, Error> {
-        let request = self.request(v1::SetRequest {
-            namespace: self.namespace.clone(),
-            key: key.into(),
-            value: Some(value.into().into()),
-            content_type: options.entry.content_type,
-            ttl: options.entry.ttl.map(proto_duration),
-            tags: options.entry.tags,
-            position: options.position.unwrap_or_default(),
-            ack: v1::Ack::from(options.ack).into(),
-        });
-        let mut client = self.client.clone();
-        let answer = self.answer_acked(options.ack, client.set(request)).await?;
-        let result = match answer.result {
-            Some(v1::set_response::Result::Stored(stored)) => SetOutcome::Stored {
-                version: Some(stored.version).filter(|v| !v.is_empty()),
-            },
-            Some(v1::set_response::Result::NotStored(not)) => not_stored(not)?,
-            None => return Err(Error::Answer("Set has no result")),
-        };
-        Ok(Answer::new(result, answer.position, answer.degraded))
+        self.set_with(key, content, SetOptions::default()).await
     }
 
-    /// Writes one key if what is cached is what the caller expects. The ack is
-    /// LOG or FLEET; LOCAL is refused.
+    /// Writes one key: a value, or that the origin has none. A write that is
+    /// refused is a value, never an error.
+    ///
+    /// ```no_run
+    /// # async fn origin() -> (&'static str, u64) { ("Ada", 7) }
+    /// # async fn example(cache: unstale::Cache) -> Result<(), unstale::Error> {
+    /// use unstale::{EntryOptions, SetOptions};
+    ///
+    /// // The position comes first: whatever invalidates the key while the
+    /// // origin is read makes the write a refused one.
+    /// let position = cache.get("user:7").await?.position;
+    /// let (name, row_version) = origin().await;
+    /// let entry = EntryOptions::default().source_version(row_version);
+    /// let options = SetOptions::from(entry).position(position);
+    /// cache.set_with("user:7", name, options).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// See [`Error`]. A conflict is a value.
-    pub async fn compare_and_set(
+    /// See [`Error`]. After [`Error::Unreachable`],
+    /// [`Error::DeadlineExceeded`] and [`Error::OutcomeUnknown`] the write may
+    /// have happened.
+    pub async fn set_with(
         &self,
         key: impl Into<String>,
-        expected: Expected,
-        value: impl Into<Value>,
-        entry: EntryOptions,
-        ack: Ack,
-    ) -> Result<Answer<CasOutcome>, Error> {
-        let expected = match expected {
-            Expected::Version(version) => v1::compare_and_set_request::Expected::Version(version),
-            Expected::Absent => v1::compare_and_set_request::Expected::Absent(v1::Absent {}),
-        };
-        let request = self.request(v1::CompareAndSetRequest {
-            namespace: self.namespace.clone(),
-            key: key.into(),
-            expected: Some(expected),
-            value: Some(value.into().into()),
-            content_type: entry.content_type,
-            ttl: entry.ttl.map(proto_duration),
-            tags: entry.tags,
-            ack: v1::Ack::from(ack).into(),
-        });
+        content: impl Into<Content>,
+        options: SetOptions,
+    ) -> Result<Answer<SetOutcome>, Error> {
+        let message = storing!(
+            SetRequest {
+                namespace: self.namespace.clone(),
+                key: key.into(),
+                position: options.position.unwrap_or_default(),
+                if_absent: options.if_absent.then_some(v1::IfAbsent {}),
+                ack: v1::Ack::from(options.ack).into(),
+            },
+            content.into(),
+            options.entry
+        );
         let mut client = self.client.clone();
-        let call = client.compare_and_set(request);
-        let answer = self.answer_acked(ack, call).await?;
-        let result = match answer.result {
-            Some(v1::compare_and_set_response::Result::Stored(v1::Stored { version })) => {
-                CasOutcome::Stored { version }
-            }
-            Some(v1::compare_and_set_response::Result::Conflict(conflict)) => {
-                CasOutcome::Conflict(current(conflict)?)
-            }
-            None => return Err(Error::Answer("CompareAndSet has no result")),
+        let call = client.set(self.request(message));
+        let answer = self.answer_acked(options.ack, call).await?;
+        use v1::set_response::Result as Became;
+        let result = match answer.result.ok_or(Error::Answer("Set has no result"))? {
+            Became::Stored(stored) => SetOutcome::stored(stored),
+            Became::NotStored(not) => SetOutcome::not_stored(not)?,
         };
         Ok(Answer::new(result, answer.position, answer.degraded))
     }
-}
 
-fn not_stored(not: v1::NotStored) -> Result<SetOutcome, Error> {
-    let reason = match not.reason() {
-        v1::NotStoredReason::Covered => NotStoredReason::Covered,
-        v1::NotStoredReason::PositionTooOld => NotStoredReason::PositionTooOld,
-        v1::NotStoredReason::Unspecified => NotStoredReason::Other,
-    };
-    let current = not.current.map(Entry::decode).transpose()?;
-    Ok(SetOutcome::NotStored { reason, current })
-}
-
-fn current(conflict: v1::Conflict) -> Result<Lookup, Error> {
-    match conflict.current {
-        Some(v1::conflict::Current::Found(entry)) => Ok(Lookup::Hit(Entry::decode(entry)?)),
-        Some(v1::conflict::Current::Missing(v1::Missing {})) => Ok(Lookup::Miss),
-        None => Err(Error::Answer("a conflict names nothing current")),
+    /// Caches that the origin has nothing under the key: a negative entry.
+    /// Without a ttl it lives for the namespace's `negative_ttl`.
+    ///
+    /// # Errors
+    /// See [`Cache::set_with`].
+    pub async fn set_not_found(
+        &self,
+        key: impl Into<String>,
+        options: SetOptions,
+    ) -> Result<Answer<SetOutcome>, Error> {
+        self.set_with(key, Content::NotFound, options).await
     }
 }

@@ -3,23 +3,29 @@
 
 use crate::admin::{self, Admin, Readiness};
 use crate::boottime::BootTime;
-use crate::config::Config;
+use crate::config::{Config, Reload};
+use crate::descriptors;
 use crate::entropy::OsRandom;
-use crate::grpc::{self, Facts, Requests, Service, listener::Listeners};
+use crate::grpc::{self, Facts, Service, listener::Listeners};
 use crate::shutdown::Shutdown;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::requests::Requests;
 use crate::tiers::Tiers;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic_health::server::HealthReporter;
 use unstale_engine::clock::Clock;
+use unstale_engine::key::Delimiters;
 use unstale_engine::{Engine, Options, Ports};
 
 /// How long one call to the remote tier may take.
 const REMOTE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Most appends in flight.
 const MAX_APPENDS: usize = 1024;
+/// What one column of the floor table takes: 4 rows of 2 sequences.
+const FLOOR_BYTES: u64 = 4 * 2 * 8;
 
 /// Why the sidecar does not start, on one line.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +39,7 @@ pub struct App {
     health: HealthReporter,
     shutdown: Shutdown,
     stop_grpc: CancellationToken,
+    reload: Arc<Notify>,
     drain: Duration,
 }
 
@@ -40,30 +47,27 @@ impl App {
     /// Binds everything, then starts everything. Servers that are away do not
     /// keep it from starting.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let listeners = Listeners::bind(config.listen, config.uds.as_deref()).await;
+        let listeners = Listeners::bind(
+            config.listen,
+            config.uds.as_deref(),
+            descriptors::connections(),
+        )
+        .await;
         let listeners = listeners.map_err(|e| StartError(e.to_string()))?;
         let clock: Arc<dyn Clock> = Arc::new(BootTime);
         let tiers = Tiers::new(&config, &clock);
-        let engine = Engine::new(
-            Options {
-                pod: config.pod.clone(),
-                l1_bytes: config.l1_bytes,
-                default_ttl: config.default_ttl,
-                remote_timeout: REMOTE_TIMEOUT,
-                max_appends: MAX_APPENDS,
-                ..Options::default()
-            },
-            Ports {
-                remote: tiers.remote.clone(),
-                log: tiers.log.clone(),
-                clock,
-                random: Arc::new(OsRandom),
-            },
-        );
+        let ports = Ports {
+            remote: tiers.remote.clone(),
+            log: tiers.log.clone(),
+            clock,
+            random: Arc::new(OsRandom),
+        };
+        let engine = Engine::new(options(&config), ports);
+        let (reload, in_force) = Reload::new(engine.clone(), config.clone());
         let requests = Arc::new(Requests::default());
         let admin = Arc::new(Admin {
             readiness: Readiness::new(engine.clone()),
-            metrics: Metrics::new(engine.clone(), requests.clone()),
+            metrics: Metrics::new(engine.clone(), requests.clone(), in_force.clone()),
         });
         let app = Self {
             engine,
@@ -71,24 +75,33 @@ impl App {
             health: HealthReporter::new(),
             shutdown: Shutdown::new(),
             stop_grpc: CancellationToken::new(),
+            reload: Arc::new(Notify::new()),
             drain: config.drain,
         };
         let page = admin::start(config.admin, app.admin.clone(), app.shutdown.token());
         page.map_err(|e| StartError(format!("cannot listen on {} (--admin): {e}", config.admin)))?;
         app.announce(&config, &listeners);
-        app.run(&config, tiers, listeners, requests);
-        Ok(app)
-    }
-
-    fn run(&self, config: &Config, tiers: Tiers, listeners: Listeners, requests: Arc<Requests>) {
         let facts = Facts {
             version: env!("CARGO_PKG_VERSION"),
             fleet: config.fleet().to_owned(),
             log: tiers.log.name(),
             remote: tiers.remote.name(),
             l1_max_bytes: config.l1_bytes,
-            config: config.as_toml(),
+            in_force,
+            session_ttl: Box::new(tiers.session_ttl()),
         };
+        app.run(tiers, facts, listeners, requests);
+        let reload = reload.run(app.reload.clone(), app.shutdown.token());
+        app.shutdown.spawn("reload", reload);
+        Ok(app)
+    }
+
+    /// Reads the configuration file again, now rather than at the next look.
+    pub fn reload(&self) {
+        self.reload.notify_one();
+    }
+
+    fn run(&self, tiers: Tiers, facts: Facts, listeners: Listeners, requests: Arc<Requests>) {
         tiers.run(&self.shutdown, self.engine.clone());
         self.shutdown.spawn("engine", self.engine.clone().run());
         let service = Service::new(self.engine.clone(), facts);
@@ -114,7 +127,7 @@ impl App {
 
     /// Takes no more work, says Leave, finishes what is in flight. True when
     /// all of it ended within the drain time.
-    pub async fn drain(self) -> bool {
+    pub async fn drain(mut self) -> bool {
         tracing::info!("draining");
         self.admin.readiness.set(false);
         grpc::not_serving(&self.health).await;
@@ -127,6 +140,7 @@ impl App {
         {
             tracing::warn!("leaving the log took longer than the drain may take");
         }
+        grpc::forget(&mut self.health).await;
         self.stop_grpc.cancel();
         let used = self.engine.now().since(began);
         let left = self
@@ -136,5 +150,19 @@ impl App {
         let ended = self.shutdown.finish(left).await;
         tracing::info!(clean = ended, "stopped");
         ended
+    }
+}
+
+fn options(config: &Config) -> Options {
+    Options {
+        pod: config.pod.clone(),
+        l1_bytes: config.l1_bytes,
+        policies: config.policies.clone(),
+        remote_timeout: REMOTE_TIMEOUT,
+        max_appends: MAX_APPENDS,
+        // Judged when the settings were read.
+        delimiters: Delimiters::new(&config.prefix_delimiters).unwrap_or_default(),
+        floor_width: usize::try_from(config.floor_bytes / FLOOR_BYTES).unwrap_or(usize::MAX),
+        ..Options::default()
     }
 }

@@ -11,7 +11,9 @@
 //!
 //! One line for a request: grpc → engine → (L1 | remote). One line for
 //! coherence: log → engine → L1. [`app`] is the only part that sees all others;
-//! [`grpc`], [`remote`], [`log`] and [`admin`] never import each other. Every
+//! [`grpc`], [`remote`], [`log`] and [`admin`] never import each other (a test
+//! reads the sources); what two of them need has a home of its own ([`nats`],
+//! [`telemetry`]). Every
 //! task is spawned in [`shutdown`], every mistake in the settings is found in
 //! [`config`], every metric is named in [`telemetry`].
 
@@ -20,6 +22,7 @@ pub mod app;
 pub mod boottime;
 pub mod cli;
 pub mod config;
+pub mod descriptors;
 pub mod entropy;
 pub mod grpc;
 pub mod log;

@@ -58,6 +58,13 @@ impl Tiers {
         }
     }
 
+    /// SESSION_TTL as the fleet's log says it; none while it is not known, and
+    /// with the local log, which obeys the setting.
+    pub fn session_ttl(&self) -> impl Fn() -> Option<Duration> + Send + Sync + 'static {
+        let log = self.nats_log.clone();
+        move || log.as_ref()?.session_ttl()
+    }
+
     /// Starts the drivers; they end with `shutdown`.
     pub fn run(&self, shutdown: &Shutdown, sink: Arc<dyn Sink>) {
         if let Some(log) = &self.local {

@@ -2,76 +2,11 @@
 //! exit codes, and who ran the loader how often.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+mod cli_support;
+
+use cli_support::*;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_unstale");
-
-/// A sidecar with nothing but a Unix socket of its own.
-struct Sidecar {
-    process: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Sidecar {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut process = Command::new(BINARY)
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-            .arg("--uds")
-            .arg(folder.path().join("sock"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
-        let serving = log.any(|line| line.unwrap().contains("serving"));
-        assert!(serving, "the sidecar did not start");
-        // Keep reading, or the sidecar's log gets stuck in the pipe.
-        std::thread::spawn(move || log.count());
-        let sidecar = Self { process, folder };
-        // It serves before its session is fresh, and misses until then.
-        while json(&sidecar.run(&["status", "--json"]))["session_state"] != "FRESH" {}
-        sidecar
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
-        let endpoint = format!("unix:{}", self.path("sock").display());
-        command.args(arguments).env("UNSTALE_ENDPOINT", endpoint);
-        command.current_dir(self.folder.path());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-}
-
-impl Drop for Sidecar {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Exit code and stdout.
-#[track_caller]
-fn expect(output: &Output, code: i32, stdout: &str) {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{errors}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), stdout, "{errors}");
-}
-
-fn json(output: &Output) -> serde_json::Value {
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_value_comes_back_as_it_was_given() {
@@ -171,11 +106,12 @@ fn a_lease_outlives_its_term_while_the_loader_runs() {
     mkfifo(&sidecar, "go");
     let script = "echo > started; cat go";
     mkfifo(&sidecar, "started");
-    let lease = ["lease", "k", "--term", "300ms", "--", "sh", "-c", script];
+    let lease = ["lease", "k", "--term", "1s", "--", "sh", "-c", script];
     let holder = sidecar.command(&lease).spawn().unwrap();
     std::fs::read(sidecar.path("started")).unwrap();
-    // Waits for three terms, in vain.
-    let other = sidecar.run(&["lease", "k", "--wait", "900ms", "--", "printf", "other"]);
+    // Waits for more than two terms, in vain. (Shorter ones lapse when a busy
+    // machine is late with a renewal.)
+    let other = sidecar.run(&["lease", "k", "--wait", "2500ms", "--", "printf", "other"]);
     expect(&other, 1, "");
     std::fs::write(sidecar.path("go"), "value").unwrap();
     expect(&holder.wait_with_output().unwrap(), 0, "value");
@@ -252,9 +188,4 @@ fn status_and_peers_name_the_sidecar() {
     assert_eq!(peers["peers"][0]["session"], status["session"]);
     assert_eq!(sidecar.run(&["status"]).status.code(), Some(0));
     assert_eq!(sidecar.run(&["peers"]).status.code(), Some(0));
-}
-
-fn mkfifo(sidecar: &Sidecar, name: &str) {
-    let made = Command::new("mkfifo").arg(sidecar.path(name)).status();
-    assert!(made.unwrap().success());
 }

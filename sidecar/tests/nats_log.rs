@@ -6,6 +6,7 @@
 mod nats_support;
 
 use nats_support::{Running, Server, append, log_config, run};
+use serde_json::json;
 use std::time::Duration;
 use unstale_engine::coherence::record::{Body, Record, RecordId, SessionId};
 use unstale_engine::log::{Append, Appended, Backfilled, Command, Delivery, Event, Log, Subject};
@@ -289,19 +290,8 @@ async fn an_incarnation_whose_consumer_is_deleted_is_broken() {
 #[tokio::test]
 async fn a_stream_that_could_lose_records_is_refused() {
     let server = Server::start();
-    let connecting = async {
-        loop {
-            if let Ok(admin) = async_nats::connect(server.url()).await {
-                return admin;
-            }
-        }
-    };
-    let admin = tokio::time::timeout(nats_support::PATIENCE, connecting)
-        .await
-        .unwrap();
-    let config = r#"{"name":"UNSTALE_test_LOG","subjects":["unstale.test.log.>"]}"#;
-    let subject = "$JS.API.STREAM.CREATE.UNSTALE_test_LOG";
-    admin.request(subject, config.into()).await.unwrap();
+    let config = json!({ "name": "UNSTALE_test_LOG", "subjects": ["unstale.test.log.>"] });
+    server.make_stream(&config).await;
     let refused = run(log_config(server.connection()));
     refused.events.lost("deny_delete").await;
     let appended = refused.log.append(append(1, Subject::Records)).await;
@@ -309,4 +299,24 @@ async fn a_stream_that_could_lose_records_is_refused() {
         matches!(&appended, Appended::NotSent(why) if why.contains("deny_delete")),
         "{appended:?}"
     );
+}
+
+/// Each pod would take its own ttl for the fleet's, and not wait for a pod
+/// whose ttl is longer.
+#[tokio::test]
+async fn a_stream_that_does_not_say_its_session_ttl_is_refused() {
+    let server = Server::start();
+    let config = json!({
+        "name": "UNSTALE_test_LOG", "subjects": ["unstale.test.log.>"],
+        "deny_delete": true, "deny_purge": true, "allow_msg_ttl": true,
+    });
+    server.make_stream(&config).await;
+    let refused = run(log_config(server.connection()));
+    let first = refused.events.wait(|event| match event {
+        Event::Opened(opened) => Some(Err(opened.clone())),
+        Event::Lost(why) if why.contains("UNSTALE") => Some(Ok(why.clone())),
+        _ => None,
+    });
+    let why = first.await.expect("it is not opened");
+    assert!(why.contains("unstale-session-ttl-ms"), "{why}");
 }

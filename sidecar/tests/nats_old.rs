@@ -7,10 +7,11 @@
 mod nats_support;
 
 use nats_support::{PATIENCE, Server, append, log_config, run};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use unstale_engine::log::{Appended, Log, Subject};
 use unstale_engine::remote::{Remote, RemoteError};
-use unstale_sidecar::nats::check::check;
+use unstale_sidecar::nats::check::{Wanted, check};
 use unstale_sidecar::remote::nats_kv::{NatsKv, NatsKvConfig};
 
 fn names_both(text: &str) {
@@ -58,7 +59,12 @@ async fn the_remote_tier_is_misconfigured_and_names_both_versions() {
 #[tokio::test]
 async fn check_counts_it_as_an_error() {
     let server = Server::too_old();
-    let found = check(server.connection(), "test").await;
+    let wanted = Wanted {
+        fleet: "test".to_owned(),
+        session_ttl: Duration::from_secs(15),
+        remote: true,
+    };
+    let found = check(server.connection(), &wanted).await;
     assert_eq!(found.errors.len(), 1, "{found:?}");
     names_both(&found.errors[0]);
 }

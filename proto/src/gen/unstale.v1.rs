@@ -21,9 +21,23 @@ pub struct Entry {
     /// Time since the value was stored, in log time.
     #[prost(message, optional, tag = "8")]
     pub age: ::core::option::Option<::prost_types::Duration>,
-    /// Time until the entry expires, in log time.
+    /// Time until the entry expires, in log time; zero once it has.
     #[prost(message, optional, tag = "9")]
     pub ttl_left: ::core::option::Option<::prost_types::Duration>,
+    /// Hash of the content (value, its form and its content type); equal content
+    /// has equal etags. Give it to Get as `if_none_match` or to CompareAndSet.
+    #[prost(string, tag = "10")]
+    pub etag: ::prost::alloc::string::String,
+    /// The origin's version of the value; not set when the writer gave none.
+    #[prost(uint64, optional, tag = "11")]
+    pub source_version: ::core::option::Option<u64>,
+    /// Why the entry is not fresh; not set on a fresh one.
+    #[prost(enumeration = "StaleReason", tag = "12")]
+    pub stale_reason: i32,
+    /// How long the entry may still be served stale, in log time, `ttl_left`
+    /// included.
+    #[prost(message, optional, tag = "13")]
+    pub stale_left: ::core::option::Option<::prost_types::Duration>,
     /// The cached value, in the form in which it was stored.
     #[prost(oneof = "entry::Value", tags = "1, 2")]
     pub value: ::core::option::Option<entry::Value>,
@@ -41,6 +55,64 @@ pub mod entry {
         Text(::prost::alloc::string::String),
     }
 }
+/// The origin is known to have nothing under the key: an entry of its own, with
+/// its own ttl, judged and invalidated like any other.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Negative {
+    /// Opaque version of this entry; give it to CompareAndSet.
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// The tags the entry was stored with.
+    #[prost(string, repeated, tag = "2")]
+    pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Which tier answered.
+    #[prost(enumeration = "Tier", tag = "3")]
+    pub tier: i32,
+    /// Whether the entry may be treated as current.
+    #[prost(enumeration = "Freshness", tag = "4")]
+    pub freshness: i32,
+    /// Time since it was stored, in log time.
+    #[prost(message, optional, tag = "5")]
+    pub age: ::core::option::Option<::prost_types::Duration>,
+    /// Time until it expires, in log time; zero once it has.
+    #[prost(message, optional, tag = "6")]
+    pub ttl_left: ::core::option::Option<::prost_types::Duration>,
+    /// The origin's version at which it had nothing; not set when not given.
+    #[prost(uint64, optional, tag = "7")]
+    pub source_version: ::core::option::Option<u64>,
+    /// Why the entry is not fresh; not set on a fresh one.
+    #[prost(enumeration = "StaleReason", tag = "8")]
+    pub stale_reason: i32,
+}
+/// The entry the caller holds is still the current one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NotModified {
+    /// The content's hash, as the caller gave it.
+    #[prost(string, tag = "1")]
+    pub etag: ::prost::alloc::string::String,
+    /// Opaque version of the entry; it may be newer than the one that is held.
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    /// Which tier answered.
+    #[prost(enumeration = "Tier", tag = "3")]
+    pub tier: i32,
+    /// Whether the entry may be treated as current.
+    #[prost(enumeration = "Freshness", tag = "4")]
+    pub freshness: i32,
+    /// Time since it was stored, in log time.
+    #[prost(message, optional, tag = "5")]
+    pub age: ::core::option::Option<::prost_types::Duration>,
+    /// Time until it expires, in log time; zero once it has.
+    #[prost(message, optional, tag = "6")]
+    pub ttl_left: ::core::option::Option<::prost_types::Duration>,
+    /// Why the entry is not fresh; not set on a fresh one.
+    #[prost(enumeration = "StaleReason", tag = "7")]
+    pub stale_reason: i32,
+}
+/// In place of a value: the origin has nothing under the key. The ttl is then
+/// the namespace's `negative_ttl` unless one is given.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NotFound {}
 /// Nothing that may be served is cached under the key. A value, never an error.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Missing {}
@@ -128,6 +200,113 @@ impl Freshness {
         }
     }
 }
+/// Why an entry is not fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StaleReason {
+    /// Not set: it is fresh.
+    Unspecified = 0,
+    /// Its ttl has passed, `stale_for` has not.
+    Expired = 1,
+    /// A soft invalidation covers it.
+    SoftInvalidated = 2,
+    /// The pod's session is not fresh: it cannot know whether something covers it.
+    SessionNotFresh = 3,
+}
+impl StaleReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STALE_REASON_UNSPECIFIED",
+            Self::Expired => "STALE_REASON_EXPIRED",
+            Self::SoftInvalidated => "STALE_REASON_SOFT_INVALIDATED",
+            Self::SessionNotFresh => "STALE_REASON_SESSION_NOT_FRESH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STALE_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "STALE_REASON_EXPIRED" => Some(Self::Expired),
+            "STALE_REASON_SOFT_INVALIDATED" => Some(Self::SoftInvalidated),
+            "STALE_REASON_SESSION_NOT_FRESH" => Some(Self::SessionNotFresh),
+            _ => None,
+        }
+    }
+}
+/// How current an answer has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReadLevel {
+    /// BOUNDED.
+    Unspecified = 0,
+    /// Coherent within the staleness bound D; milliseconds without faults.
+    Bounded = 1,
+    /// As of now: reflects everything that was in the log when the call arrived.
+    Strong = 2,
+    /// A stale entry, flagged, is better than none.
+    StaleOk = 3,
+}
+impl ReadLevel {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "READ_LEVEL_UNSPECIFIED",
+            Self::Bounded => "READ_LEVEL_BOUNDED",
+            Self::Strong => "READ_LEVEL_STRONG",
+            Self::StaleOk => "READ_LEVEL_STALE_OK",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "READ_LEVEL_UNSPECIFIED" => Some(Self::Unspecified),
+            "READ_LEVEL_BOUNDED" => Some(Self::Bounded),
+            "READ_LEVEL_STRONG" => Some(Self::Strong),
+            "READ_LEVEL_STALE_OK" => Some(Self::StaleOk),
+            _ => None,
+        }
+    }
+}
+/// What an invalidation does to the entries it covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum InvalidateMode {
+    /// HARD.
+    Unspecified = 0,
+    /// They are gone; not even a flagged answer returns them.
+    Hard = 1,
+    /// They are stale: they may be served, flagged, while one loader refreshes.
+    Soft = 2,
+}
+impl InvalidateMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "INVALIDATE_MODE_UNSPECIFIED",
+            Self::Hard => "INVALIDATE_MODE_HARD",
+            Self::Soft => "INVALIDATE_MODE_SOFT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INVALIDATE_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "INVALIDATE_MODE_HARD" => Some(Self::Hard),
+            "INVALIDATE_MODE_SOFT" => Some(Self::Soft),
+            _ => None,
+        }
+    }
+}
 /// Why an answer is degraded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -139,6 +318,9 @@ pub enum DegradedReason {
     /// This pod's session is not fresh: it may call nothing fresh until it has
     /// read its own beat from the log again.
     SessionNotFresh = 2,
+    /// A batch's answer has no room for all values (4 MiB together): those left
+    /// out are `missing` or `busy` here, and found when they are asked for again.
+    AnswerTooLarge = 3,
 }
 impl DegradedReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -150,6 +332,7 @@ impl DegradedReason {
             Self::Unspecified => "DEGRADED_REASON_UNSPECIFIED",
             Self::RemoteUnavailable => "DEGRADED_REASON_REMOTE_UNAVAILABLE",
             Self::SessionNotFresh => "DEGRADED_REASON_SESSION_NOT_FRESH",
+            Self::AnswerTooLarge => "DEGRADED_REASON_ANSWER_TOO_LARGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -158,6 +341,7 @@ impl DegradedReason {
             "DEGRADED_REASON_UNSPECIFIED" => Some(Self::Unspecified),
             "DEGRADED_REASON_REMOTE_UNAVAILABLE" => Some(Self::RemoteUnavailable),
             "DEGRADED_REASON_SESSION_NOT_FRESH" => Some(Self::SessionNotFresh),
+            "DEGRADED_REASON_ANSWER_TOO_LARGE" => Some(Self::AnswerTooLarge),
             _ => None,
         }
     }
@@ -213,6 +397,16 @@ pub struct GetRequest {
     /// POSITION_NOT_REACHED. Opaque; take it from an earlier answer.
     #[prost(string, tag = "3")]
     pub min_position: ::prost::alloc::string::String,
+    /// How current the answer has to be; BOUNDED when not set.
+    #[prost(enumeration = "ReadLevel", tag = "4")]
+    pub level: i32,
+    /// With BOUNDED: this pod must have read its own beat, sent less than this
+    /// ago, back from the log; else it does so first. Not set: no such bound.
+    #[prost(message, optional, tag = "5")]
+    pub max_staleness: ::core::option::Option<::prost_types::Duration>,
+    /// The etag of what the caller holds: equal content is answered without it.
+    #[prost(string, tag = "6")]
+    pub if_none_match: ::prost::alloc::string::String,
 }
 /// Response of Get.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -225,7 +419,7 @@ pub struct GetResponse {
     #[prost(message, optional, tag = "4")]
     pub degraded: ::core::option::Option<Degraded>,
     /// What was found.
-    #[prost(oneof = "get_response::Result", tags = "1, 2")]
+    #[prost(oneof = "get_response::Result", tags = "1, 2, 5, 6")]
     pub result: ::core::option::Option<get_response::Result>,
 }
 /// Nested message and enum types in `GetResponse`.
@@ -239,6 +433,12 @@ pub mod get_response {
         /// Nothing that may be served.
         #[prost(message, tag = "2")]
         Missing(super::Missing),
+        /// What the caller holds (`if_none_match`) is still current.
+        #[prost(message, tag = "5")]
+        NotModified(super::NotModified),
+        /// The origin is known to have nothing under the key.
+        #[prost(message, tag = "6")]
+        Negative(super::Negative),
     }
 }
 /// Request of BatchGet.
@@ -253,6 +453,12 @@ pub struct BatchGetRequest {
     /// As in GetRequest.
     #[prost(string, tag = "3")]
     pub min_position: ::prost::alloc::string::String,
+    /// As in GetRequest.
+    #[prost(enumeration = "ReadLevel", tag = "4")]
+    pub level: i32,
+    /// As in GetRequest.
+    #[prost(message, optional, tag = "5")]
+    pub max_staleness: ::core::option::Option<::prost_types::Duration>,
 }
 /// Response of BatchGet.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -274,7 +480,7 @@ pub struct BatchGetResult {
     #[prost(string, tag = "1")]
     pub key: ::prost::alloc::string::String,
     /// What was found.
-    #[prost(oneof = "batch_get_result::Result", tags = "2, 3")]
+    #[prost(oneof = "batch_get_result::Result", tags = "2, 3, 4")]
     pub result: ::core::option::Option<batch_get_result::Result>,
 }
 /// Nested message and enum types in `BatchGetResult`.
@@ -288,6 +494,9 @@ pub mod batch_get_result {
         /// Nothing that may be served.
         #[prost(message, tag = "3")]
         Missing(super::Missing),
+        /// The origin is known to have nothing under the key.
+        #[prost(message, tag = "4")]
+        Negative(super::Negative),
     }
 }
 /// Request of Set.
@@ -302,7 +511,7 @@ pub struct SetRequest {
     /// What the value is, for SDK codecs; at most 128 bytes.
     #[prost(string, tag = "5")]
     pub content_type: ::prost::alloc::string::String,
-    /// Time to live; not set means the server's default.
+    /// Time to live; not set means the namespace's default.
     #[prost(message, optional, tag = "6")]
     pub ttl: ::core::option::Option<::prost_types::Duration>,
     /// Tags by which the entry can be invalidated.
@@ -313,16 +522,37 @@ pub struct SetRequest {
     /// When empty, the caller claims that the value is true now.
     #[prost(string, tag = "8")]
     pub position: ::prost::alloc::string::String,
-    /// How far the write must have got; LOG when not set.
+    /// How far the write must have got; LOG when not set. A Set of what is cached
+    /// already (content, tags and source_version) only refreshes its ttl.
     #[prost(enumeration = "Ack", tag = "9")]
     pub ack: i32,
-    /// The value; one of the two is required (it may be empty).
-    #[prost(oneof = "set_request::Value", tags = "3, 4")]
+    /// How long after its ttl the entry may still be served, flagged as stale;
+    /// not set means the namespace's default.
+    #[prost(message, optional, tag = "10")]
+    pub stale_for: ::core::option::Option<::prost_types::Duration>,
+    /// The entry is gone when this has passed, whatever ttl, `stale_for` and
+    /// fail-safe say; not set means that they alone decide.
+    #[prost(message, optional, tag = "11")]
+    pub valid_for: ::core::option::Option<::prost_types::Duration>,
+    /// Up to this much (at most half of the ttl) is taken off the ttl at random,
+    /// so that entries stored together do not expire together.
+    #[prost(message, optional, tag = "12")]
+    pub jitter: ::core::option::Option<::prost_types::Duration>,
+    /// The origin's version of the value (a row version, an LSN). The higher one
+    /// wins: an older write is refused and says so.
+    #[prost(uint64, optional, tag = "13")]
+    pub source_version: ::core::option::Option<u64>,
+    /// Write only if nothing is cached under the key. Not together with
+    /// `position` or ack LOCAL.
+    #[prost(message, optional, tag = "14")]
+    pub if_absent: ::core::option::Option<IfAbsent>,
+    /// The value; one of the three is required (it may be empty).
+    #[prost(oneof = "set_request::Value", tags = "3, 4, 15")]
     pub value: ::core::option::Option<set_request::Value>,
 }
 /// Nested message and enum types in `SetRequest`.
 pub mod set_request {
-    /// The value; one of the two is required (it may be empty).
+    /// The value; one of the three is required (it may be empty).
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Value {
         /// The value as bytes.
@@ -331,7 +561,137 @@ pub mod set_request {
         /// The value as text.
         #[prost(string, tag = "4")]
         Text(::prost::alloc::string::String),
+        /// The origin has nothing under the key.
+        #[prost(message, tag = "15")]
+        NotFound(super::NotFound),
     }
+}
+/// Writes only if nothing is cached under the key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IfAbsent {}
+/// Request of BatchSet.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchSetRequest {
+    /// The namespace; empty means "default".
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The writes, at most 256 and 4 MiB of values together. A key may stand in
+    /// it once.
+    #[prost(message, repeated, tag = "2")]
+    pub items: ::prost::alloc::vec::Vec<BatchSetItem>,
+    /// How far the writes must have got; LOG when not set.
+    #[prost(enumeration = "Ack", tag = "3")]
+    pub ack: i32,
+}
+/// One write of a BatchSetRequest; its fields are those of SetRequest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BatchSetItem {
+    /// The key.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// What the value is, for SDK codecs; at most 128 bytes.
+    #[prost(string, tag = "4")]
+    pub content_type: ::prost::alloc::string::String,
+    /// Time to live; not set means the namespace's default.
+    #[prost(message, optional, tag = "5")]
+    pub ttl: ::core::option::Option<::prost_types::Duration>,
+    /// Tags by which the entry can be invalidated.
+    #[prost(string, repeated, tag = "6")]
+    pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// As in SetRequest.
+    #[prost(string, tag = "7")]
+    pub position: ::prost::alloc::string::String,
+    /// How long after its ttl the entry may still be served, flagged as stale;
+    /// not set means the namespace's default.
+    #[prost(message, optional, tag = "8")]
+    pub stale_for: ::core::option::Option<::prost_types::Duration>,
+    /// The entry is gone when this has passed, whatever ttl, `stale_for` and
+    /// fail-safe say; not set means that they alone decide.
+    #[prost(message, optional, tag = "9")]
+    pub valid_for: ::core::option::Option<::prost_types::Duration>,
+    /// Up to this much (at most half of the ttl) is taken off the ttl at random,
+    /// so that entries stored together do not expire together.
+    #[prost(message, optional, tag = "10")]
+    pub jitter: ::core::option::Option<::prost_types::Duration>,
+    /// The origin's version of the value (a row version, an LSN). The higher one
+    /// wins: an older write is refused and says so.
+    #[prost(uint64, optional, tag = "11")]
+    pub source_version: ::core::option::Option<u64>,
+    /// As in SetRequest.
+    #[prost(message, optional, tag = "12")]
+    pub if_absent: ::core::option::Option<IfAbsent>,
+    /// The value; one of the three is required (it may be empty).
+    #[prost(oneof = "batch_set_item::Value", tags = "2, 3, 13")]
+    pub value: ::core::option::Option<batch_set_item::Value>,
+}
+/// Nested message and enum types in `BatchSetItem`.
+pub mod batch_set_item {
+    /// The value; one of the three is required (it may be empty).
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Value {
+        /// The value as bytes.
+        #[prost(bytes, tag = "2")]
+        Data(::prost::bytes::Bytes),
+        /// The value as text.
+        #[prost(string, tag = "3")]
+        Text(::prost::alloc::string::String),
+        /// The origin has nothing under the key.
+        #[prost(message, tag = "13")]
+        NotFound(super::NotFound),
+    }
+}
+/// Response of BatchSet.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchSetResponse {
+    /// One result per write, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<BatchSetResult>,
+    /// This pod's position when it answered.
+    #[prost(string, tag = "2")]
+    pub position: ::prost::alloc::string::String,
+    /// Set when a part of the sidecar was not available.
+    #[prost(message, optional, tag = "3")]
+    pub degraded: ::core::option::Option<Degraded>,
+}
+/// One key's result in a BatchSetResponse.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BatchSetResult {
+    /// The key.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// What became of the write.
+    #[prost(oneof = "batch_set_result::Result", tags = "2, 3, 4")]
+    pub result: ::core::option::Option<batch_set_result::Result>,
+}
+/// Nested message and enum types in `BatchSetResult`.
+pub mod batch_set_result {
+    /// What became of the write.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Result {
+        /// The value was stored.
+        #[prost(message, tag = "2")]
+        Stored(super::Stored),
+        /// The value was not stored.
+        #[prost(message, tag = "3")]
+        NotStored(super::NotStored),
+        /// The write failed by itself; the others are not touched by that.
+        #[prost(message, tag = "4")]
+        Error(super::BatchError),
+    }
+}
+/// Why one part of a batch failed. The meanings are those of the whole call's
+/// errors.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BatchError {
+    /// The reason, as in google.rpc.ErrorInfo.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    /// For people.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+    /// When to try again; not set when that would not help.
+    #[prost(message, optional, tag = "3")]
+    pub retry_after: ::core::option::Option<::prost_types::Duration>,
 }
 /// Response of Set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -376,6 +736,9 @@ pub struct NotStored {
     /// What the cache holds instead; not set when it holds nothing.
     #[prost(message, optional, tag = "2")]
     pub current: ::core::option::Option<Entry>,
+    /// With OLDER_SOURCE_VERSION: the least source version that is accepted.
+    #[prost(uint64, optional, tag = "3")]
+    pub min_source_version: ::core::option::Option<u64>,
 }
 /// Request of CompareAndSet.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -389,7 +752,7 @@ pub struct CompareAndSetRequest {
     /// What the value is, for SDK codecs; at most 128 bytes.
     #[prost(string, tag = "7")]
     pub content_type: ::prost::alloc::string::String,
-    /// Time to live; not set means the server's default.
+    /// Time to live; not set means the namespace's default.
     #[prost(message, optional, tag = "8")]
     pub ttl: ::core::option::Option<::prost_types::Duration>,
     /// Tags by which the entry can be invalidated.
@@ -399,11 +762,27 @@ pub struct CompareAndSetRequest {
     /// refused: only the log can decide a comparison.
     #[prost(enumeration = "Ack", tag = "10")]
     pub ack: i32,
+    /// How long after its ttl the entry may still be served, flagged as stale;
+    /// not set means the namespace's default.
+    #[prost(message, optional, tag = "13")]
+    pub stale_for: ::core::option::Option<::prost_types::Duration>,
+    /// The entry is gone when this has passed, whatever ttl, `stale_for` and
+    /// fail-safe say; not set means that they alone decide.
+    #[prost(message, optional, tag = "14")]
+    pub valid_for: ::core::option::Option<::prost_types::Duration>,
+    /// Up to this much (at most half of the ttl) is taken off the ttl at random,
+    /// so that entries stored together do not expire together.
+    #[prost(message, optional, tag = "15")]
+    pub jitter: ::core::option::Option<::prost_types::Duration>,
+    /// The origin's version of the value (a row version, an LSN). The higher one
+    /// wins: an older write is refused and says so.
+    #[prost(uint64, optional, tag = "16")]
+    pub source_version: ::core::option::Option<u64>,
     /// What must be current for the write to happen.
-    #[prost(oneof = "compare_and_set_request::Expected", tags = "3, 4")]
+    #[prost(oneof = "compare_and_set_request::Expected", tags = "3, 4, 11")]
     pub expected: ::core::option::Option<compare_and_set_request::Expected>,
-    /// The value; one of the two is required (it may be empty).
-    #[prost(oneof = "compare_and_set_request::Value", tags = "5, 6")]
+    /// The value; one of the three is required (it may be empty).
+    #[prost(oneof = "compare_and_set_request::Value", tags = "5, 6, 12")]
     pub value: ::core::option::Option<compare_and_set_request::Value>,
 }
 /// Nested message and enum types in `CompareAndSetRequest`.
@@ -414,11 +793,14 @@ pub mod compare_and_set_request {
         /// The entry's version.
         #[prost(string, tag = "3")]
         Version(::prost::alloc::string::String),
-        /// Nothing is cached under the key.
+        /// Nothing is cached under the key, or a negative entry.
         #[prost(message, tag = "4")]
         Absent(super::Absent),
+        /// The entry's etag: any version of that content.
+        #[prost(string, tag = "11")]
+        Etag(::prost::alloc::string::String),
     }
-    /// The value; one of the two is required (it may be empty).
+    /// The value; one of the three is required (it may be empty).
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Value {
         /// The value as bytes.
@@ -427,6 +809,9 @@ pub mod compare_and_set_request {
         /// The value as text.
         #[prost(string, tag = "6")]
         Text(::prost::alloc::string::String),
+        /// The origin has nothing under the key.
+        #[prost(message, tag = "12")]
+        NotFound(super::NotFound),
     }
 }
 /// Expects that nothing is cached under the key.
@@ -462,7 +847,7 @@ pub mod compare_and_set_response {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Conflict {
     /// What is cached under the key now.
-    #[prost(oneof = "conflict::Current", tags = "1, 2")]
+    #[prost(oneof = "conflict::Current", tags = "1, 2, 3")]
     pub current: ::core::option::Option<conflict::Current>,
 }
 /// Nested message and enum types in `Conflict`.
@@ -476,6 +861,9 @@ pub mod conflict {
         /// Nothing that may be served.
         #[prost(message, tag = "2")]
         Missing(super::Missing),
+        /// The origin is known to have nothing under the key.
+        #[prost(message, tag = "3")]
+        Negative(super::Negative),
     }
 }
 /// Request of Lease.
@@ -495,6 +883,9 @@ pub struct LeaseRequest {
     /// busy; not set means not at all. Bounded by the call's deadline.
     #[prost(message, optional, tag = "4")]
     pub wait: ::core::option::Option<::prost_types::Duration>,
+    /// As in GetRequest.
+    #[prost(string, tag = "5")]
+    pub min_position: ::prost::alloc::string::String,
 }
 /// Response of Lease.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -507,7 +898,7 @@ pub struct LeaseResponse {
     #[prost(message, optional, tag = "5")]
     pub degraded: ::core::option::Option<Degraded>,
     /// A value, the right to load it, or who else has that right.
-    #[prost(oneof = "lease_response::Result", tags = "1, 2, 3")]
+    #[prost(oneof = "lease_response::Result", tags = "1, 2, 3, 6")]
     pub result: ::core::option::Option<lease_response::Result>,
 }
 /// Nested message and enum types in `LeaseResponse`.
@@ -524,6 +915,9 @@ pub mod lease_response {
         /// Another caller is the loader.
         #[prost(message, tag = "3")]
         Busy(super::Busy),
+        /// The origin is known to have nothing under the key.
+        #[prost(message, tag = "6")]
+        Negative(super::Negative),
     }
 }
 /// The caller is the loader: read the origin now, then Fill or Abandon.
@@ -535,13 +929,83 @@ pub struct Granted {
     /// How long the lease lasts unless it is renewed.
     #[prost(message, optional, tag = "2")]
     pub term: ::core::option::Option<::prost_types::Duration>,
+    /// What may be served, flagged, while this caller loads; not set when there
+    /// is no such entry.
+    #[prost(message, optional, tag = "3")]
+    pub stale: ::core::option::Option<Entry>,
 }
 /// Another caller is the loader.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Busy {
     /// When to ask again.
     #[prost(message, optional, tag = "1")]
     pub retry_after: ::core::option::Option<::prost_types::Duration>,
+    /// What may be served, flagged, until then; not set when there is no such
+    /// entry.
+    #[prost(message, optional, tag = "2")]
+    pub stale: ::core::option::Option<Entry>,
+}
+/// Request of BatchLease.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BatchLeaseRequest {
+    /// The namespace; empty means "default".
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The keys, at most 256, each once.
+    #[prost(string, repeated, tag = "2")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// As in LeaseRequest.
+    #[prost(message, optional, tag = "3")]
+    pub term: ::core::option::Option<::prost_types::Duration>,
+    /// As in LeaseRequest. The keys wait at the same time, and only until one of
+    /// them is granted: a lease that is held does not wait for others.
+    #[prost(message, optional, tag = "4")]
+    pub wait: ::core::option::Option<::prost_types::Duration>,
+    /// As in GetRequest.
+    #[prost(string, tag = "5")]
+    pub min_position: ::prost::alloc::string::String,
+}
+/// Response of BatchLease.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchLeaseResponse {
+    /// One result per key, in the order of the request.
+    #[prost(message, repeated, tag = "1")]
+    pub results: ::prost::alloc::vec::Vec<BatchLeaseResult>,
+    /// This pod's position when it answered; that of the oldest read.
+    #[prost(string, tag = "2")]
+    pub position: ::prost::alloc::string::String,
+    /// Set when a part of the sidecar was not available.
+    #[prost(message, optional, tag = "3")]
+    pub degraded: ::core::option::Option<Degraded>,
+}
+/// One key's result in a BatchLeaseResponse.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BatchLeaseResult {
+    /// The key.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// A value, the right to load it, or who else has that right.
+    #[prost(oneof = "batch_lease_result::Result", tags = "2, 3, 4, 5")]
+    pub result: ::core::option::Option<batch_lease_result::Result>,
+}
+/// Nested message and enum types in `BatchLeaseResult`.
+pub mod batch_lease_result {
+    /// A value, the right to load it, or who else has that right.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Result {
+        /// The entry is cached.
+        #[prost(message, tag = "2")]
+        Hit(super::Entry),
+        /// The caller is the loader.
+        #[prost(message, tag = "3")]
+        Granted(super::Granted),
+        /// Another caller is the loader.
+        #[prost(message, tag = "4")]
+        Busy(super::Busy),
+        /// The origin is known to have nothing under the key.
+        #[prost(message, tag = "5")]
+        Negative(super::Negative),
+    }
 }
 /// Request of Renew.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -583,6 +1047,9 @@ pub struct Voided {
     /// Why.
     #[prost(enumeration = "VoidedReason", tag = "1")]
     pub reason: i32,
+    /// With OLDER_SOURCE_VERSION: the least source version that is accepted.
+    #[prost(uint64, optional, tag = "2")]
+    pub min_source_version: ::core::option::Option<u64>,
 }
 /// Request of Fill.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -593,19 +1060,35 @@ pub struct FillRequest {
     /// What the value is, for SDK codecs; at most 128 bytes.
     #[prost(string, tag = "4")]
     pub content_type: ::prost::alloc::string::String,
-    /// Time to live; not set means the server's default.
+    /// Time to live; not set means the namespace's default.
     #[prost(message, optional, tag = "5")]
     pub ttl: ::core::option::Option<::prost_types::Duration>,
     /// Tags by which the entry can be invalidated.
     #[prost(string, repeated, tag = "6")]
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The loaded value; one of the two is required (it may be empty).
-    #[prost(oneof = "fill_request::Value", tags = "2, 3")]
+    /// How long after its ttl the entry may still be served, flagged as stale;
+    /// not set means the namespace's default.
+    #[prost(message, optional, tag = "8")]
+    pub stale_for: ::core::option::Option<::prost_types::Duration>,
+    /// The entry is gone when this has passed, whatever ttl, `stale_for` and
+    /// fail-safe say; not set means that they alone decide.
+    #[prost(message, optional, tag = "9")]
+    pub valid_for: ::core::option::Option<::prost_types::Duration>,
+    /// Up to this much (at most half of the ttl) is taken off the ttl at random,
+    /// so that entries stored together do not expire together.
+    #[prost(message, optional, tag = "10")]
+    pub jitter: ::core::option::Option<::prost_types::Duration>,
+    /// The origin's version of the value (a row version, an LSN). The higher one
+    /// wins: an older write is refused and says so.
+    #[prost(uint64, optional, tag = "11")]
+    pub source_version: ::core::option::Option<u64>,
+    /// The loaded value; one of the three is required (it may be empty).
+    #[prost(oneof = "fill_request::Value", tags = "2, 3, 7")]
     pub value: ::core::option::Option<fill_request::Value>,
 }
 /// Nested message and enum types in `FillRequest`.
 pub mod fill_request {
-    /// The loaded value; one of the two is required (it may be empty).
+    /// The loaded value; one of the three is required (it may be empty).
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Value {
         /// The value as bytes.
@@ -614,6 +1097,9 @@ pub mod fill_request {
         /// The value as text.
         #[prost(string, tag = "3")]
         Text(::prost::alloc::string::String),
+        /// The origin has nothing under the key.
+        #[prost(message, tag = "7")]
+        NotFound(super::NotFound),
     }
 }
 /// Response of Fill.
@@ -648,11 +1134,23 @@ pub struct AbandonRequest {
     /// The token of the grant.
     #[prost(string, tag = "1")]
     pub lease_token: ::prost::alloc::string::String,
+    /// Fail-safe: the origin fails, so the stale value, if there is one, may be
+    /// served, flagged, for this much longer from now; not set means not longer
+    /// than `stale_for` said.
+    #[prost(message, optional, tag = "2")]
+    pub serve_stale_for: ::core::option::Option<::prost_types::Duration>,
+    /// Nobody is granted this key's lease before this has passed (100 ms to
+    /// 5 min); not set means at once, or 1 s with `serve_stale_for`.
+    #[prost(message, optional, tag = "3")]
+    pub retry_after: ::core::option::Option<::prost_types::Duration>,
 }
-/// Response of Abandon. The lease is gone, whether it was still held or not.
+/// Response of Abandon. The lease is gone, also if its term had passed or its
+/// key was invalidated. A token that this pod never granted, that was filled or
+/// abandoned before, or whose term is long over is FAILED_PRECONDITION.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AbandonResponse {}
-/// Request of Invalidate. At least one of keys, tags and all must be given.
+/// Request of Invalidate. At least one of keys, tags, prefixes and all must be
+/// given.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InvalidateRequest {
     /// The namespace; empty means "default".
@@ -677,6 +1175,19 @@ pub struct InvalidateRequest {
     /// Why, for people who ask what invalidated their entry; at most 256 bytes.
     #[prost(string, tag = "7")]
     pub reason: ::prost::alloc::string::String,
+    /// Prefixes of keys, at most 16: every entry whose key begins with one of
+    /// them. One that ends with a delimiter (`:`, `/` or `.` unless configured
+    /// otherwise) costs the same however many keys begin with it; others go to a
+    /// small table.
+    #[prost(string, repeated, tag = "8")]
+    pub prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether the entries are gone or stale; HARD when not set.
+    #[prost(enumeration = "InvalidateMode", tag = "9")]
+    pub mode: i32,
+    /// The origin's version from which on the named keys are true: fills and
+    /// writes below it (of a lagging replica) are refused. Only with keys.
+    #[prost(uint64, optional, tag = "10")]
+    pub min_source_version: ::core::option::Option<u64>,
 }
 /// Invalidates the whole namespace.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -703,6 +1214,18 @@ pub struct WatchRequest {
     /// Start after this position; empty means from now on.
     #[prost(string, tag = "2")]
     pub position: ::prost::alloc::string::String,
+    /// The filter names what the watcher holds; an invalidation is left out only
+    /// if that proves that it covers none of it. Keys it holds (at most 256), or
+    /// none when any key may be held.
+    #[prost(string, repeated, tag = "3")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Prefixes of keys it holds, at most 16; beside `keys`.
+    #[prost(string, repeated, tag = "4")]
+    pub prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Every tag that an entry it holds carries (at most 256), or none when any
+    /// tag may be carried.
+    #[prost(string, repeated, tag = "5")]
+    pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One event of a Watch stream.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -736,7 +1259,7 @@ pub mod watch_response {
 /// The first event of a Watch stream.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Started {}
-/// Invalidated keys, tags or the namespace.
+/// Invalidated keys, tags, prefixes or the namespace.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Invalidation {
     /// The namespace.
@@ -754,6 +1277,12 @@ pub struct Invalidation {
     /// Why, as the caller of Invalidate said.
     #[prost(string, tag = "5")]
     pub reason: ::prost::alloc::string::String,
+    /// The prefixes.
+    #[prost(string, repeated, tag = "6")]
+    pub prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether the entries are gone or stale.
+    #[prost(enumeration = "InvalidateMode", tag = "7")]
+    pub mode: i32,
 }
 /// The stream is alive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -772,6 +1301,12 @@ pub enum NotStoredReason {
     /// The caller's position is of another epoch of the log, or older than what
     /// this pod can judge.
     PositionTooOld = 2,
+    /// The caller's position is beyond the end of this fleet's log.
+    PositionUnknown = 3,
+    /// A higher source version of the key is known.
+    OlderSourceVersion = 4,
+    /// `if_absent` was asked for, and something is cached.
+    Present = 5,
 }
 impl NotStoredReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -783,6 +1318,9 @@ impl NotStoredReason {
             Self::Unspecified => "NOT_STORED_REASON_UNSPECIFIED",
             Self::Covered => "NOT_STORED_REASON_COVERED",
             Self::PositionTooOld => "NOT_STORED_REASON_POSITION_TOO_OLD",
+            Self::PositionUnknown => "NOT_STORED_REASON_POSITION_UNKNOWN",
+            Self::OlderSourceVersion => "NOT_STORED_REASON_OLDER_SOURCE_VERSION",
+            Self::Present => "NOT_STORED_REASON_PRESENT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -791,6 +1329,9 @@ impl NotStoredReason {
             "NOT_STORED_REASON_UNSPECIFIED" => Some(Self::Unspecified),
             "NOT_STORED_REASON_COVERED" => Some(Self::Covered),
             "NOT_STORED_REASON_POSITION_TOO_OLD" => Some(Self::PositionTooOld),
+            "NOT_STORED_REASON_POSITION_UNKNOWN" => Some(Self::PositionUnknown),
+            "NOT_STORED_REASON_OLDER_SOURCE_VERSION" => Some(Self::OlderSourceVersion),
+            "NOT_STORED_REASON_PRESENT" => Some(Self::Present),
             _ => None,
         }
     }
@@ -805,6 +1346,8 @@ pub enum VoidedReason {
     Invalidated = 1,
     /// The term passed and another loader took over, or the grant was used.
     Expired = 2,
+    /// A higher source version of the key is known: the origin that was read lags.
+    OlderSourceVersion = 3,
 }
 impl VoidedReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -816,6 +1359,7 @@ impl VoidedReason {
             Self::Unspecified => "VOIDED_REASON_UNSPECIFIED",
             Self::Invalidated => "VOIDED_REASON_INVALIDATED",
             Self::Expired => "VOIDED_REASON_EXPIRED",
+            Self::OlderSourceVersion => "VOIDED_REASON_OLDER_SOURCE_VERSION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -824,6 +1368,7 @@ impl VoidedReason {
             "VOIDED_REASON_UNSPECIFIED" => Some(Self::Unspecified),
             "VOIDED_REASON_INVALIDATED" => Some(Self::Invalidated),
             "VOIDED_REASON_EXPIRED" => Some(Self::Expired),
+            "VOIDED_REASON_OLDER_SOURCE_VERSION" => Some(Self::OlderSourceVersion),
             _ => None,
         }
     }
@@ -942,7 +1487,9 @@ pub mod cache_service_client {
                 .insert(GrpcMethod::new("unstale.v1.CacheService", "Get"));
             self.inner.unary(req, path, codec).await
         }
-        /// Reads up to 256 keys of one namespace; one result per key, in order.
+        /// Reads up to 256 keys of one namespace; one result per key, in order. An
+        /// answer holds at most 4 MiB of values: what does not fit is `missing`, and
+        /// `degraded` says ANSWER_TOO_LARGE.
         pub async fn batch_get(
             &mut self,
             request: impl tonic::IntoRequest<super::BatchGetRequest>,
@@ -988,6 +1535,32 @@ pub mod cache_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("unstale.v1.CacheService", "Set"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Writes up to 256 keys of one namespace; one result per key, in order, each
+        /// decided by itself. Only a bad request fails as a whole.
+        pub async fn batch_set(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BatchSetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BatchSetResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/unstale.v1.CacheService/BatchSet",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("unstale.v1.CacheService", "BatchSet"));
             self.inner.unary(req, path, codec).await
         }
         /// Writes one key if its current version is the expected one.
@@ -1036,6 +1609,33 @@ pub mod cache_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("unstale.v1.CacheService", "Lease"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lease for up to 256 keys of one namespace; a token of its own per key. A
+        /// hit that does not fit into the answer (4 MiB of values) is `busy`, and
+        /// `degraded` says ANSWER_TOO_LARGE.
+        pub async fn batch_lease(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BatchLeaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BatchLeaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/unstale.v1.CacheService/BatchLease",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("unstale.v1.CacheService", "BatchLease"));
             self.inner.unary(req, path, codec).await
         }
         /// Prolongs a lease while its holder works.
@@ -1177,7 +1777,9 @@ pub mod cache_service_server {
             &self,
             request: tonic::Request<super::GetRequest>,
         ) -> std::result::Result<tonic::Response<super::GetResponse>, tonic::Status>;
-        /// Reads up to 256 keys of one namespace; one result per key, in order.
+        /// Reads up to 256 keys of one namespace; one result per key, in order. An
+        /// answer holds at most 4 MiB of values: what does not fit is `missing`, and
+        /// `degraded` says ANSWER_TOO_LARGE.
         async fn batch_get(
             &self,
             request: tonic::Request<super::BatchGetRequest>,
@@ -1191,6 +1793,15 @@ pub mod cache_service_server {
             &self,
             request: tonic::Request<super::SetRequest>,
         ) -> std::result::Result<tonic::Response<super::SetResponse>, tonic::Status>;
+        /// Writes up to 256 keys of one namespace; one result per key, in order, each
+        /// decided by itself. Only a bad request fails as a whole.
+        async fn batch_set(
+            &self,
+            request: tonic::Request<super::BatchSetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BatchSetResponse>,
+            tonic::Status,
+        >;
         /// Writes one key if its current version is the expected one.
         async fn compare_and_set(
             &self,
@@ -1205,6 +1816,16 @@ pub mod cache_service_server {
             &self,
             request: tonic::Request<super::LeaseRequest>,
         ) -> std::result::Result<tonic::Response<super::LeaseResponse>, tonic::Status>;
+        /// Lease for up to 256 keys of one namespace; a token of its own per key. A
+        /// hit that does not fit into the answer (4 MiB of values) is `busy`, and
+        /// `degraded` says ANSWER_TOO_LARGE.
+        async fn batch_lease(
+            &self,
+            request: tonic::Request<super::BatchLeaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BatchLeaseResponse>,
+            tonic::Status,
+        >;
         /// Prolongs a lease while its holder works.
         async fn renew(
             &self,
@@ -1448,6 +2069,51 @@ pub mod cache_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/unstale.v1.CacheService/BatchSet" => {
+                    #[allow(non_camel_case_types)]
+                    struct BatchSetSvc<T: CacheService>(pub Arc<T>);
+                    impl<
+                        T: CacheService,
+                    > tonic::server::UnaryService<super::BatchSetRequest>
+                    for BatchSetSvc<T> {
+                        type Response = super::BatchSetResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BatchSetRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CacheService>::batch_set(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BatchSetSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/unstale.v1.CacheService/CompareAndSet" => {
                     #[allow(non_camel_case_types)]
                     struct CompareAndSetSvc<T: CacheService>(pub Arc<T>);
@@ -1522,6 +2188,51 @@ pub mod cache_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = LeaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/unstale.v1.CacheService/BatchLease" => {
+                    #[allow(non_camel_case_types)]
+                    struct BatchLeaseSvc<T: CacheService>(pub Arc<T>);
+                    impl<
+                        T: CacheService,
+                    > tonic::server::UnaryService<super::BatchLeaseRequest>
+                    for BatchLeaseSvc<T> {
+                        type Response = super::BatchLeaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BatchLeaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CacheService>::batch_lease(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BatchLeaseSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1855,6 +2566,9 @@ pub struct StatusResponse {
     /// How long an invalidation binds a silent pod: D of the coherence protocol.
     #[prost(message, optional, tag = "16")]
     pub staleness_bound: ::core::option::Option<::prost_types::Duration>,
+    /// Why the newest configuration file is not in force; empty when it is.
+    #[prost(string, tag = "17")]
+    pub config_error: ::prost::alloc::string::String,
 }
 /// Request of Peers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

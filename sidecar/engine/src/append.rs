@@ -2,17 +2,23 @@
 //! here. An append whose caller goes away is finished in the background, and
 //! its names stay covered here until then.
 
-use crate::background::append_until_definite;
 use crate::clock::Moment;
-use crate::coherence::record::{Body, Record, RecordId};
+use crate::coherence::record::{Body, Invalidation, Record, RecordId};
 use crate::coherence::{Decision, FleetOutcome, Own};
 use crate::engine::{Engine, lock};
 use crate::error::Error;
+use crate::key::{Key, Namespace};
 use crate::log::{Append, Appended, Subject};
-use crate::request::Session;
+use crate::request::{Mode, Session};
+use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// A Write is not appended again after this: the log knows its id for 120 s,
+/// and a second record of it would outrank what came between. An invalidation
+/// only raises its floor again, so it takes the write's place.
+const WRITE_AGAIN: Duration = Duration::from_secs(90);
 
 /// A record to append.
 pub(crate) struct Outgoing {
@@ -34,6 +40,8 @@ pub(crate) enum Logged {
 /// An append under way, its names covered here.
 pub(crate) struct UnderWay {
     engine: Arc<Engine>,
+    id: RecordId,
+    /// To be appended (again); none once the log has answered for good.
     append: Option<Append>,
     permit: Option<OwnedSemaphorePermit>,
     decided: Option<oneshot::Receiver<Decision>>,
@@ -41,6 +49,10 @@ pub(crate) struct UnderWay {
 
 /// Room for one more append, or a refusal at once.
 pub(crate) fn permit(engine: &Engine) -> Result<OwnedSemaphorePermit, Error> {
+    // A pod that leaves takes all permits: that is not too much in flight.
+    if engine.is_closing() {
+        return Err(Error::ShuttingDown);
+    }
     engine
         .background
         .permit()
@@ -53,7 +65,7 @@ pub(crate) fn begin(
     out: Outgoing,
     permit: OwnedSemaphorePermit,
 ) -> Result<UnderWay, Error> {
-    if engine.closing.load(Ordering::Acquire) {
+    if engine.is_closing() {
         return Err(Error::ShuttingDown);
     }
     let Outgoing {
@@ -65,13 +77,19 @@ pub(crate) fn begin(
         own,
     } = out;
     let (decider, decided) = oneshot::channel();
-    for name in &own.names {
-        engine.l1.remove(*name);
+    if own.mode == Mode::Hard {
+        own.names.iter().for_each(|name| engine.l1.remove(*name));
     }
-    let origin = engine.with(|machine, _| {
+    let (id, origin) = engine.with(|machine, _| {
+        // A repeat while the first is still under way here is a record of its
+        // own, which is harmless.
+        let id = match machine.is_open(id) {
+            true => RecordId(engine.ports.random.bits()),
+            false => id,
+        };
         lock(&engine.deciders).insert(id, decider);
         machine.begin(id, own);
-        machine.session_id()
+        (id, machine.session_id())
     });
     let payload = Record {
         id,
@@ -85,6 +103,7 @@ pub(crate) fn begin(
     engine.meter.appended();
     Ok(UnderWay {
         engine: engine.me.upgrade().expect("the caller holds the engine"),
+        id,
         append: Some(Append {
             id,
             subject,
@@ -98,72 +117,203 @@ pub(crate) fn begin(
 
 impl UnderWay {
     /// Appends and waits until the record is processed here. Cancel safe: the
-    /// append is finished in the background.
-    pub(crate) async fn finish(mut self, deadline: Moment) -> Result<Logged, Error> {
+    /// append is finished in the background. What is under way keeps its permit
+    /// until it is dropped, so that a pod that leaves waits for it.
+    pub(crate) async fn finish(&mut self, deadline: Moment) -> Result<Logged, Error> {
         let append = self.append.clone().expect("not handed over yet");
-        let id = append.id;
         let engine = Arc::clone(&self.engine);
+        // A connection whose log was not opened (a server that is too old, say)
+        // is none.
+        let away = engine.ask(|machine, _| machine.log_error().map(str::to_owned));
+        if let Some(why) = away {
+            self.give_up();
+            return Err(Error::LogUnavailable(why));
+        }
+        let appended = async {
+            its_turn(&engine, self.id).await;
+            engine.ports.log.append(append).await
+        };
         let outcome = tokio::select! {
             biased;
-            outcome = engine.ports.log.append(append) => outcome,
+            outcome = appended => outcome,
             () = engine.ports.clock.sleep_until(deadline) => return Err(Error::DeadlineExceeded),
         };
         match outcome {
             Appended::At(sequence) => {
                 self.append = None;
-                acked(&engine, id, sequence);
+                acked(&engine, self.id, sequence);
             }
             Appended::Conflict => {
-                self.append = None;
-                give_up(&engine, id);
+                self.give_up();
                 return Ok(Logged::Conflict);
             }
             Appended::NotSent(why) => {
-                self.append = None;
-                give_up(&engine, id);
+                self.give_up();
                 return Err(Error::LogUnavailable(why));
             }
-            Appended::Unknown(_) => self.hand_over(),
+            Appended::Unknown(_) => return decision(&engine, self.detach(), deadline).await,
         }
-        let decided = self.decided.take().expect("waited for once");
-        tokio::select! {
-            biased;
-            decision = decided => decision.map(Logged::Decided).map_err(|_| Error::DeadlineExceeded),
-            () = engine.ports.clock.sleep_until(deadline) => Err(Error::DeadlineExceeded),
+        let decided = self.decided.as_mut().expect("waited for once");
+        let logged = decision(&engine, decided, deadline).await;
+        if logged.is_ok() {
+            self.decided = None;
         }
+        logged
     }
 
     /// Goes on in the background; the decision comes when it comes.
-    pub(crate) fn detach(mut self) -> oneshot::Receiver<Decision> {
-        self.hand_over();
-        self.decided.take().expect("waited for once")
+    fn detach(&mut self) -> oneshot::Receiver<Decision> {
+        let (tell, told) = oneshot::channel();
+        self.detach_then(|decision| async move {
+            // Nobody may want to know.
+            let _ = tell.send(decision);
+        });
+        told
     }
 
-    fn hand_over(&mut self) {
-        if let (Some(append), Some(permit)) = (self.append.take(), self.permit.take()) {
-            let engine = Arc::clone(&self.engine);
-            let job = Box::pin(append_until_definite(engine, append, permit));
-            // The queue has room for every permit; it is closed only at the end.
-            self.engine.background.hand(job);
-        }
+    /// Goes on in the background, `then` included.
+    pub(crate) fn detach_then<F>(&mut self, then: impl FnOnce(Decision) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let (append, decided) = (self.append.take(), self.decided.take());
+        let (Some(permit), Some(decided)) = (self.permit.take(), decided) else {
+            return;
+        };
+        let engine = Arc::clone(&self.engine);
+        let job = async move {
+            if let Some(append) = append {
+                append_until_definite(&engine, append).await;
+            }
+            if let Ok(decision) = decided.await {
+                then(decision).await;
+            }
+        };
+        self.engine.background.hand(permit, Box::pin(job));
+    }
+
+    /// The record is definitely not in the log.
+    fn give_up(&mut self) {
+        (self.append, self.decided) = (None, None);
+        give_up(&self.engine, self.id);
     }
 }
 
+/// Its caller went away. What is not decided yet keeps its permit until it is,
+/// so that what is open here stays bounded.
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.hand_over();
+        let (append, decided) = (self.append.take(), self.decided.take());
+        let (Some(permit), Some(decided)) = (self.permit.take(), decided) else {
+            return;
+        };
+        let engine = Arc::clone(&self.engine);
+        let job = async move {
+            if let Some(append) = append {
+                append_until_definite(&engine, append).await;
+            }
+            let _ = decided.await;
+        };
+        self.engine.background.hand(permit, Box::pin(job));
+    }
+}
+
+async fn decision(
+    engine: &Engine,
+    decided: impl Future<Output = Result<Decision, oneshot::error::RecvError>>,
+    deadline: Moment,
+) -> Result<Logged, Error> {
+    tokio::select! {
+        biased;
+        decision = decided => decision.map(Logged::Decided).map_err(|_| Error::DeadlineExceeded),
+        () = engine.ports.clock.sleep_until(deadline) => Err(Error::DeadlineExceeded),
+    }
+}
+
+/// Waits until an earlier write of the key that was answered OK is decided.
+async fn its_turn(engine: &Engine, id: RecordId) {
+    loop {
+        let turn = engine.turn.notified();
+        let mut turn = std::pin::pin!(turn);
+        turn.as_mut().enable();
+        if engine.ask(|machine, _| machine.is_its_turn(id)) {
+            return;
+        }
+        turn.await;
+    }
+}
+
+/// Repeats an append, with the same id, until it is processed here or is
+/// definitely not in the log.
+async fn append_until_definite(engine: &Engine, append: Append) {
+    its_turn(engine, append.id).await;
+    let mut append = append;
+    let mut wait = Duration::from_millis(50);
+    let began = engine.now();
+    while engine.ask(|machine, _| machine.is_open(append.id)) {
+        match engine.ports.log.append(append.clone()).await {
+            Appended::At(sequence) => return acked(engine, append.id, sequence),
+            Appended::Conflict => return give_up(engine, append.id),
+            // An earlier attempt may be in the log: only a definite answer ends it.
+            Appended::NotSent(_) | Appended::Unknown(_) => {}
+        }
+        let jitter = Duration::from_millis((engine.ports.random.bits() % 50) as u64);
+        let again = engine.now().plus(wait + jitter);
+        let is_write = matches!(append.subject, Subject::Writes(_));
+        if is_write && again >= began.plus(WRITE_AGAIN) {
+            append = invalidate_instead(engine, &append);
+        }
+        engine.ports.clock.sleep_until(again).await;
+        wait = (wait * 2).min(Duration::from_secs(2));
+    }
+}
+
+/// A write that may not be appended any more, and may be in the log: its key
+/// stays covered here, and an invalidation of it goes into the log instead. What
+/// was there before must not come back.
+fn invalidate_instead(engine: &Engine, write: &Append) -> Append {
+    let record = Record::decode(&write.payload).expect("it was encoded here");
+    let Body::Write(what) = record.body else {
+        unreachable!("writes go on their own subjects");
+    };
+    let namespace = Namespace::new(&what.namespace).expect("it was checked");
+    let key = Key::new(namespace.clone(), &what.key).expect("it was checked");
+    let id = RecordId(engine.ports.random.bits());
+    let own = Own {
+        namespace,
+        names: vec![key.hash()],
+        prefixes: Vec::new(),
+        all: false,
+        mode: Mode::Hard,
+        answered: true,
+        check: None,
+    };
+    engine.with(|machine, _| machine.begin(id, own));
+    give_up(engine, write.id);
+    let body = Body::Invalidate(Invalidation {
+        namespace: what.namespace,
+        keys: vec![what.key],
+        ..Invalidation::default()
+    });
+    let payload = Record { id, body, ..record }.encode().into();
+    Append {
+        id,
+        subject: Subject::Records,
+        payload,
+        expect_last: None,
     }
 }
 
 /// The log has the record: its delivery decides it, or it was passed before.
-pub(crate) fn acked(engine: &Engine, id: RecordId, sequence: u64) {
+fn acked(engine: &Engine, id: RecordId, sequence: u64) {
     engine.with(|machine, _| machine.acked(id, sequence));
 }
 
-/// The record is definitely not in the log.
-pub(crate) fn give_up(engine: &Engine, id: RecordId) {
+/// Nobody waits for the record any more: it is not in the log, or nobody knows.
+fn give_up(engine: &Engine, id: RecordId) {
     lock(&engine.deciders).remove(&id);
     engine.with(|machine, _| machine.forget(id));
+    engine.turn.notify_waiters();
 }
 
 /// Waits until every session has processed `sequence` or has lapsed.

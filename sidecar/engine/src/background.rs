@@ -1,13 +1,15 @@
-//! What goes on without a caller: the machine's timers and own appends, and
-//! writes whose caller went away before their outcome was known.
+//! What goes on without a caller: the machine's timers and own appends, writes
+//! whose caller went away before their outcome was known, and cleaning up.
 //!
 //! All of it runs inside one future, [`run`]; nothing is spawned. A permit is
-//! held by every append under way, so the queue of jobs never overflows.
+//! held by every append under way, so the queue of jobs never overflows;
+//! cleaning has a queue of its own and is left out when that is full.
 
 use crate::clock::Moment;
 use crate::engine::{Engine, lock};
 use crate::error::Error;
-use crate::log::{Append, Appended};
+use crate::log::Append;
+use crate::tier;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,12 +18,26 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 type Job = BoxFuture<'static, ()>;
-/// The receiving end of the jobs; taken once by [`run`].
-pub(crate) type JobQueue = mpsc::Receiver<Job>;
+
+/// Clean-ups that may wait, and how many run at once.
+const CLEANING: (usize, usize) = (1024, 8);
+/// Leases are swept this often.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// A remote tier that did not answer is asked again this often.
+const PING_EVERY: Duration = Duration::from_secs(2);
+/// A Leave that is not in the log is said again after this.
+const LEAVE_AGAIN: Duration = Duration::from_millis(250);
+
+/// The receiving ends of the jobs; taken once by [`run`].
+pub(crate) struct JobQueues {
+    jobs: mpsc::Receiver<Job>,
+    cleaning: mpsc::Receiver<Job>,
+}
 
 pub(crate) struct Background {
     jobs: mpsc::Sender<Job>,
-    queue: Mutex<Option<JobQueue>>,
+    cleaning: mpsc::Sender<Job>,
+    queues: Mutex<Option<JobQueues>>,
     permits: Arc<Semaphore>,
     max: usize,
     /// The machine's own appends; it keeps at most a few under way.
@@ -34,11 +50,17 @@ pub(crate) struct Background {
 
 impl Background {
     pub(crate) fn new(max: usize) -> Self {
-        // Twice the permits: a write and the hygiene after it.
-        let (jobs, queue) = mpsc::channel(max * 2 + 16);
+        // A job holds a permit, so there is room for every job.
+        let (jobs, jobs_queue) = mpsc::channel(max);
+        let (cleaning, cleaning_queue) = mpsc::channel(CLEANING.0);
+        let queues = JobQueues {
+            jobs: jobs_queue,
+            cleaning: cleaning_queue,
+        };
         Self {
             jobs,
-            queue: Mutex::new(Some(queue)),
+            cleaning,
+            queues: Mutex::new(Some(queues)),
             permits: Arc::new(Semaphore::new(max)),
             max,
             own: Mutex::default(),
@@ -49,10 +71,9 @@ impl Background {
         }
     }
 
-    pub(crate) fn take_queue(&self) -> JobQueue {
-        lock(&self.queue)
-            .take()
-            .expect("Engine::run is called once")
+    pub(crate) fn take_queues(&self) -> JobQueues {
+        let queues = lock(&self.queues).take();
+        queues.expect("Engine::run is called once")
     }
 
     pub(crate) fn wake(&self) {
@@ -81,36 +102,86 @@ impl Background {
             .expect("the semaphore is never closed")
     }
 
-    /// Hands a job to [`run`]. False: the queue is full, or run has ended.
-    pub(crate) fn hand(&self, job: Job) -> bool {
-        self.jobs.try_send(job).is_ok()
+    /// Hands a job to [`run`], which ends it before the permit is free again.
+    pub(crate) fn hand(&self, permit: OwnedSemaphorePermit, job: Job) {
+        let job = Box::pin(async move {
+            job.await;
+            drop(permit);
+        });
+        // Closed only when the engine has ended.
+        let _ = self.jobs.try_send(job);
+    }
+
+    /// Hands over a clean-up that nothing depends on.
+    pub(crate) fn clean(&self, job: Job) {
+        let _ = self.cleaning.try_send(job);
     }
 }
 
 /// Runs until [`leave`] is done.
-pub(crate) async fn run(engine: Arc<Engine>, mut queue: JobQueue) {
+pub(crate) async fn run(engine: Arc<Engine>, mut queues: JobQueues) {
     let mut jobs: FuturesUnordered<Job> = FuturesUnordered::new();
+    let mut cleaning: FuturesUnordered<Job> = FuturesUnordered::new();
+    let mut due = Due::default();
     let background = &engine.background;
     while !background.done.load(Ordering::Acquire) {
+        tick(&engine, &mut due);
         let own = std::mem::take(&mut *lock(&background.own));
         jobs.extend(
             own.into_iter()
                 .map(|append| append_own(Arc::clone(&engine), append)),
         );
-        let next = engine.ask(|machine, now| machine.next_tick(now));
+        let next = engine.ask(|machine, _| machine.next_tick());
         tokio::select! {
             biased;
-            Some(()) = jobs.next(), if !jobs.is_empty() => {}
-            Some(job) = queue.recv() => jobs.push(job),
             () = background.wake.notified() => {}
+            Some(job) = queues.jobs.recv() => jobs.push(job),
+            Some(()) = jobs.next(), if !jobs.is_empty() => {}
+            Some(job) = queues.cleaning.recv(), if cleaning.len() < CLEANING.1 => {
+                cleaning.push(job);
+            }
+            Some(()) = cleaning.next(), if !cleaning.is_empty() => {}
             () = engine.ports.clock.sleep_until(next) => {}
         }
-        let due = engine.now() >= next;
-        if due {
-            engine.with(|machine, now| machine.tick(now));
-            engine.leases.sweep(engine.now());
-        }
     }
+}
+
+/// When what is done now and then is done next.
+#[derive(Default)]
+struct Due {
+    sweep: Moment,
+    ping: Moment,
+}
+
+/// Looks at the timers that are due, however busy the rest is.
+fn tick(engine: &Arc<Engine>, due: &mut Due) {
+    let now = engine.now();
+    if now >= engine.ask(|machine, _| machine.next_tick()) {
+        engine.with(|machine, now| machine.tick(now));
+    }
+    if now >= due.sweep {
+        due.sweep = now.plus(SWEEP_EVERY);
+        engine.leases.sweep(now);
+    }
+    if now >= due.ping {
+        due.ping = now.plus(PING_EVERY);
+        ping(engine);
+    }
+}
+
+/// Status and metrics tell of a tier that is back without waiting for a caller.
+fn ping(engine: &Arc<Engine>) {
+    if lock(&engine.remote_error).is_none() {
+        return;
+    }
+    let engine = Arc::clone(engine);
+    let background = Arc::clone(&engine);
+    background.background.clean(Box::pin(async move {
+        let remote = tier::remote(&engine);
+        let deadline = engine.now().plus(engine.options.remote_timeout);
+        // The outcome is remembered by the call.
+        let _ = tier::call(&engine, deadline, remote.ping()).await;
+    }));
 }
 
 fn append_own(engine: Arc<Engine>, append: Append) -> Job {
@@ -118,68 +189,52 @@ fn append_own(engine: Arc<Engine>, append: Append) -> Job {
         let id = append.id;
         let outcome = engine.ports.log.append(append).await;
         engine.with(|machine, now| machine.appended(id, &outcome, now));
-        engine
-            .background
-            .own_under_way
-            .fetch_sub(1, Ordering::AcqRel);
-        engine.background.settled.notify_waiters();
+        let background = &engine.background;
+        background.own_under_way.fetch_sub(1, Ordering::AcqRel);
+        background.settled.notify_waiters();
     })
-}
-
-/// Repeats an append, with the same id, until it is processed here or is
-/// definitely not in the log.
-pub(crate) async fn append_until_definite(
-    engine: Arc<Engine>,
-    append: Append,
-    permit: OwnedSemaphorePermit,
-) {
-    let _permit = permit;
-    let mut wait = Duration::from_millis(50);
-    while engine.ask(|machine, _| machine.is_open(append.id)) {
-        match engine.ports.log.append(append.clone()).await {
-            Appended::At(sequence) => {
-                crate::append::acked(&engine, append.id, sequence);
-                return;
-            }
-            Appended::Conflict => {
-                crate::append::give_up(&engine, append.id);
-                return;
-            }
-            // An earlier attempt may be in the log: only a definite answer ends it.
-            Appended::NotSent(_) | Appended::Unknown(_) => {}
-        }
-        let jitter = Duration::from_millis((engine.ports.random.bits() % 50) as u64);
-        engine
-            .ports
-            .clock
-            .sleep_until(engine.now().plus(wait + jitter))
-            .await;
-        wait = (wait * 2).min(Duration::from_secs(2));
-    }
 }
 
 /// Drains, then says Leave.
 pub(crate) async fn leave(engine: &Engine, deadline: Moment) {
     let background = &engine.background;
     let all = u32::try_from(background.max).unwrap_or(u32::MAX);
+    // Some of the time is kept for saying Leave.
+    let left = deadline.since(engine.now());
+    let patience = deadline.minus((left / 4).min(Duration::from_secs(2)));
     tokio::select! {
+        biased;
         _ = background.permits.acquire_many(all) => {}
-        () = engine.ports.clock.sleep_until(deadline) => {}
+        () = engine.ports.clock.sleep_until(patience) => {}
     }
     engine.with(|machine, _| machine.leave());
-    let settled = async {
-        loop {
-            let notified = background.settled.notified();
-            if background.own_under_way.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            notified.await;
-        }
-    };
     tokio::select! {
-        () = settled => {}
+        biased;
+        () = say_leave(engine) => {}
         () = engine.ports.clock.sleep_until(deadline) => {}
     }
     background.done.store(true, Ordering::Release);
     background.wake();
+}
+
+/// Says Leave until it is in the log.
+async fn say_leave(engine: &Engine) {
+    let background = &engine.background;
+    while engine.with(|machine, _| machine.say_leave()) {
+        let settled = async {
+            loop {
+                let notified = background.settled.notified();
+                if background.own_under_way.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        settled.await;
+        if engine.ask(|machine, _| machine.has_left()) {
+            return;
+        }
+        let again = engine.now().plus(LEAVE_AGAIN);
+        engine.ports.clock.sleep_until(again).await;
+    }
 }

@@ -5,14 +5,19 @@ use crate::append::{self, Logged};
 use crate::clock::Moment;
 use crate::coherence::{Bug, Decision};
 use crate::engine::Engine;
-use crate::entry::Version;
+use crate::entry::{self, Version};
 use crate::error::Error;
 use crate::key::Key;
 use crate::log::{Subject, WRITE_SHARDS};
+use crate::look::{self, Lookup, Remains};
 use crate::position::Position;
-use crate::read::{self, Lookup, Remains};
-use crate::request::{Ack, Answer, CasOutcome, CompareAndSet, Degraded, Expected, Found};
+use crate::read;
+use crate::request::*;
+use crate::store::{self, Put};
 use crate::write;
+
+/// A value on its way is looked for this often, beside the hints.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(10);
 
 pub(crate) async fn compare_and_set(
     engine: &Engine,
@@ -28,7 +33,8 @@ pub(crate) async fn compare_and_set(
         let position =
             position.ok_or_else(|| Error::LogUnavailable("it was not opened yet".into()))?;
         let current = comparable(engine, &cas.key, cas.deadline).await?;
-        if !holds(&cas.expected, current.as_ref()) {
+        let older = write::older(engine, &cas.key, &cas.entry);
+        if older.is_some() || !holds(&cas.expected, current.as_ref()) {
             return Ok(write::answer(
                 engine,
                 CasOutcome::Conflict(current),
@@ -47,7 +53,7 @@ pub(crate) async fn compare_and_set(
             cas.ack,
             expect_last,
         );
-        let under_way = append::begin(engine, out, append::permit(engine)?)?;
+        let mut under_way = append::begin(engine, out, append::permit(engine)?)?;
         match under_way.finish(cas.deadline).await? {
             Logged::Conflict => {
                 last_on_server = Some(catch_up(engine, shard, position, cas.deadline).await?)
@@ -68,16 +74,12 @@ async fn decided(
 ) -> Result<Answer<CasOutcome>, Error> {
     match decision {
         Decision::Unknown => Err(Error::FleetUnknown),
-        Decision::Refused(_) => {
-            let current = write::current(engine, &cas.key, cas.deadline).await;
-            Ok(write::answer(
-                engine,
-                CasOutcome::Conflict(current),
-                Degraded::default(),
-            ))
-        }
+        Decision::Refused(_) => conflict(engine, &cas.key, cas.deadline).await,
         Decision::Accepted(at) => {
-            let degraded = write::store(engine, &cas.key, cas.entry, at, cas.deadline).await;
+            let (put, degraded) = store::store(engine, &cas.key, cas.entry, at, cas.deadline).await;
+            if let Put::OlderSourceVersion(_) = put {
+                return conflict(engine, &cas.key, cas.deadline).await;
+            }
             if cas.ack == Ack::Fleet {
                 append::fleet(engine, at.sequence, cas.deadline).await?;
             }
@@ -87,27 +89,58 @@ async fn decided(
     }
 }
 
-/// What the comparison is made with; fails closed.
+async fn conflict(
+    engine: &Engine,
+    key: &Key,
+    deadline: Moment,
+) -> Result<Answer<CasOutcome>, Error> {
+    let current = write::current(engine, key, deadline).await;
+    let conflict = CasOutcome::Conflict(current);
+    Ok(write::answer(engine, conflict, Degraded::default()))
+}
+
+/// What the comparison is made with; fails closed. A value that was decided a
+/// moment ago is waited for.
 async fn comparable(engine: &Engine, key: &Key, deadline: Moment) -> Result<Option<Found>, Error> {
-    match read::look_up(engine, key, deadline).await {
-        Lookup::Hit(found) => Ok(Some(found)),
-        Lookup::Miss(Remains::Unjudged)
-            if !engine.ask(|machine, now| machine.session_fresh(now)) =>
-        {
-            Err(Error::LogUnavailable(
-                "this pod's session is not fresh".into(),
-            ))
+    let facts = entry::facts(key, &[], Position::default(), &engine.options.delimiters);
+    loop {
+        let found = look(engine, key, deadline).await?;
+        let coming = engine.ask(|machine, now| machine.is_on_its_way(&facts, now));
+        if found.is_some() || !coming || engine.now() >= deadline {
+            return Ok(found);
         }
-        Lookup::Miss(_) => Ok(None),
-        Lookup::Unavailable(error) => Err(Error::RemoteUnavailable(error.to_string())),
+        let again = engine.now().plus(LOOK_AGAIN).min(deadline);
+        tokio::select! {
+            biased;
+            () = engine.ports.remote.hinted(key.hash()) => {}
+            () = engine.ports.clock.sleep_until(again) => {}
+        }
+    }
+}
+
+async fn look(engine: &Engine, key: &Key, deadline: Moment) -> Result<Option<Found>, Error> {
+    let missed = match look::look_up(engine, key, || false, deadline).await {
+        Lookup::Hit(found) => return Ok(Some(found)),
+        Lookup::Miss(missed) => missed,
+    };
+    match missed.remains {
+        Ok(Remains::Unjudged) => Err(Error::LogUnavailable(
+            "this pod cannot judge yet what is cached".into(),
+        )),
+        Ok(_) => Ok(None),
+        // Nothing was appended yet.
+        Err(error) => Err(Error::RemoteUnavailable(error.to_string())),
     }
 }
 
 fn holds(expected: &Expected, current: Option<&Found>) -> bool {
     match (expected, current) {
-        (Expected::Absent, None) => true,
+        (Expected::Absent, current) => {
+            current.is_none_or(|found| found.payload == Payload::NotFound)
+        }
         (Expected::Version(version), Some(found)) => *version == found.version,
-        _ => false,
+        (Expected::Etag(etag), Some(found)) => *etag == found.etag,
+        (Expected::Version(_) | Expected::Etag(_), None) => false,
     }
 }
 

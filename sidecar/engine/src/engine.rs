@@ -11,11 +11,12 @@ use crate::coherence::record::RecordId;
 use crate::coherence::{Action, Bugs, Decision, FleetOutcome, Machine, Progress, Settings};
 use crate::error::Error;
 use crate::flight::Flights;
-use crate::key::Namespace;
+use crate::key::{Delimiters, Key, Namespace};
 use crate::l1::L1;
-use crate::lease::Leases;
+use crate::leases::Leases;
 use crate::log::{Event, Log, Sink};
 use crate::metrics::Meter;
+use crate::policy::{Policies, Policy};
 use crate::position::Position;
 use crate::random::Random;
 use crate::remote::Remote;
@@ -23,9 +24,9 @@ use crate::request::*;
 use crate::watch::{Ring, Watch};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 /// What the engine talks through.
 pub struct Ports {
@@ -46,14 +47,18 @@ pub struct Options {
     pub pod: String,
     /// Bound of L1, in weighed bytes.
     pub l1_bytes: u64,
-    /// ttl of an entry whose writer gives none.
-    pub default_ttl: Duration,
+    /// What each namespace says; see [`Engine::set_policies`].
+    pub policies: Policies,
     /// How long one call to the remote tier may take.
     pub remote_timeout: Duration,
     /// Most appends in flight.
     pub max_appends: usize,
-    /// Registers per row of the floor table; 65,536 in a real pod.
+    /// Registers per row of the floor table.
     pub floor_width: usize,
+    /// Keys whose highest source version is remembered.
+    pub source_versions: usize,
+    /// Where a prefix may end to be hashed like a tag.
+    pub delimiters: Delimiters,
     /// A removed safeguard; [`Bugs::NONE`] outside tests.
     pub bugs: Bugs,
 }
@@ -63,10 +68,12 @@ impl Default for Options {
         Self {
             pod: String::new(),
             l1_bytes: 64 << 20,
-            default_ttl: Duration::from_secs(300),
+            policies: Policies::default(),
             remote_timeout: Duration::from_millis(500),
             max_appends: 4096,
-            floor_width: 1 << 16,
+            floor_width: crate::coherence::FLOOR_WIDTH,
+            source_versions: crate::limits::SOURCE_VERSIONS,
+            delimiters: Delimiters::default(),
             bugs: Bugs::NONE,
         }
     }
@@ -88,22 +95,25 @@ pub struct Engine {
     pub(crate) ring: Mutex<Ring>,
     pub(crate) meter: Meter,
     pub(crate) remote_error: Mutex<Option<String>>,
-    pub(crate) closing: AtomicBool,
+    closing: AtomicBool,
+    closing_began: Notify,
+    /// An own record was decided or given up: others may have their turn.
+    pub(crate) turn: Notify,
+    policies: RwLock<Policies>,
 }
 
 impl Engine {
     /// Builds the engine. Nothing happens before [`Engine::run`] is polled.
     pub fn new(options: Options, ports: Ports) -> Arc<Self> {
         Arc::new_cyclic(|me| {
-            let (pod, floor_width, bugs) = (options.pod.clone(), options.floor_width, options.bugs);
-            let machine = Machine::new(
-                Settings {
-                    pod,
-                    floor_width,
-                    bugs,
-                },
-                Arc::clone(&ports.random),
-            );
+            let settings = Settings {
+                pod: options.pod.clone(),
+                floor_width: options.floor_width,
+                source_versions: options.source_versions,
+                delimiters: options.delimiters.clone(),
+                bugs: options.bugs,
+            };
+            let machine = Machine::new(settings, Arc::clone(&ports.random));
             Self {
                 me: Weak::clone(me),
                 machine: Mutex::new(machine),
@@ -116,8 +126,11 @@ impl Engine {
                 flights: Flights::default(),
                 ring: Mutex::default(),
                 meter: Meter::default(),
-                remote_error: Mutex::default(),
+                remote_error: Mutex::new(Some("it was not asked yet".into())),
                 closing: AtomicBool::new(false),
+                closing_began: Notify::new(),
+                turn: Notify::new(),
+                policies: RwLock::new(options.policies.clone()),
                 options,
                 ports,
             }
@@ -127,19 +140,20 @@ impl Engine {
     /// The engine's background work: joins the log, beats, repeats appends.
     /// Spawn it once; it ends after [`Engine::leave`] is done.
     pub async fn run(self: Arc<Self>) {
-        let jobs = self.background.take_queue();
-        crate::background::run(self, jobs).await;
+        let queues = self.background.take_queues();
+        crate::background::run(self, queues).await;
     }
 
     /// Refuses new writes, lets those under way end, stops calling anything
     /// fresh, then says Leave, all until `deadline` at the latest.
     pub async fn leave(&self, deadline: Moment) {
         self.closing.store(true, Ordering::Release);
+        self.closing_began.notify_waiters();
         crate::background::leave(self, deadline).await;
     }
 
     /// Reads one key.
-    pub async fn get(&self, get: Get) -> Result<Answer<Option<Found>>, Error> {
+    pub async fn get(&self, get: Get) -> Result<Answer<GetOutcome>, Error> {
         crate::read::get(self, get).await
     }
 
@@ -168,9 +182,9 @@ impl Engine {
         crate::fill::fill(self, fill).await
     }
 
-    /// Gives a lease back.
-    pub async fn abandon(&self, token: LeaseToken, deadline: Moment) -> Result<(), Error> {
-        crate::fill::abandon(self, token, deadline).await
+    /// Gives a lease back: the load failed.
+    pub async fn abandon(&self, abandon: Abandon) -> Result<(), Error> {
+        crate::abandon::abandon(self, abandon).await
     }
 
     /// Makes entries unreadable.
@@ -178,13 +192,37 @@ impl Engine {
         crate::invalidate::invalidate(self, invalidate).await
     }
 
-    /// Follows the invalidations of `namespace` after `from` (none: from now).
-    pub fn watch(&self, namespace: Namespace, from: Option<Position>) -> Watch {
-        Watch::new(
-            self.me.upgrade().expect("the caller holds the engine"),
-            namespace,
-            from,
-        )
+    /// Follows the invalidations of `namespace` after `from` (none: from now),
+    /// less those that `filter` proves irrelevant.
+    pub fn watch(
+        &self,
+        namespace: Namespace,
+        from: Option<Position>,
+        filter: WatchFilter,
+    ) -> Watch {
+        let engine = self.me.upgrade().expect("the caller holds the engine");
+        Watch::new(engine, namespace, from, filter)
+    }
+
+    /// What a namespace says where its callers say nothing.
+    pub fn policy(&self, namespace: &Namespace) -> Arc<Policy> {
+        let policies = self.policies.read();
+        policies
+            .unwrap_or_else(PoisonError::into_inner)
+            .of(namespace)
+    }
+
+    /// Puts other policies in force, for the calls that come after.
+    pub fn set_policies(&self, policies: Policies) {
+        *self
+            .policies
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = policies;
+    }
+
+    /// The key that a lease was granted for, if this pod knows the lease.
+    pub fn leased(&self, token: LeaseToken) -> Option<Key> {
+        self.leases.key(token)
     }
 
     /// What the engine is doing. Does not wait.
@@ -192,7 +230,7 @@ impl Engine {
         let (l1_entries, l1_bytes) = self.l1.size();
         let remote_error = lock(&self.remote_error).clone();
         let now = self.now();
-        let machine = lock(&self.machine);
+        let machine = self.machine();
         let (state, fresh_for) = machine.session_state(now);
         Status {
             session: Session {
@@ -213,13 +251,15 @@ impl Engine {
 
     /// The sessions this pod knows.
     pub fn peers(&self) -> Vec<Peer> {
-        lock(&self.machine).peers()
+        self.machine().peers()
     }
 
     /// Counts since the start.
     pub fn counters(&self) -> Counters {
-        let (processed, undecodable, incarnations) = lock(&self.machine).counts();
+        let (processed, undecodable, incarnations, source_versions_forgotten) =
+            self.machine().counts();
         Counters {
+            source_versions_forgotten,
             processed,
             undecodable,
             incarnations,
@@ -229,7 +269,7 @@ impl Engine {
 
     /// D of the coherence protocol, as long as the log has not said otherwise.
     pub fn staleness_bound(&self) -> Duration {
-        lock(&self.machine).staleness_bound()
+        self.machine().staleness_bound()
     }
 
     /// Now, by the engine's clock.
@@ -242,9 +282,24 @@ impl Engine {
         self.l1.remove(key.hash());
     }
 
+    /// Whether the pod is leaving: it takes no new writes and grants nothing.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Returns when the pod begins to leave. Cancel safe.
+    pub(crate) async fn closed(&self) {
+        let began = self.closing_began.notified();
+        let mut began = std::pin::pin!(began);
+        began.as_mut().enable();
+        if !self.is_closing() {
+            began.await;
+        }
+    }
+
     /// Runs `f` on the machine, then carries out its actions in order.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Machine, Moment) -> R) -> R {
-        let mut machine = lock(&self.machine);
+        let mut machine = self.machine();
         let result = f(&mut machine, self.now());
         for action in machine.take_actions() {
             self.act(action, &machine);
@@ -255,12 +310,22 @@ impl Engine {
     /// Asks the machine, changing nothing.
     pub(crate) fn ask<R>(&self, f: impl FnOnce(&Machine, Moment) -> R) -> R {
         let now = self.now();
-        f(&lock(&self.machine), now)
+        f(&self.machine(), now)
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(|poisoned| {
+            // A panic half way through a record: what it covers is not known.
+            self.machine.clear_poison();
+            let mut machine = poisoned.into_inner();
+            machine.distrust();
+            machine
+        })
     }
 
     /// The position every answer carries.
     pub(crate) fn position(&self) -> Position {
-        lock(&self.machine).position().unwrap_or_default()
+        self.machine().position().unwrap_or_default()
     }
 
     fn act(&self, action: Action, machine: &Machine) {
@@ -268,6 +333,7 @@ impl Engine {
             Action::Command(command) => self.ports.log.command(command),
             Action::Append(append) => self.background.append_own(append),
             Action::Decided(id, decision) => {
+                self.turn.notify_waiters();
                 if let Some(decider) = lock(&self.deciders).remove(&id) {
                     // Nobody waits any more: the caller gave up.
                     let _ = decider.send(decision);
@@ -285,6 +351,7 @@ impl Engine {
             }
             Action::Invalidated(sequence, what, reason) => self.invalidated(sequence, what, reason),
             Action::Reset => lock(&self.ring).reset(),
+            Action::WatchFrom(sequence) => lock(&self.ring).begin(machine.progress(), sequence),
         }
     }
 
@@ -294,7 +361,9 @@ impl Engine {
         what: Arc<crate::coherence::record::Invalidation>,
         reason: Option<String>,
     ) {
-        if let Ok(namespace) = Namespace::new(&what.namespace) {
+        if let Ok(namespace) = Namespace::new(&what.namespace)
+            && !what.soft
+        {
             for key in &what.keys {
                 self.drop_older(&namespace, key, sequence);
             }
@@ -310,7 +379,7 @@ impl Engine {
         if self
             .l1
             .get(key.hash())
-            .is_some_and(|held| held.entry.facts.as_of < sequence)
+            .is_some_and(|held| held.facts.as_of < sequence)
         {
             self.l1.remove(key.hash());
         }

@@ -12,6 +12,9 @@ pub enum Error {
     /// The remote tier is away; nothing was done. Retry later.
     #[error("the remote tier is unavailable, nothing was done: {0}")]
     RemoteUnavailable(String),
+    /// The remote tier did not confirm: perhaps done. Repeat the same call.
+    #[error("the remote tier did not confirm, perhaps it was done; repeat the call: {0}")]
+    RemoteUnknown(String),
     /// The own session ended while FLEET waited: perhaps done. Repeat with the
     /// same id.
     #[error(

@@ -1,98 +1,121 @@
-//! Fill, Renew, Abandon: what a lease's holder does with it.
+//! Fill and Renew: what a lease's holder does while and after it loads.
 //!
 //! A fill has its marker's `as_of` and is refused if anything covered the key
-//! or one of its tags since. It is never appended to the log: nobody holds a
-//! valid copy of what was missing.
+//! or one of its tags since, or if the origin that was read lags. It is never
+//! appended to the log: nobody holds a valid copy of what was missing.
 
+use crate::abandon;
 use crate::clock::Moment;
 use crate::coherence::Bug;
 use crate::engine::Engine;
 use crate::entry::{self, Content, Entry, Version};
+use crate::envelope;
 use crate::error::Error;
-use crate::lease::{self, Grant};
-use crate::position::Position;
-use crate::read;
+use crate::lease::NewMarker;
+use crate::leases::{Grant, Taken};
 use crate::remote::{Expect, PutOutcome, Revision};
-use crate::request::{Answer, Degraded, Fill, FillOutcome, LeaseToken, RenewOutcome, Voided};
-use crate::write;
+use crate::request::*;
+use crate::{store, tier, write};
 
 pub(crate) async fn fill(engine: &Engine, fill: Fill) -> Result<Answer<FillOutcome>, Error> {
-    let grant = engine.leases.take(fill.token)?;
+    let mut taken = engine.leases.take(fill.token).await?;
+    let grant = taken.grant();
     let position = match engine.options.bugs.has(Bug::AsOfAfterRead) {
         true => engine.position(),
         false => grant.position,
     };
-    let facts = entry::facts(
-        &grant.key,
-        &fill.entry.tags,
-        position.epoch,
-        position.sequence,
-    );
-    if engine.ask(|machine, _| machine.is_voided(&facts)) {
+    if let Some(why) = voided(engine, grant, &fill, position) {
         engine.meter.fill_voided();
-        release(engine, &grant, fill.deadline).await;
-        return Ok(write::answer(
-            engine,
-            FillOutcome::Voided(Voided::Invalidated),
-            Degraded::default(),
-        ));
+        let grant = taken.end();
+        abandon::release(engine, &grant, fill.deadline).await;
+        let voided = FillOutcome::Voided(why);
+        return Ok(write::answer(engine, voided, Degraded::default()));
     }
-    let entry = write::make(
-        engine,
-        &grant.key,
-        fill.entry,
-        Version::Fill(fill.token),
-        position,
-    );
+    let (key, version) = (grant.key.clone(), Version::Fill(fill.token));
+    let entry = store::make(engine, &key, fill.entry, version, position);
     match grant.marker {
-        Some((revision, _)) => {
-            replace_marker(engine, fill.token, grant, revision, entry, fill.deadline).await
-        }
+        Some((revision, _)) => replace_marker(engine, taken, revision, entry, fill.deadline).await,
         None => {
-            write::hold(engine, &grant.key, entry);
-            let stored = FillOutcome::Stored(Version::Fill(fill.token).to_string());
-            Ok(write::answer(
-                engine,
-                stored,
-                Degraded {
-                    remote: true,
-                    session: false,
-                },
-            ))
+            taken.end();
+            store::hold(engine, entry);
+            let stored = FillOutcome::Stored(version.to_string());
+            let degraded = Degraded {
+                remote: true,
+                session: false,
+            };
+            Ok(write::answer(engine, stored, degraded))
         }
     }
+}
+
+/// Why the fill may not stand.
+fn voided(
+    engine: &Engine,
+    grant: &Grant,
+    fill: &Fill,
+    position: crate::position::Position,
+) -> Option<Voided> {
+    let delimiters = &engine.options.delimiters;
+    let facts = entry::facts(&grant.key, &fill.entry.tags, position, delimiters);
+    if engine.ask(|machine, _| machine.is_voided(&facts)) {
+        return Some(Voided::Invalidated);
+    }
+    let given = fill.entry.source_version?;
+    let known = engine.ask(|machine, _| machine.least_source_version(grant.key.hash()));
+    // What was there before tells, too, that the origin was further.
+    let least = known.max(grant.source_version)?;
+    if given >= least || engine.options.bugs.has(Bug::OlderSourceVersion) {
+        return None;
+    }
+    engine.meter.older_source_version();
+    Some(Voided::OlderSourceVersion(least))
 }
 
 /// Puts the entry exactly where the grant's marker is.
 async fn replace_marker(
     engine: &Engine,
-    token: LeaseToken,
-    grant: Grant,
+    taken: Taken<'_>,
     marker: Revision,
     entry: Entry,
     deadline: Moment,
 ) -> Result<Answer<FillOutcome>, Error> {
-    let record = entry::encode(&grant.key, &Content::Entry(entry.clone()));
-    let ttl = entry.expires.since(entry.stored);
-    let remote = read::remote(engine);
-    let put = remote.put(grant.key.hash(), Expect::Revision(marker), record, ttl);
-    let outcome = match read::call(engine, deadline, put).await {
+    let record = envelope::encode(&Content::Entry(entry.clone()));
+    let hash = entry.facts.key.hash();
+    let remote = tier::remote(engine);
+    let put = remote.put(hash, Expect::Revision(marker), record, store::kept(&entry));
+    let outcome = match tier::call(engine, deadline, put).await {
         Ok(PutOutcome::Stored(_)) => {
-            remote.hint(grant.key.hash());
-            write::hold(engine, &grant.key, entry);
-            FillOutcome::Stored(Version::Fill(token).to_string())
+            remote.hint(hash);
+            let version = entry.version.to_string();
+            store::hold(engine, entry);
+            FillOutcome::Stored(version)
+        }
+        // An earlier attempt, whose outcome nobody was told, may have stored it.
+        Ok(PutOutcome::Conflict) if is_stored(engine, &entry, deadline).await => {
+            FillOutcome::Stored(entry.version.to_string())
         }
         Ok(PutOutcome::Conflict) => {
             engine.meter.fill_voided();
             FillOutcome::Voided(Voided::Expired)
         }
-        Err(error) => {
-            // The caller may repeat it; if it did happen, the repeat is void.
-            engine.leases.give(token, grant);
-            return Err(Error::RemoteUnavailable(error.to_string()));
-        }
+        // The lease is kept: the caller may repeat it.
+        Err(error) => return Err(error.into()),
     };
+    taken.end();
     Ok(write::answer(engine, outcome, Degraded::default()))
+}
+
+/// Whether exactly this fill is what the tier holds.
+async fn is_stored(engine: &Engine, fill: &Entry, deadline: Moment) -> bool {
+    let key = &fill.facts.key;
+    let get = tier::remote(engine);
+    let Ok(Some(there)) = tier::call(engine, deadline, get.get(key.hash())).await else {
+        return false;
+    };
+    match envelope::decode(key, &there.record, &engine.options.delimiters) {
+        Ok(Content::Entry(entry)) => entry.version == fill.version && entry.etag == fill.etag,
+        Ok(Content::Marker(_)) | Err(envelope::BadRecord) => false,
+    }
 }
 
 pub(crate) async fn renew(
@@ -100,25 +123,25 @@ pub(crate) async fn renew(
     token: LeaseToken,
     deadline: Moment,
 ) -> Result<RenewOutcome, Error> {
-    let mut grant = engine.leases.take(token)?;
-    let Position { epoch, sequence } = grant.position;
-    let facts = entry::facts(&grant.key, &[], epoch, sequence);
-    if grant.marker.is_some() && engine.ask(|machine, _| machine.is_voided(&facts)) {
+    let mut taken = engine.leases.take(token).await?;
+    let grant = taken.grant();
+    let facts = entry::facts(&grant.key, &[], grant.position, &engine.options.delimiters);
+    // Granted before the log was opened, nothing is known to cover it.
+    let known = grant.position != crate::position::Position::default();
+    if known && engine.ask(|machine, _| machine.is_voided(&facts)) {
         // Kept: the holder's fill will be told the same.
-        engine.leases.give(token, grant);
         return Ok(RenewOutcome::Voided(Voided::Invalidated));
     }
     let outcome = match grant.marker {
-        None => Ok(RenewOutcome::Renewed(grant.term)),
+        None => RenewOutcome::Renewed(grant.term),
         Some((revision, renewal)) => {
-            put_renewal(engine, token, &mut grant, revision, renewal + 1, deadline).await
+            put_renewal(engine, token, grant, revision, renewal + 1, deadline).await?
         }
     };
-    if let Ok(RenewOutcome::Renewed(term)) = outcome {
+    if let RenewOutcome::Renewed(term) = outcome {
         grant.until = engine.now().plus(term);
     }
-    engine.leases.give(token, grant);
-    outcome
+    Ok(outcome)
 }
 
 async fn put_renewal(
@@ -129,38 +152,22 @@ async fn put_renewal(
     renewal: u32,
     deadline: Moment,
 ) -> Result<RenewOutcome, Error> {
-    let expect = Expect::Revision(revision);
-    let (position, term) = (grant.position, grant.term);
-    match lease::put_marker(
-        engine, &grant.key, position, token, renewal, term, expect, deadline,
-    )
-    .await
-    {
+    let marker = NewMarker {
+        key: &grant.key,
+        position: grant.position,
+        token,
+        renewal,
+        term: grant.term,
+        source_version: grant.source_version,
+        stale: grant.stale.clone(),
+    };
+    let put = marker.put(engine, Expect::Revision(revision), deadline);
+    match put.await {
         Ok(PutOutcome::Stored(revision)) => {
             grant.marker = Some((revision, renewal));
-            Ok(RenewOutcome::Renewed(term))
+            Ok(RenewOutcome::Renewed(grant.term))
         }
         Ok(PutOutcome::Conflict) => Ok(RenewOutcome::Voided(Voided::Expired)),
-        Err(error) => Err(Error::RemoteUnavailable(error.to_string())),
+        Err(error) => Err(error.into()),
     }
-}
-
-pub(crate) async fn abandon(
-    engine: &Engine,
-    token: LeaseToken,
-    deadline: Moment,
-) -> Result<(), Error> {
-    let grant = engine.leases.take(token)?;
-    release(engine, &grant, deadline).await;
-    Ok(())
-}
-
-/// Removes the marker, so that the next caller becomes the loader at once. If
-/// the tier is away the term's end does the same.
-async fn release(engine: &Engine, grant: &Grant, deadline: Moment) {
-    let remote = read::remote(engine);
-    if let Some((revision, _)) = grant.marker {
-        let _ = read::call(engine, deadline, remote.delete(grant.key.hash(), revision)).await;
-    }
-    remote.hint(grant.key.hash());
 }

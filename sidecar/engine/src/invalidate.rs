@@ -4,25 +4,26 @@ use crate::append::{self, Logged, Outgoing};
 use crate::coherence::record::{Body, Invalidation, RecordId};
 use crate::coherence::{Decision, Own};
 use crate::engine::Engine;
-use crate::entry;
+use crate::envelope;
 use crate::error::Error;
-use crate::key::{Key, NameHash};
+use crate::key::{Key, NameHash, Prefix};
 use crate::log::Subject;
 use crate::position::Position;
-use crate::read;
-use crate::request::{Ack, Invalidate, Invalidated};
+use crate::request::{Ack, Invalidate, Invalidated, Mode};
+use crate::tier;
 
 pub(crate) async fn invalidate(engine: &Engine, request: Invalidate) -> Result<Invalidated, Error> {
     let permit = match request.ack {
         Ack::Log | Ack::Fleet => append::permit(engine)?,
         Ack::Local => tokio::select! {
+            biased;
             permit = engine.background.permit_wait() => permit,
             () = engine.ports.clock.sleep_until(request.deadline) => return Err(Error::DeadlineExceeded),
         },
     };
-    let under_way = append::begin(engine, outgoing(engine, &request), permit)?;
+    let mut under_way = append::begin(engine, outgoing(engine, &request), permit)?;
     if request.ack == Ack::Local {
-        drop(under_way.detach());
+        under_way.detach_then(|_| async {});
         return Ok(Invalidated::default());
     }
     let at = match under_way.finish(request.deadline).await? {
@@ -34,7 +35,9 @@ pub(crate) async fn invalidate(engine: &Engine, request: Invalidate) -> Result<I
             ));
         }
     };
-    clean_later(engine, request.keys, at);
+    if request.mode == Mode::Hard {
+        clean_later(engine, request.keys, at);
+    }
     let (acked, lapsed) = match request.ack {
         Ack::Fleet => append::fleet(engine, at.sequence, request.deadline).await?,
         Ack::Local | Ack::Log => Default::default(),
@@ -47,21 +50,15 @@ pub(crate) async fn invalidate(engine: &Engine, request: Invalidate) -> Result<I
 }
 
 fn outgoing(engine: &Engine, request: &Invalidate) -> Outgoing {
-    let namespace = &request.namespace;
-    let keys = request.keys.iter().map(Key::hash);
-    let tags = request.tags.iter().map(|tag| tag.hash(namespace));
-    let own = Own {
-        names: keys.chain(tags).collect(),
-        namespace: request.all.then(|| NameHash::of_namespace(namespace)),
-        check: None,
-    };
     let body = Invalidation {
-        namespace: namespace.as_str().into(),
+        namespace: request.namespace.as_str().into(),
         keys: request.keys.iter().map(|key| key.name().into()).collect(),
         tags: request.tags.iter().map(|tag| tag.as_str().into()).collect(),
+        prefixes: texts(&request.prefixes),
         all: request.all,
+        soft: request.mode == Mode::Soft,
+        min_source_version: request.min_source_version,
         ack_wanted: request.ack == Ack::Fleet,
-        ..Invalidation::default()
     };
     let (reason, subject) = (request.reason.clone(), Subject::Records);
     Outgoing {
@@ -70,39 +67,70 @@ fn outgoing(engine: &Engine, request: &Invalidate) -> Outgoing {
         reason,
         subject,
         expect_last: None,
-        own,
+        own: own(engine, request),
     }
 }
 
-/// Equal idempotency ids of equal requests are one record. A repeat while the
-/// first is still under way here gets a record of its own, which is harmless.
+/// What is covered here until the record is processed.
+fn own(engine: &Engine, request: &Invalidate) -> Own {
+    let namespace = &request.namespace;
+    let hash = |prefix: &Prefix| prefix.hash(namespace, &engine.options.delimiters);
+    let keys = request.keys.iter().map(Key::hash);
+    let tags = request.tags.iter().map(|tag| tag.hash(namespace));
+    let names: Vec<NameHash> = keys
+        .chain(tags)
+        .chain(request.prefixes.iter().filter_map(hash))
+        .collect();
+    let others = request.prefixes.iter().filter(|p| hash(p).is_none());
+    Own {
+        namespace: namespace.clone(),
+        names,
+        prefixes: others.map(|prefix| prefix.as_str().into()).collect(),
+        all: request.all,
+        mode: request.mode,
+        answered: request.ack == Ack::Local,
+        check: None,
+    }
+}
+
+fn texts(prefixes: &[Prefix]) -> Vec<String> {
+    let texts = prefixes.iter().map(|prefix| prefix.as_str().into());
+    texts.collect()
+}
+
+/// Equal idempotency ids of equal requests are one record.
 fn id(engine: &Engine, request: &Invalidate) -> RecordId {
-    let fresh = RecordId(engine.ports.random.bits());
     let Some(given) = &request.id else {
-        return fresh;
+        return RecordId(engine.ports.random.bits());
     };
     let mut hasher = blake3::Hasher::new();
     let keys = request.keys.iter().map(|key| key.name());
     let tags = request.tags.iter().map(|tag| tag.as_str());
+    let prefixes = request.prefixes.iter().map(Prefix::as_str);
     for part in [given.as_str(), request.namespace.as_str()]
         .into_iter()
         .chain(keys)
         .chain(["\0"])
         .chain(tags)
+        .chain(["\0"])
+        .chain(prefixes)
     {
         hasher
             .update(&part.len().to_be_bytes())
             .update(part.as_bytes());
     }
-    hasher.update(&[u8::from(request.all), u8::from(request.ack == Ack::Fleet)]);
+    let flags = [
+        request.all,
+        request.ack == Ack::Fleet,
+        request.mode == Mode::Soft,
+        request.min_source_version.is_some(),
+    ];
+    hasher.update(&flags.map(u8::from));
+    let version = request.min_source_version.unwrap_or_default();
+    hasher.update(&version.to_be_bytes());
     let mut bits = [0; 16];
     bits.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    let id = RecordId(u128::from_be_bytes(bits));
-    if engine.ask(|machine, _| machine.is_open(id)) {
-        fresh
-    } else {
-        id
-    }
+    RecordId(u128::from_be_bytes(bits))
 }
 
 /// Removes older remote records of the keys. Hygiene: correctness does not
@@ -112,20 +140,21 @@ fn clean_later(engine: &Engine, keys: Vec<Key>, at: Position) {
         return;
     }
     let owner = crate::write::owner(engine);
-    engine.background.hand(Box::pin(async move {
+    engine.background.clean(Box::pin(async move {
         for key in keys {
             let deadline = owner.now().plus(owner.options.remote_timeout);
-            let remote = read::remote(&owner);
-            let Ok(Some(there)) = read::call(&owner, deadline, remote.get(key.hash())).await else {
+            let remote = tier::remote(&owner);
+            let Ok(Some(there)) = tier::call(&owner, deadline, remote.get(key.hash())).await else {
                 continue;
             };
-            let Ok(content) = entry::decode(&key, &there.record) else {
+            let Ok(content) = envelope::decode(&key, &there.record, &owner.options.delimiters)
+            else {
                 continue;
             };
             if content.facts().epoch == at.epoch && content.facts().as_of < at.sequence {
                 let delete = remote.delete(key.hash(), there.revision);
                 // A record that stays is judged dead by everybody.
-                let _ = read::call(&owner, deadline, delete).await;
+                let _ = tier::call(&owner, deadline, delete).await;
             }
         }
     }));

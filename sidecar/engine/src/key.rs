@@ -69,6 +69,17 @@ impl Key {
     pub fn hash(&self) -> NameHash {
         self.hash
     }
+
+    /// The hashes of its prefixes that end at a delimiter, the first
+    /// [`limits::PREFIX_DEPTH`] of them.
+    pub(crate) fn prefixes(&self, delimiters: &Delimiters) -> Box<[NameHash]> {
+        let bytes = self.name.bytes().enumerate();
+        let ends = bytes.filter(|(_, b)| delimiters.has(*b)).map(|(at, _)| at);
+        let first = ends.take(limits::PREFIX_DEPTH);
+        first
+            .map(|at| NameHash::of("prefix", &self.namespace, &self.name[..=at]))
+            .collect()
+    }
 }
 
 /// Keys never appear in logs: the debug form is the hash.
@@ -116,6 +127,68 @@ fn check_length(text: &str, max: usize) -> Result<(), BadName> {
     }
 }
 
+/// A checked prefix of keys.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Prefix(Arc<str>);
+
+impl Prefix {
+    /// Checks a prefix: 1 to 512 bytes of UTF-8.
+    pub fn new(text: &str) -> Result<Self, BadName> {
+        if text.is_empty() {
+            let what = "must not be empty: to invalidate the whole namespace, give all";
+            return Err(BadName(what.into()));
+        }
+        check_length(text, limits::KEY_BYTES)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The hash that stands for it in floors, if it is one of those that
+    /// [`Key::prefixes`] names; others are compared as text.
+    pub fn hash(&self, namespace: &Namespace, delimiters: &Delimiters) -> Option<NameHash> {
+        let ends = self.0.bytes().last().is_some_and(|b| delimiters.has(b));
+        let depth = self.0.bytes().filter(|b| delimiters.has(*b)).count();
+        (ends && depth <= limits::PREFIX_DEPTH).then(|| NameHash::of("prefix", namespace, &self.0))
+    }
+}
+
+impl fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Prefix({} bytes)", self.0.len())
+    }
+}
+
+/// Where a prefix may end to be hashed like a tag: ASCII punctuation, `:/.`
+/// unless configured otherwise. Every pod judges by its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delimiters(Arc<[u8]>);
+
+impl Delimiters {
+    /// Checks delimiters: 1 to 8 ASCII punctuation characters.
+    pub fn new(text: &str) -> Result<Self, BadName> {
+        let good = (1..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_punctuation());
+        if !good {
+            let what = "must be 1 to 8 ASCII punctuation characters, like :/.";
+            return Err(BadName(what.into()));
+        }
+        Ok(Self(text.as_bytes().into()))
+    }
+
+    fn has(&self, byte: u8) -> bool {
+        self.0.contains(&byte)
+    }
+}
+
+impl Default for Delimiters {
+    fn default() -> Self {
+        Self(b":/.".as_slice().into())
+    }
+}
+
 /// 128 bits of BLAKE3 over what kind of name it is, its namespace and itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameHash(pub u128);
@@ -157,6 +230,25 @@ mod tests {
         assert!(Key::new(ns.clone(), &"k".repeat(513)).is_err());
         assert!(Key::new(ns, &"k".repeat(512)).is_ok());
         assert!(Tag::new("").is_err());
+    }
+
+    #[test]
+    fn a_prefix_is_hashed_exactly_when_its_keys_name_it() {
+        let ns = Namespace::new("shop").expect("a good namespace");
+        let delimiters = Delimiters::default();
+        let key = Key::new(ns.clone(), "user:1/cart").expect("a good key");
+        let hash = |text: &str| {
+            let prefix = Prefix::new(text).expect("a good prefix");
+            prefix.hash(&ns, &delimiters)
+        };
+        let named = key.prefixes(&delimiters);
+        assert_eq!(named.len(), 2);
+        assert_eq!(hash("user:"), Some(named[0]));
+        assert_eq!(hash("user:1/"), Some(named[1]));
+        assert_eq!(hash("user:1"), None);
+        assert_eq!(hash(&":".repeat(limits::PREFIX_DEPTH + 1)), None);
+        assert!(Prefix::new("").is_err());
+        assert!(Delimiters::new("a").is_err() && Delimiters::new("").is_err());
     }
 
     #[test]

@@ -2,25 +2,21 @@
 //! by the hit rule whenever they are read, and loads do not run through it.
 //!
 //! moka's own load and invalidation paths race with each other; only insert,
-//! get and remove are used. Deadlines are ours, judged with our clock.
+//! get and remove are used. When an entry ends is judged by the hit rule, too.
 
-use crate::clock::Moment;
 use crate::entry::Entry;
 use crate::key::NameHash;
+use crate::request::Payload;
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// What an entry costs beside its bytes, measured with moka.
 const OVERHEAD_BYTES: usize = 400;
-
-/// An entry in memory and when it ends on this pod's clock.
-pub(crate) struct Held {
-    pub(crate) entry: Entry,
-    pub(crate) deadline: Moment,
-    key_bytes: usize,
-}
+/// From this size on a value is most of the buffer it arrived in.
+const SHARED_BYTES: usize = 64 * 1024;
 
 pub(crate) struct L1 {
-    map: moka::sync::Cache<NameHash, Arc<Held>>,
+    map: moka::sync::Cache<NameHash, Arc<Entry>>,
 }
 
 impl L1 {
@@ -32,27 +28,20 @@ impl L1 {
         Self { map }
     }
 
-    pub(crate) fn get(&self, key: NameHash) -> Option<Arc<Held>> {
+    pub(crate) fn get(&self, key: NameHash) -> Option<Arc<Entry>> {
         self.map.get(&key)
     }
 
     /// Holds an entry unless a newer one is held.
-    pub(crate) fn insert(&self, entry: Entry, key_bytes: usize, deadline: Moment) {
-        let key = entry.facts.key;
+    pub(crate) fn insert(&self, entry: Entry) {
+        let key = entry.facts.key.hash();
         if let Some(held) = self.map.get(&key)
-            && held.entry.facts.epoch == entry.facts.epoch
-            && held.entry.facts.as_of > entry.facts.as_of
+            && held.facts.epoch == entry.facts.epoch
+            && held.facts.as_of > entry.facts.as_of
         {
             return;
         }
-        self.map.insert(
-            key,
-            Arc::new(Held {
-                entry,
-                deadline,
-                key_bytes,
-            }),
-        );
+        self.map.insert(key, Arc::new(own_bytes(entry)));
     }
 
     pub(crate) fn remove(&self, key: NameHash) {
@@ -66,8 +55,21 @@ impl L1 {
     }
 }
 
-fn weigh(_: &NameHash, held: &Arc<Held>) -> u32 {
-    let tags: usize = held.entry.tags.iter().map(|tag| tag.as_str().len()).sum();
-    let bytes = held.key_bytes + held.entry.value.data.len() + tags + OVERHEAD_BYTES;
+/// A small value as a copy of its own: it arrives as a slice of a buffer that
+/// it would keep alive, many times its weight.
+fn own_bytes(mut entry: Entry) -> Entry {
+    if let Payload::Value(value) = &mut entry.payload
+        && value.data.len() < SHARED_BYTES
+    {
+        value.data = Bytes::copy_from_slice(&value.data);
+    }
+    entry
+}
+
+fn weigh(_: &NameHash, entry: &Arc<Entry>) -> u32 {
+    let tags: usize = entry.tags.iter().map(|tag| tag.as_str().len()).sum();
+    let hashes = (entry.facts.tags.len() + entry.facts.prefixes.len()) * size_of::<NameHash>();
+    let key = entry.facts.key.name().len();
+    let bytes = key + entry.payload.data().len() + tags + hashes + OVERHEAD_BYTES;
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }

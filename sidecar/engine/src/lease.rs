@@ -1,214 +1,152 @@
 //! Lease: a hit, or the right to load the key, one loader in the whole fleet.
 //!
-//! The right is a marker in the remote tier, put conditionally. Exclusivity
-//! saves origin load; correctness never depends on it. With the tier or the
-//! session away a lease is exclusive in this pod only, and says so.
+//! The right is a marker in the remote tier, put conditionally; it carries what
+//! may be served stale meanwhile. Exclusivity saves origin load; correctness
+//! never depends on it. With the tier or the session away a lease is exclusive
+//! in this pod only, and says so.
 
 use crate::clock::Moment;
+use crate::coherence::Bug;
 use crate::engine::{Engine, lock};
-use crate::entry::{self, Content, Marker};
+use crate::entry::{self, Content, Entry, Marker};
+use crate::envelope;
 use crate::error::Error;
-use crate::key::{Key, NameHash};
+use crate::key::Key;
+use crate::leases::Grant;
+use crate::look::{self, Lookup, Missed, Remains, Stale};
 use crate::position::Position;
-use crate::read::{self, Lookup, Remains};
-use crate::remote::{Expect, PutOutcome, RemoteError, Revision};
-use crate::request::{Answer, Degraded, Lease, LeaseOutcome, LeaseToken};
-use crate::write;
-use std::collections::HashMap;
-use std::sync::Mutex;
+use crate::read;
+use crate::remote::{Expect, PutOutcome, RemoteError};
+use crate::request::{Answer, Degraded, Lease, LeaseOutcome, LeaseToken, Payload};
+use crate::{tier, write};
 use std::time::Duration;
 
 /// How often a waiting call looks itself, beside the hints: from, to.
 const POLL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
-/// Grants are remembered this long after their term.
-const REMEMBER: Duration = Duration::from_secs(60);
-/// Most grants and sightings remembered each.
-const MOST: usize = 65_536;
 
-/// A lease that this pod granted.
-#[derive(Clone, Debug)]
-pub(crate) struct Grant {
-    pub(crate) key: Key,
-    /// What was processed here before the grant: the fill's `as_of`.
-    pub(crate) position: Position,
-    pub(crate) term: Duration,
-    pub(crate) until: Moment,
-    /// The marker's state in the remote tier; none for a lease of this pod.
-    pub(crate) marker: Option<(Revision, u32)>,
-}
-
-/// The first sight of another pod's marker: its term is counted from here.
-struct Sighting {
-    token: LeaseToken,
-    renewal: u32,
-    first: Moment,
-    term: Duration,
-}
-
-#[derive(Default)]
-pub(crate) struct Leases {
-    grants: Mutex<HashMap<LeaseToken, Grant>>,
-    local: Mutex<HashMap<NameHash, LeaseToken>>,
-    seen: Mutex<HashMap<NameHash, Sighting>>,
-}
-
-impl Leases {
-    /// Takes a grant out: who holds it decides its fate.
-    pub(crate) fn take(&self, token: LeaseToken) -> Result<Grant, Error> {
-        let grant = lock(&self.grants)
-            .remove(&token)
-            .ok_or(Error::UnknownLease)?;
-        let mut local = lock(&self.local);
-        if local.get(&grant.key.hash()) == Some(&token) {
-            local.remove(&grant.key.hash());
-        }
-        Ok(grant)
-    }
-
-    pub(crate) fn give(&self, token: LeaseToken, grant: Grant) {
-        if grant.marker.is_none() {
-            lock(&self.local).insert(grant.key.hash(), token);
-        }
-        lock(&self.grants).insert(token, grant);
-    }
-
-    /// Forgets what ended long ago.
-    pub(crate) fn sweep(&self, now: Moment) {
-        lock(&self.grants).retain(|_, grant| now < grant.until.plus(REMEMBER));
-        lock(&self.seen).retain(|_, seen| now < seen.first.plus(seen.term + REMEMBER));
-        let grants = lock(&self.grants);
-        lock(&self.local).retain(|_, token| grants.contains_key(token));
-    }
-
-    /// Time until this marker may be taken over; zero: now.
-    fn time_left(&self, key: NameHash, marker: &Marker, now: Moment) -> Duration {
-        let mut seen = lock(&self.seen);
-        let first = match seen.get(&key) {
-            Some(s) if s.token == marker.token && s.renewal == marker.renewal => s.first,
-            _ if seen.len() >= MOST => return marker.term,
-            _ => {
-                let (token, renewal, term) = (marker.token, marker.renewal, marker.term);
-                seen.insert(
-                    key,
-                    Sighting {
-                        token,
-                        renewal,
-                        first: now,
-                        term,
-                    },
-                );
-                now
-            }
-        };
-        marker.term.saturating_sub(now.since(first))
-    }
-
-    /// The rest of the term of this pod's own local lease on the key.
-    fn local_left(&self, key: NameHash, now: Moment) -> Duration {
-        let grants = lock(&self.grants);
-        let token = lock(&self.local).get(&key).copied();
-        token
-            .and_then(|token| grants.get(&token))
-            .map_or(Duration::ZERO, |grant| grant.until.since(now))
-    }
-
-    /// Grants a lease of this pod unless another still lasts; its rest then.
-    fn give_local(&self, token: LeaseToken, grant: Grant, now: Moment) -> Result<(), Duration> {
-        let mut grants = lock(&self.grants);
-        let mut local = lock(&self.local);
-        let held = local
-            .get(&grant.key.hash())
-            .and_then(|token| grants.get(token));
-        match held.map(|grant| grant.until.since(now)) {
-            Some(left) if !left.is_zero() => Err(left),
-            _ => {
-                local.insert(grant.key.hash(), token);
-                grants.insert(token, grant);
-                Ok(())
-            }
-        }
-    }
-}
+/// Why a lease is exclusive in this pod only.
+const NO_TIER: Degraded = Degraded {
+    remote: true,
+    session: false,
+};
+const NO_SESSION: Degraded = Degraded {
+    remote: false,
+    session: true,
+};
 
 pub(crate) async fn lease(engine: &Engine, lease: Lease) -> Result<Answer<LeaseOutcome>, Error> {
+    if let Some(position) = lease.min_position {
+        read::reach(engine, position, lease.deadline).await?;
+    }
     let until = lease.deadline.min(engine.now().plus(lease.wait));
     let mut poll = POLL.0;
     loop {
         let (outcome, degraded) = attempt(engine, &lease).await?;
         let left = until.since(engine.now());
-        let LeaseOutcome::Busy(retry) = outcome else {
+        let LeaseOutcome::Busy(retry, stale) = outcome else {
             return Ok(write::answer(engine, outcome, degraded));
         };
-        if left.is_zero() {
-            return Ok(write::answer(engine, LeaseOutcome::Busy(retry), degraded));
+        // Nobody waits who can be given something.
+        if left.is_zero() || stale.is_some() {
+            let busy = LeaseOutcome::Busy(retry, stale);
+            return Ok(write::answer(engine, busy, degraded));
         }
         let next = engine.now().plus(poll.min(left).min(retry.max(POLL.0)));
         tokio::select! {
+            biased;
             () = engine.ports.remote.hinted(lease.key.hash()) => {}
             () = engine.ports.clock.sleep_until(next) => {}
+            () = engine.closed() => return Err(Error::ShuttingDown),
         }
         poll = (poll * 2).min(POLL.1);
     }
 }
 
-async fn attempt(engine: &Engine, lease: &Lease) -> Result<(LeaseOutcome, Degraded), Error> {
+type Attempt = (LeaseOutcome, Degraded);
+
+async fn attempt(engine: &Engine, lease: &Lease) -> Result<Attempt, Error> {
+    // A pod that leaves grants nothing more, not even in itself.
+    if engine.is_closing() {
+        return Err(Error::ShuttingDown);
+    }
     // `as_of` is fixed before anybody reads the source.
     let position = engine.ask(|machine, _| machine.position());
-    let remains = match read::look_up(engine, &lease.key, lease.deadline).await {
+    let missed = match look::look_up(engine, &lease.key, || true, lease.deadline).await {
         Lookup::Hit(found) => return Ok((LeaseOutcome::Hit(found), Degraded::default())),
-        Lookup::Miss(remains) => remains,
-        Lookup::Unavailable(_) => {
-            return local(
-                engine,
-                lease,
-                Degraded {
-                    remote: true,
-                    session: false,
-                },
-            );
-        }
+        Lookup::Miss(missed) => missed,
+    };
+    let Missed {
+        remains,
+        stale,
+        source_version,
+    } = *missed;
+    // Stale news that there is nothing is of no use to anybody.
+    let stale = stale.filter(|stale| stale.entry.payload != Payload::NotFound);
+    let known = Known {
+        stale,
+        source_version,
+    };
+    let fresh = engine.ask(|machine, now| machine.session_fresh(now));
+    let (Ok(remains), Some(position), true) = (&remains, position, fresh) else {
+        let degraded = if remains.is_err() {
+            NO_TIER
+        } else {
+            NO_SESSION
+        };
+        return local(engine, lease, known, degraded);
     };
     let now = engine.now();
     // Granted while the tier or the session was away: it still binds this pod.
     let left = engine.leases.local_left(lease.key.hash(), now);
     if !left.is_zero() {
-        return Ok((LeaseOutcome::Busy(left.min(POLL.1)), Degraded::default()));
+        return Ok(busy(engine, left, known.stale));
     }
     let expect = match remains {
         Remains::Nothing => Expect::Absent,
-        Remains::Dead(revision) => Expect::Revision(revision),
+        Remains::Dead(revision) => Expect::Revision(*revision),
         Remains::Marker(revision, marker) => {
-            let left = engine.leases.time_left(lease.key.hash(), &marker, now);
+            let kept = kept(engine, marker.term, marker.stale.as_deref());
+            let left = engine.leases.time_left(lease.key.hash(), marker, kept, now);
             if !left.is_zero() {
-                return Ok((LeaseOutcome::Busy(left.min(POLL.1)), Degraded::default()));
+                return Ok(busy(engine, left, known.stale));
             }
-            Expect::Revision(revision)
+            Expect::Revision(*revision)
         }
-        Remains::Unjudged if engine.ask(|machine, now| machine.session_fresh(now)) => {
-            return Ok((LeaseOutcome::Busy(POLL.0), Degraded::default()));
-        }
-        Remains::Unjudged => {
-            return local(
-                engine,
-                lease,
-                Degraded {
-                    remote: false,
-                    session: true,
-                },
-            );
-        }
+        Remains::Pending | Remains::Unjudged => return Ok(busy(engine, POLL.0, known.stale)),
     };
-    match position {
-        Some(position) => grant(engine, lease, position, expect).await,
-        None => local(
-            engine,
-            lease,
-            Degraded {
-                remote: false,
-                session: true,
-            },
-        ),
+    grant(engine, lease, position, expect, known).await
+}
+
+/// What is known of the entry that is to be loaded.
+struct Known {
+    /// It may be served meanwhile.
+    stale: Option<Stale>,
+    /// The origin was this far when it was stored.
+    source_version: Option<u64>,
+}
+
+fn busy(engine: &Engine, left: Duration, stale: Option<Stale>) -> Attempt {
+    let stale = stale.map(|stale| look::found_stale(engine, &stale));
+    let outcome = LeaseOutcome::Busy(left.min(POLL.1), stale);
+    (outcome, Degraded::default())
+}
+
+/// Busy when too many leases of the key were granted lately.
+fn limited(
+    engine: &Engine,
+    lease: &Lease,
+    stale: &Option<Stale>,
+) -> Result<Option<Attempt>, Error> {
+    if !engine.leases.has_room() {
+        engine.meter.overloaded();
+        let retry_after = Duration::from_millis(100);
+        return Err(Error::Overloaded { retry_after });
     }
+    let most = engine.policy(lease.key.namespace()).grants_per_second;
+    let allowed = lock(&engine.leases.rate).allows(lease.key.hash(), most, engine.now());
+    let Err(wait) = allowed else { return Ok(None) };
+    engine.meter.grant_limited();
+    Ok(Some(busy(engine, wait, stale.clone())))
 }
 
 async fn grant(
@@ -216,115 +154,150 @@ async fn grant(
     lease: &Lease,
     position: Position,
     expect: Expect,
-) -> Result<(LeaseOutcome, Degraded), Error> {
-    let token = LeaseToken(engine.ports.random.bits());
-    match put_marker(
-        engine,
-        &lease.key,
+    Known {
+        stale,
+        source_version,
+    }: Known,
+) -> Result<Attempt, Error> {
+    if let Some(busy) = limited(engine, lease, &stale)? {
+        return Ok(busy);
+    }
+    let token = new_token(engine, lease);
+    let copy = stale.as_ref().map(|stale| Box::new(stale.entry.clone()));
+    let marker = NewMarker {
+        key: &lease.key,
         position,
         token,
-        0,
-        lease.term,
-        expect,
-        lease.deadline,
-    )
-    .await
-    {
+        renewal: 0,
+        term: lease.term,
+        source_version,
+        stale: copy.clone(),
+    };
+    match marker.put(engine, expect, lease.deadline).await {
         Ok(PutOutcome::Stored(revision)) => {
-            let marker = Some((revision, 0));
-            Ok((
-                granted(engine, lease, token, position, marker),
-                Degraded::default(),
-            ))
+            count(engine, lease);
+            let grant = Grant {
+                key: lease.key.clone(),
+                position,
+                term: lease.term,
+                until: engine.now().plus(lease.term),
+                marker: Some((revision, 0)),
+                stale: copy,
+                source_version,
+            };
+            engine.leases.give(token, grant);
+            let stale = stale.map(|stale| look::found_stale(engine, &stale));
+            let granted = LeaseOutcome::Granted(token, lease.term, stale);
+            Ok((granted, Degraded::default()))
         }
-        Ok(PutOutcome::Conflict) => Ok((LeaseOutcome::Busy(POLL.0), Degraded::default())),
-        Err(_) => local(
-            engine,
-            lease,
-            Degraded {
-                remote: true,
-                session: false,
-            },
-        ),
+        Ok(PutOutcome::Conflict) => Ok(busy(engine, POLL.0, stale)),
+        Err(_) => {
+            let known = Known {
+                stale,
+                source_version,
+            };
+            local(engine, lease, known, NO_TIER)
+        }
     }
 }
 
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the parts of a marker and where it goes"
-)]
-pub(crate) async fn put_marker(
-    engine: &Engine,
-    key: &Key,
-    position: Position,
-    token: LeaseToken,
-    renewal: u32,
-    term: Duration,
-    expect: Expect,
-    deadline: Moment,
-) -> Result<PutOutcome, RemoteError> {
-    let facts = entry::facts(key, &[], position.epoch, position.sequence);
-    let marker = Content::Marker(Marker {
-        facts,
-        token,
-        renewal,
-        term,
-    });
-    // Longer than the term: observers count from their own first sight.
-    let ttl = term * 2 + Duration::from_secs(1);
-    let record = entry::encode(key, &marker);
-    let remote = read::remote(engine);
-    read::call(
-        engine,
-        deadline,
-        remote.put(key.hash(), expect, record, ttl),
-    )
-    .await
+fn count(engine: &Engine, lease: &Lease) {
+    engine.meter.lease_granted();
+    lock(&engine.leases.rate).count(lease.key.hash(), engine.now());
+}
+
+/// 128 unpredictable bits for this grant of this key.
+fn new_token(engine: &Engine, lease: &Lease) -> LeaseToken {
+    if engine.options.bugs.has(Bug::OneTokenForABatch) {
+        return LeaseToken(u128::from(lease.term.subsec_nanos()) + 1);
+    }
+    LeaseToken(engine.ports.random.bits())
+}
+
+/// A marker to put.
+pub(crate) struct NewMarker<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) position: Position,
+    pub(crate) token: LeaseToken,
+    pub(crate) renewal: u32,
+    pub(crate) term: Duration,
+    pub(crate) source_version: Option<u64>,
+    pub(crate) stale: Option<Box<Entry>>,
+}
+
+/// How long the tier has to keep a marker: longer than its term, because
+/// observers count from their own first sight, and as long as what it carries.
+fn kept(engine: &Engine, term: Duration, stale: Option<&Entry>) -> Duration {
+    let now = engine.ask(|machine, now| machine.log_time(now));
+    let stale = stale.map(|stale| stale.facts.gone.since(now));
+    (term * 2 + Duration::from_secs(1)).max(stale.unwrap_or_default())
+}
+
+impl NewMarker<'_> {
+    pub(crate) async fn put(
+        self,
+        engine: &Engine,
+        expect: Expect,
+        deadline: Moment,
+    ) -> Result<PutOutcome, RemoteError> {
+        let ttl = kept(engine, self.term, self.stale.as_deref());
+        let delimiters = &engine.options.delimiters;
+        let record = envelope::encode(&Content::Marker(Marker {
+            facts: entry::facts(self.key, &[], self.position, delimiters),
+            token: self.token,
+            renewal: self.renewal,
+            term: self.term,
+            source_version: self.source_version,
+            stale: self.stale,
+        }));
+        let remote = tier::remote(engine);
+        let put = remote.put(self.key.hash(), expect, record, ttl);
+        tier::call(engine, deadline, put).await
+    }
 }
 
 /// A lease that is exclusive in this pod only.
 fn local(
     engine: &Engine,
     lease: &Lease,
+    Known {
+        stale,
+        source_version,
+    }: Known,
     degraded: Degraded,
-) -> Result<(LeaseOutcome, Degraded), Error> {
-    let token = LeaseToken(engine.ports.random.bits());
+) -> Result<Attempt, Error> {
+    if engine.is_closing() {
+        return Err(Error::ShuttingDown);
+    }
     let (now, term) = (engine.now(), lease.term);
+    if let Some(left) = still_held(engine, &lease.key, now) {
+        return Ok((busy(engine, left, stale).0, degraded));
+    }
+    if let Some((outcome, _)) = limited(engine, lease, &stale)? {
+        return Ok((outcome, degraded));
+    }
+    let token = LeaseToken(engine.ports.random.bits());
     let grant = Grant {
         key: lease.key.clone(),
         position: engine.position(),
         term,
         until: now.plus(term),
         marker: None,
+        stale: stale.as_ref().map(|stale| Box::new(stale.entry.clone())),
+        source_version,
     };
-    match engine.leases.give_local(token, grant, now) {
-        Ok(()) => {
-            engine.meter.lease_granted();
-            Ok((LeaseOutcome::Granted(token, term), degraded))
-        }
-        Err(left) => Ok((LeaseOutcome::Busy(left.min(POLL.1)), degraded)),
-    }
+    engine.leases.give(token, grant);
+    count(engine, lease);
+    let stale = stale.map(|stale| look::found_stale(engine, &stale));
+    Ok((LeaseOutcome::Granted(token, term, stale), degraded))
 }
 
-fn granted(
-    engine: &Engine,
-    lease: &Lease,
-    token: LeaseToken,
-    position: Position,
-    marker: Option<(Revision, u32)>,
-) -> LeaseOutcome {
-    engine.meter.lease_granted();
-    let (key, term) = (lease.key.clone(), lease.term);
-    let until = engine.now().plus(term);
-    engine.leases.give(
-        token,
-        Grant {
-            key,
-            position,
-            term,
-            until,
-            marker,
-        },
-    );
-    LeaseOutcome::Granted(token, term)
+/// The rest of a lease that this pod granted, with a marker or without, unless
+/// its fill would be refused.
+fn still_held(engine: &Engine, key: &Key, now: Moment) -> Option<Duration> {
+    let (left, position) = engine.leases.any_left(key.hash(), now)?;
+    let facts = entry::facts(key, &[], position, &engine.options.delimiters);
+    let voided = engine.ask(|machine, _| machine.is_voided(&facts));
+    // Before the log was opened nothing can be known to be void.
+    (!voided || position == Position::default()).then_some(left)
 }

@@ -6,6 +6,7 @@
 //! machine ([`coherence`]): events in, actions out. Start reading at
 //! [`Engine`], the table of contents of the system.
 
+mod abandon;
 mod append;
 mod background;
 mod cas;
@@ -13,6 +14,7 @@ pub mod clock;
 pub mod coherence;
 mod engine;
 mod entry;
+mod envelope;
 pub mod error;
 mod fill;
 mod flight;
@@ -20,17 +22,26 @@ mod invalidate;
 pub mod key;
 mod l1;
 mod lease;
+mod leases;
 pub mod limits;
 pub mod log;
+mod look;
 mod metrics;
+pub mod policy;
 pub mod position;
 pub mod random;
 mod read;
+mod refresh;
 pub mod remote;
 pub mod request;
+mod store;
+mod tier;
 mod watch;
 mod write;
 
 pub use engine::{Engine, Options, Ports};
 pub use error::Error;
 pub use watch::Watch;
+
+#[cfg(test)]
+mod tests;

@@ -18,13 +18,32 @@ pub const TAG_BYTES: usize = 128;
 pub const NAMESPACE_CHARS: usize = 63;
 /// Longest content type, in bytes.
 pub const CONTENT_TYPE_BYTES: usize = 128;
+/// Most prefixes of one invalidation, and of the filter of a Watch.
+pub const PREFIXES: usize = 16;
+/// Delimiters of a key at which its prefixes are hashed; a prefix with more of
+/// them goes to the exact table.
+pub const PREFIX_DEPTH: usize = 16;
+/// Prefixes with an exact floor of their own; more fold into their namespace's.
+pub const EXACT_PREFIXES: usize = 128;
+/// Namespaces with a floor of their own; more fold into the floor of
+/// everything.
+pub const NAMESPACE_FLOORS: usize = 1024;
+/// Keys whose highest source version is remembered; the oldest are forgotten
+/// (and counted) first.
+pub const SOURCE_VERSIONS: usize = 65_536;
+/// Most tags, and most keys, in the filter of a Watch.
+pub const FILTER_NAMES: usize = 256;
+/// Invalidations that a Watch can be behind before it is lagged.
+pub const WATCH_RING: usize = 8192;
+/// Most bytes of invalidations that a Watch can be behind before it is lagged.
+pub const WATCH_RING_BYTES: usize = 8 * 1024 * 1024;
 /// Shortest ttl.
 pub const TTL_MIN: Duration = Duration::from_millis(1);
 /// Longest ttl; the log keeps its records at least as long.
 pub const TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Most keys of one batch.
 pub const BATCH_KEYS: usize = 256;
-/// Largest batch answer, in bytes of values.
+/// Largest BatchSet and largest batch answer, in bytes of values.
 pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Longest idempotency id, in bytes.
 pub const ID_BYTES: usize = 64;
@@ -34,6 +53,16 @@ pub const REASON_BYTES: usize = 256;
 pub const TERM_MIN: Duration = Duration::from_millis(100);
 /// Longest lease term.
 pub const TERM_MAX: Duration = Duration::from_secs(300);
+/// How long nobody is granted a lease after a fail-safe Abandon that does not
+/// say.
+pub const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
+/// Leases of one key that this pod grants in a second, unless the namespace's
+/// policy says otherwise.
+pub const GRANTS_PER_SECOND: u32 = 20;
+/// ttl of a negative entry when neither the caller nor the policy says.
+pub const NEGATIVE_TTL_DEFAULT: Duration = Duration::from_secs(30);
+/// ttl of an entry when neither the caller nor the policy says.
+pub const TTL_DEFAULT: Duration = Duration::from_secs(300);
 /// Lease term when the caller gives none.
 pub const TERM_DEFAULT: Duration = Duration::from_secs(10);
 /// Longest deadline that is honoured.

@@ -24,7 +24,7 @@ pub enum Subject {
     Writes(u16),
     /// Beats of one session, delivered only to its pod; kept 10 minutes.
     Beats(SessionId),
-    /// NewEpoch records, for every pod.
+    /// NewEpoch and SameEpoch records, for every pod.
     Epochs,
 }
 
@@ -59,8 +59,11 @@ pub enum Appended {
 /// What the log is, read when it is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// The epoch of the newest NewEpoch record; none in a new log.
+    /// The epoch that the newest record on [`Subject::Epochs`] names; none in a
+    /// new log.
     pub epoch: Option<Epoch>,
+    /// That record's sequence; 0: there is none.
+    pub epoch_told: u64,
     /// The first retained sequence (1 in a new log).
     pub first: u64,
     /// The last sequence (0 in a new log).
@@ -69,6 +72,8 @@ pub struct Opened {
     pub session_ttl: Duration,
     /// How long records are kept.
     pub retention: Duration,
+    /// Nobody but this process can read it, now or before.
+    pub alone: bool,
 }
 
 /// One record as delivered to one incarnation of the reader.

@@ -21,6 +21,13 @@ macro_rules! meter {
 meter! {
     hit_l1 => hits_l1,
     hit_remote => hits_remote,
+    hit_stale => hits_stale,
+    hit_negative => hits_negative,
+    found_not_modified => not_modified,
+    set_refreshed => refreshed,
+    older_source_version => older_source_versions,
+    grant_limited => grants_limited,
+    fail_safe => fail_safes,
     miss => misses,
     bad_record => bad_records,
     lease_granted => leases_granted,

@@ -1,194 +1,90 @@
-//! Reading: L1, then the remote tier, each judged by the hit rule.
-//!
-//! The entry is taken first and judged after; missing is always a legal
-//! answer, so whatever keeps a tier away is a miss that says it is degraded.
+//! Get: waits for what the call demands, looks the key up, and answers.
 
 use crate::clock::Moment;
-use crate::coherence::{Freshness, Source};
-use crate::engine::{Engine, lock};
-use crate::entry::{self, Content, Entry, Marker};
+use crate::coherence::{Bug, Progress};
+use crate::engine::Engine;
 use crate::error::Error;
-use crate::key::Key;
+use crate::look::{self, Lookup, Stale};
+use crate::policy::{OnSessionLoss, stale};
 use crate::position::Position;
-use crate::remote::{Remote, RemoteError, Revision, Stored};
-use crate::request::{Answer, Degraded, Found, Get, Tier};
-use std::future::Future;
-use std::sync::Arc;
+use crate::request::{Answer, Degraded, Etag, Found, Get, GetOutcome, Level, Payload};
 
-/// What the remote tier holds under a key, when it is no hit.
-pub(crate) enum Remains {
-    Nothing,
-    /// Something that may be replaced: dead, expired, not ours.
-    Dead(Revision),
-    /// Somebody's right to load.
-    Marker(Revision, Marker),
-    /// Cannot be judged now: pending, or the session is not fresh.
-    Unjudged,
-}
-
-/// The outcome of looking a key up.
-pub(crate) enum Lookup {
-    Hit(Found),
-    Miss(Remains),
-    /// The tier did not answer.
-    Unavailable(RemoteError),
-}
-
-pub(crate) async fn get(engine: &Engine, get: Get) -> Result<Answer<Option<Found>>, Error> {
+pub(crate) async fn get(engine: &Engine, get: Get) -> Result<Answer<GetOutcome>, Error> {
     if let Some(position) = get.min_position {
         reach(engine, position, get.deadline).await?;
     }
     let mut degraded = Degraded::default();
-    let result = match look_up(engine, &get.key, get.deadline).await {
-        Lookup::Hit(found) => Some(found),
-        Lookup::Miss(_) => {
-            degraded.session = !engine.ask(|machine, now| machine.session_fresh(now));
-            None
-        }
-        Lookup::Unavailable(_) => {
-            degraded.remote = true;
-            None
-        }
+    let found = if is_current(engine, &get).await {
+        find(engine, &get, &mut degraded).await
+    } else {
+        degraded.session = true;
+        None
     };
-    if result.is_none() {
-        engine.meter.miss();
-    }
     Ok(Answer {
-        result,
+        result: outcome(engine, found, get.if_none_match),
         position: engine.position(),
         degraded,
     })
 }
 
-/// Looks in L1, then in the remote tier.
-pub(crate) async fn look_up(engine: &Engine, key: &Key, deadline: Moment) -> Lookup {
-    if let Some(held) = engine.l1.get(key.hash()) {
-        let now = engine.now();
-        match engine.ask(|machine, now| machine.judge(&held.entry.facts, Source::L1, now)) {
-            Freshness::Fresh if now < held.deadline => {
-                engine.meter.hit_l1();
-                return Lookup::Hit(found(
-                    engine,
-                    &held.entry,
-                    Tier::L1,
-                    held.deadline.since(now),
-                ));
-            }
-            Freshness::Fresh | Freshness::Dead => engine.l1.remove(key.hash()),
-            Freshness::Pending | Freshness::NoSession => return Lookup::Miss(Remains::Unjudged),
-            Freshness::Future => {}
-        }
+/// Waits until this pod is as current as the call demands. False: it cannot be
+/// in time, and so nothing may be called current.
+async fn is_current(engine: &Engine, get: &Get) -> bool {
+    let strong = get.level == Level::Strong && !engine.options.bugs.has(Bug::StrongWithoutBarrier);
+    let known = engine.ask(|machine, now| machine.staleness(now));
+    let too_old = |most| known.is_none_or(|staleness| staleness >= most);
+    if !strong && !get.max_staleness.is_some_and(too_old) {
+        return true;
     }
-    if !engine.ask(|machine, now| machine.session_fresh(now)) {
-        return Lookup::Miss(Remains::Unjudged);
-    }
-    look_in_remote(engine, key, deadline).await
+    // With the log away the beat would not come back: say so at once.
+    let away = engine.ask(|machine, _| machine.log_error().is_some());
+    !away && barrier(engine, get.deadline).await
 }
 
-async fn look_in_remote(engine: &Engine, key: &Key, deadline: Moment) -> Lookup {
-    let stored = match read(engine, key, deadline).await {
-        Ok(Some(stored)) => stored,
-        Ok(None) => return Lookup::Miss(Remains::Nothing),
-        Err(error) => return Lookup::Unavailable(error),
+async fn find(engine: &Engine, get: &Get, degraded: &mut Degraded) -> Option<Found> {
+    if let Some(found) = planted(engine, get) {
+        return Some(found);
+    }
+    let policy = || engine.policy(get.key.namespace());
+    let wants_stale =
+        || get.level == Level::StaleOk || policy().on_session_loss == OnSessionLoss::ServeStale;
+    let missed = match look::look_up(engine, &get.key, wants_stale, get.deadline).await {
+        Lookup::Hit(found) => return Some(found),
+        Lookup::Miss(missed) => missed,
     };
-    let content = match entry::decode(key, &stored.record) {
-        Ok(content) => content,
-        Err(entry::BadRecord) => {
-            engine.meter.bad_record();
-            return Lookup::Miss(Remains::Dead(stored.revision));
-        }
-    };
-    if judge(engine, &content) == Freshness::Future && !barrier(engine, deadline).await {
-        return Lookup::Miss(Remains::Unjudged);
+    degraded.remote = missed.remains.is_err();
+    degraded.session = !engine.ask(|machine, now| machine.session_fresh(now));
+    let may = |stale: &Stale| stale::may_serve(get.level, &policy(), stale.reason);
+    let stale = missed.stale.filter(may)?;
+    Some(look::found_stale(engine, &stale))
+}
+
+/// Planted bugs only: answers from L1 without judging.
+fn planted(engine: &Engine, get: &Get) -> Option<Found> {
+    let bugs = engine.options.bugs;
+    if !bugs.has(Bug::NegativeNotJudged) && !bugs.has(Bug::NotModifiedNotJudged) {
+        return None;
     }
-    settle(engine, key, stored.revision, content)
+    let held = engine.l1.get(get.key.hash())?;
+    let negative = bugs.has(Bug::NegativeNotJudged) && held.payload == Payload::NotFound;
+    let held_already = bugs.has(Bug::NotModifiedNotJudged) && get.if_none_match == Some(held.etag);
+    (negative || held_already).then(|| look::found(engine, &held, crate::request::Tier::L1, None))
 }
 
-fn judge(engine: &Engine, content: &Content) -> Freshness {
-    engine.ask(|machine, now| machine.judge(content.facts(), Source::Remote, now))
-}
-
-/// Turns what was read into a hit or what remains.
-fn settle(engine: &Engine, key: &Key, revision: Revision, content: Content) -> Lookup {
-    let freshness = judge(engine, &content);
-    match (freshness, content) {
-        (Freshness::Fresh, Content::Entry(entry)) => fresh(engine, key, revision, entry),
-        (Freshness::Fresh, Content::Marker(marker)) => {
-            Lookup::Miss(Remains::Marker(revision, marker))
-        }
-        // After a barrier still in the future: of a log that lost its tail.
-        (Freshness::Dead | Freshness::Future, _) => Lookup::Miss(Remains::Dead(revision)),
-        (Freshness::Pending | Freshness::NoSession, _) => Lookup::Miss(Remains::Unjudged),
-    }
-}
-
-fn fresh(engine: &Engine, key: &Key, revision: Revision, entry: Entry) -> Lookup {
-    let Some(left) = engine.ask(|machine, now| machine.time_left(entry.expires, now)) else {
-        return Lookup::Miss(Remains::Dead(revision));
+fn outcome(engine: &Engine, found: Option<Found>, held: Option<Etag>) -> GetOutcome {
+    let Some(found) = found else {
+        engine.meter.miss();
+        return GetOutcome::Missing;
     };
-    engine.meter.hit_remote();
-    let found = found(engine, &entry, Tier::Remote, left);
-    engine
-        .l1
-        .insert(entry, key.name().len(), engine.now().plus(left));
-    Lookup::Hit(found)
-}
-
-/// What a caller is told of an entry.
-pub(crate) fn found(
-    engine: &Engine,
-    entry: &Entry,
-    tier: Tier,
-    ttl_left: std::time::Duration,
-) -> Found {
-    let age = engine.ask(|machine, now| machine.log_time(now).since(entry.stored));
-    Found {
-        value: entry.value.clone(),
-        version: entry.version.to_string(),
-        tags: entry.tags.clone(),
-        tier,
-        age,
-        ttl_left,
+    if found.payload == Payload::NotFound {
+        engine.meter.hit_negative();
+        return GetOutcome::Found(found);
     }
-}
-
-/// One read of the remote tier, shared by all who ask for the key meanwhile.
-async fn read(engine: &Engine, key: &Key, deadline: Moment) -> Result<Option<Stored>, RemoteError> {
-    let hash = key.hash();
-    let owner = engine.me.upgrade().expect("the caller holds the engine");
-    let start = || -> futures::future::BoxFuture<'static, _> {
-        Box::pin(async move {
-            // The flight's own deadline: no single caller's.
-            let until = owner.now().plus(owner.options.remote_timeout);
-            call(&owner, until, owner.ports.remote.get(hash)).await
-        })
-    };
-    let flight = engine.flights.join(hash, start);
-    tokio::select! {
-        biased;
-        read = flight => read,
-        () = engine.ports.clock.sleep_until(deadline) => Err(late()),
+    if held == Some(found.etag) {
+        engine.meter.found_not_modified();
+        return GetOutcome::NotModified(found);
     }
-}
-
-/// A call to the remote tier, bounded by its timeout and the deadline.
-pub(crate) async fn call<T>(
-    engine: &Engine,
-    deadline: Moment,
-    call: impl Future<Output = Result<T, RemoteError>>,
-) -> Result<T, RemoteError> {
-    let until = deadline.min(engine.now().plus(engine.options.remote_timeout));
-    let result = tokio::select! {
-        biased;
-        result = call => result,
-        () = engine.ports.clock.sleep_until(until) => Err(late()),
-    };
-    *lock(&engine.remote_error) = result.as_ref().err().map(ToString::to_string);
-    result
-}
-
-fn late() -> RemoteError {
-    RemoteError::Unavailable("the remote tier did not answer in time".into())
+    GetOutcome::Found(found)
 }
 
 /// Waits until an own Beat appended from now on was processed here: then all
@@ -202,26 +98,33 @@ pub(crate) async fn barrier(engine: &Engine, deadline: Moment) -> bool {
         biased;
         reached = reached => reached.is_ok(),
         () = engine.ports.clock.sleep_until(deadline) => false,
+        // A pod that leaves has no beats any more.
+        () = engine.closed() => false,
     }
 }
 
-/// Waits until `position` was processed here.
+/// Waits until `position` was processed here. A position that any pod had
+/// handed out is in the log, so what a barrier does not reach never comes.
 pub(crate) async fn reach(
     engine: &Engine,
     position: Position,
     deadline: Moment,
 ) -> Result<(), Error> {
     let mut progress = engine.progress.subscribe();
-    let reached =
-        progress.wait_for(|p| p.epoch == Some(position.epoch) && p.processed >= position.sequence);
+    let has = |p: &Progress| p.epoch == Some(position.epoch) && p.verified >= position.sequence;
+    let now = *progress.borrow_and_update();
+    if has(&now) {
+        return Ok(());
+    }
+    if now.processed >= position.sequence {
+        engine.with(|machine, now| machine.verify(now));
+    }
+    let reached = progress.wait_for(has);
     tokio::select! {
         biased;
         reached = reached => reached.map(|_| ()).map_err(|_| Error::PositionNotReached),
-        () = engine.ports.clock.sleep_until(deadline) => Err(Error::PositionNotReached),
+        _ = barrier(engine, deadline) => {
+            has(&engine.progress.borrow()).then_some(()).ok_or(Error::PositionNotReached)
+        }
     }
-}
-
-/// The tier as an owned handle, for futures that outlive the call.
-pub(crate) fn remote(engine: &Engine) -> Arc<dyn Remote> {
-    Arc::clone(&engine.ports.remote)
 }

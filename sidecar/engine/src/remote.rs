@@ -44,13 +44,27 @@ pub enum PutOutcome {
 /// Why a tier did not answer, by what the caller should do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RemoteError {
-    /// Try again later; a put may have happened.
+    /// Try again later; nothing was done.
     #[error("{0}")]
     Unavailable(String),
+    /// Sent, and no answer: a put or delete may have happened.
+    #[error("{0}")]
+    Unknown(String),
     /// Trying again will not help before somebody changes the configuration
     /// (a wrong password, a missing permission).
     #[error("{0}")]
     Misconfigured(String),
+}
+
+impl From<RemoteError> for crate::Error {
+    fn from(error: RemoteError) -> Self {
+        match error {
+            RemoteError::Unknown(why) => Self::RemoteUnknown(why),
+            RemoteError::Unavailable(why) | RemoteError::Misconfigured(why) => {
+                Self::RemoteUnavailable(why)
+            }
+        }
+    }
 }
 
 /// A remote tier. All methods are cancel safe in the sense that a cancelled

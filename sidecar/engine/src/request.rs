@@ -3,9 +3,10 @@
 
 use crate::clock::Moment;
 use crate::coherence::record::SessionId;
-use crate::key::{Key, Namespace, Tag};
+use crate::key::{Key, Namespace, Prefix, Tag};
 use crate::position::Position;
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A value in the form in which it was given.
@@ -19,15 +20,48 @@ pub struct Value {
     pub content_type: String,
 }
 
+/// What an entry says about its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// The origin has this value.
+    Value(Value),
+    /// The origin has nothing.
+    NotFound,
+}
+
+impl Payload {
+    /// The value's bytes; none of a negative entry.
+    pub fn data(&self) -> &[u8] {
+        match self {
+            Self::Value(value) => &value.data,
+            Self::NotFound => &[],
+        }
+    }
+}
+
+/// Hash of a payload: equal content has equal etags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Etag(pub u128);
+
 /// An entry to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEntry {
-    /// The value.
-    pub value: Value,
-    /// Time to live; none means the default.
+    /// The value, or that there is none.
+    pub payload: Payload,
+    /// Time to live; none means the policy's default.
     pub ttl: Option<Duration>,
+    /// How long it may be served stale after that; none means the policy's
+    /// default.
+    pub stale_for: Option<Duration>,
+    /// Gone after this whatever else holds; none: no such end.
+    pub valid_for: Option<Duration>,
+    /// Up to this much is taken off the ttl at random; none means the policy's
+    /// default.
+    pub jitter: Option<Duration>,
     /// Tags, without duplicates.
     pub tags: Vec<Tag>,
+    /// The origin's version.
+    pub source_version: Option<u64>,
 }
 
 /// Which tier answered.
@@ -39,21 +73,52 @@ pub enum Tier {
     Remote,
 }
 
+/// Why an entry is not fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StaleReason {
+    /// Its ttl has passed.
+    Expired,
+    /// A soft invalidation covers it.
+    SoftInvalidated,
+    /// This pod's session is not fresh.
+    SessionNotFresh,
+}
+
 /// An entry as found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The value.
-    pub value: Value,
+    /// The value, or that there is none.
+    pub payload: Payload,
     /// The opaque version.
     pub version: String,
+    /// Hash of the content.
+    pub etag: Etag,
+    /// The origin's version.
+    pub source_version: Option<u64>,
     /// Tags.
-    pub tags: Vec<Tag>,
+    pub tags: Arc<[Tag]>,
     /// Which tier answered.
     pub tier: Tier,
+    /// Why it is not fresh; none: it is.
+    pub stale: Option<StaleReason>,
     /// Time since it was stored.
     pub age: Duration,
     /// Time until it expires.
     pub ttl_left: Duration,
+    /// Time until it may not even be served stale.
+    pub stale_left: Duration,
+}
+
+/// How current an answer has to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    /// Coherent within D.
+    #[default]
+    Bounded,
+    /// As of now.
+    Strong,
+    /// A stale entry is better than none.
+    StaleOk,
 }
 
 /// What was not available while a call was answered.
@@ -83,8 +148,49 @@ pub struct Get {
     pub key: Key,
     /// Wait until this position is processed.
     pub min_position: Option<Position>,
+    /// How current the answer has to be.
+    pub level: Level,
+    /// The newest beat that was read back was sent less than this ago.
+    pub max_staleness: Option<Duration>,
+    /// The etag of what the caller holds.
+    pub if_none_match: Option<Etag>,
     /// When the answer is of no more use.
     pub deadline: Moment,
+}
+
+impl Get {
+    /// A plain read: BOUNDED, without conditions.
+    pub fn plain(key: Key, deadline: Moment) -> Self {
+        Self {
+            key,
+            min_position: None,
+            level: Level::Bounded,
+            max_staleness: None,
+            if_none_match: None,
+            deadline,
+        }
+    }
+}
+
+/// What a Get found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GetOutcome {
+    /// The entry; a negative one too.
+    Found(Found),
+    /// The entry, which the caller holds already.
+    NotModified(Found),
+    /// Nothing that may be served.
+    Missing,
+}
+
+impl GetOutcome {
+    /// The entry, if there is one.
+    pub fn found(&self) -> Option<&Found> {
+        match self {
+            Self::Found(found) | Self::NotModified(found) => Some(found),
+            Self::Missing => None,
+        }
+    }
 }
 
 /// How far an invalidation or write must have got before it is answered.
@@ -107,6 +213,8 @@ pub struct Set {
     pub entry: NewEntry,
     /// The position held before the origin was read.
     pub position: Option<Position>,
+    /// Only if nothing is cached.
+    pub if_absent: bool,
     /// How far.
     pub ack: Ack,
     /// When the answer is of no more use.
@@ -130,6 +238,12 @@ pub enum NotStored {
     Covered,
     /// The position is of another epoch or below the horizon.
     PositionTooOld,
+    /// The position is beyond the log's end.
+    PositionUnknown,
+    /// A higher source version is known: this one.
+    OlderSourceVersion(u64),
+    /// Something is cached.
+    Present,
 }
 
 /// What a compare-and-set expects.
@@ -137,7 +251,9 @@ pub enum NotStored {
 pub enum Expected {
     /// An entry of this version.
     Version(String),
-    /// No entry.
+    /// An entry of this content.
+    Etag(Etag),
+    /// No entry, or a negative one.
     Absent,
 }
 
@@ -174,6 +290,8 @@ pub struct Lease {
     pub term: Duration,
     /// How long to wait for another loader.
     pub wait: Duration,
+    /// Wait until this position is processed.
+    pub min_position: Option<Position>,
     /// When the answer is of no more use.
     pub deadline: Moment,
 }
@@ -187,10 +305,10 @@ pub struct LeaseToken(pub u128);
 pub enum LeaseOutcome {
     /// The entry is cached.
     Hit(Found),
-    /// The caller is the loader.
-    Granted(LeaseToken, Duration),
-    /// Somebody else is; ask again after this.
-    Busy(Duration),
+    /// The caller is the loader, for this term; what may be served meanwhile.
+    Granted(LeaseToken, Duration, Option<Found>),
+    /// Somebody else is; ask again after this; what may be served meanwhile.
+    Busy(Duration, Option<Found>),
 }
 
 /// Why a lease is void.
@@ -200,6 +318,8 @@ pub enum Voided {
     Invalidated,
     /// Taken over, or used.
     Expired,
+    /// A higher source version is known: this one.
+    OlderSourceVersion(u64),
 }
 
 /// Fill: the loaded value.
@@ -231,6 +351,29 @@ pub enum RenewOutcome {
     Voided(Voided),
 }
 
+/// Abandon: the load failed.
+#[derive(Clone, Debug)]
+pub struct Abandon {
+    /// The grant.
+    pub token: LeaseToken,
+    /// The stale entry may be served for this much longer.
+    pub serve_stale_for: Option<Duration>,
+    /// Nobody is granted the lease before this has passed.
+    pub retry_after: Option<Duration>,
+    /// When the answer is of no more use.
+    pub deadline: Moment,
+}
+
+/// What an invalidation does to what it covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It is gone.
+    #[default]
+    Hard,
+    /// It is stale.
+    Soft,
+}
+
 /// Invalidate.
 #[derive(Clone, Debug)]
 pub struct Invalidate {
@@ -240,8 +383,14 @@ pub struct Invalidate {
     pub keys: Vec<Key>,
     /// Tags.
     pub tags: Vec<Tag>,
+    /// Prefixes of keys.
+    pub prefixes: Vec<Prefix>,
     /// The whole namespace.
     pub all: bool,
+    /// Gone or stale.
+    pub mode: Mode,
+    /// Fills of the keys below this are refused.
+    pub min_source_version: Option<u64>,
     /// How far.
     pub ack: Ack,
     /// Idempotency id; none means a new one.
@@ -272,6 +421,18 @@ pub struct Invalidated {
     pub lapsed: Vec<Session>,
 }
 
+/// Which invalidations a watcher wants: the names of what it holds. Empty
+/// means any.
+#[derive(Clone, Debug, Default)]
+pub struct WatchFilter {
+    /// Keys it holds.
+    pub keys: Vec<Key>,
+    /// Prefixes of keys it holds, beside those.
+    pub prefixes: Vec<Prefix>,
+    /// Every tag that what it holds carries.
+    pub tags: Vec<Tag>,
+}
+
 /// One event of a Watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watched {
@@ -292,8 +453,12 @@ pub enum WatchEvent {
         keys: Vec<String>,
         /// Tags.
         tags: Vec<String>,
+        /// Prefixes.
+        prefixes: Vec<String>,
         /// The whole namespace.
         all: bool,
+        /// Gone or stale.
+        mode: Mode,
         /// Why.
         reason: Option<String>,
     },
@@ -363,6 +528,22 @@ pub struct Counters {
     pub hits_l1: u64,
     /// Reads answered from the remote tier.
     pub hits_remote: u64,
+    /// Reads answered with an entry that is not fresh.
+    pub hits_stale: u64,
+    /// Reads answered with a negative entry.
+    pub hits_negative: u64,
+    /// Reads whose caller held the entry already.
+    pub not_modified: u64,
+    /// Sets of equal content that needed no record in the log.
+    pub refreshed: u64,
+    /// Writes and fills refused for their source version.
+    pub older_source_versions: u64,
+    /// Source versions forgotten for room: an older one would be accepted.
+    pub source_versions_forgotten: u64,
+    /// Leases not granted because of the rate limit.
+    pub grants_limited: u64,
+    /// Loads given back because the origin failed.
+    pub fail_safes: u64,
     /// Reads that found nothing.
     pub misses: u64,
     /// Records of the remote tier that failed a check (identity, checksum,

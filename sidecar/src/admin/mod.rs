@@ -2,6 +2,7 @@
 //! thread and runtime of its own, so that it answers while the cache is busy;
 //! no cached data is here.
 
+mod listener;
 mod readiness;
 
 pub use readiness::Readiness;
@@ -39,6 +40,7 @@ pub fn start(
     let serve = move || {
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener)?;
+            let listener = listener::Bounded::new(listener);
             let serve = axum::serve(listener, router(admin));
             tokio::select! {
                 served = serve => served,

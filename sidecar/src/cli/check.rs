@@ -1,8 +1,13 @@
-//! `unstale check`: reads the settings as `serve` would, asks the servers, and
-//! names what is unsafe with the safe value. Changes nothing anywhere.
+//! `unstale check`: reads the settings as `serve` would, tries the ports and
+//! the Unix socket, asks the servers, and names what is unsafe with the safe
+//! value. What it calls an error `serve` would not start or never be fresh
+//! with. Changes nothing anywhere.
 
 use super::settings;
-use crate::config::{Config, Flags, show_size};
+use crate::config::{Config, Flags, RemoteTier, show_size};
+use crate::grpc::listener;
+use crate::nats::check::Wanted;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
 /// One finding.
@@ -22,7 +27,10 @@ pub fn run(flags: &Flags) -> ExitCode {
         Err(code) => return code,
     };
     let mut findings = vec![Finding::Good("settings: understood".into())];
+    let policies = config.policies().into_iter();
+    findings.extend(policies.map(|line| Finding::Good(format!("policy: {line}"))));
     findings.extend(memory(&config, cgroup_limit()));
+    findings.extend(places(&config));
     findings.extend(exposure(&config));
     findings.extend(replicas(&config));
     findings.extend(servers(&config));
@@ -42,10 +50,10 @@ pub fn run(flags: &Flags) -> ExitCode {
 
 fn memory(config: &Config, limit: Option<u64>) -> Vec<Finding> {
     let local = match config.remote {
-        crate::config::RemoteTier::Memory => config.memory_bytes,
-        crate::config::RemoteTier::Nats => 0,
+        RemoteTier::Memory => config.memory_bytes,
+        RemoteTier::Nats => 0,
     };
-    let wanted = config.l1_bytes + local;
+    let wanted = config.l1_bytes + local + config.floor_bytes;
     let Some(limit) = limit else {
         return vec![Finding::Good("memory: no container limit".into())];
     };
@@ -54,19 +62,46 @@ fn memory(config: &Config, limit: Option<u64>) -> Vec<Finding> {
     let (wants, has, keep) = (show_size(wanted), show_size(limit), show_size(safe));
     if wanted >= limit {
         let text = format!(
-            "memory: l1_bytes and memory_bytes are {wants}, the container has {has}; keep them under {keep} together"
+            "memory: l1_bytes, memory_bytes and floor_bytes are {wants}, the container has {has}; keep them under {keep} together"
         );
         return vec![Finding::Error(text)];
     }
     if wanted > safe {
         let text = format!(
-            "memory: l1_bytes and memory_bytes are {wants} of the container's {has}; keep them under {keep} together"
+            "memory: l1_bytes, memory_bytes and floor_bytes are {wants} of the container's {has}; keep them under {keep} together"
         );
         return vec![Finding::Warning(text)];
     }
     vec![Finding::Good(format!(
         "memory: {wants} of the container's {has}"
     ))]
+}
+
+/// Whether everything can be bound that `serve` binds.
+fn places(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![
+        address("--listen", config.listen),
+        address("--admin", config.admin),
+    ];
+    if config.listen == config.admin && config.listen.port() != 0 {
+        let text = format!("--listen and --admin are both {}", config.listen);
+        findings.push(Finding::Error(text));
+    }
+    if let Some(path) = &config.uds {
+        let place = format!("--uds {}", path.display());
+        findings.push(match listener::vacant(path) {
+            Ok(()) => Finding::Good(format!("{place}: free")),
+            Err(why) => Finding::Error(format!("{place}: {why}")),
+        });
+    }
+    findings
+}
+
+fn address(flag: &str, address: SocketAddr) -> Finding {
+    match TcpListener::bind(address) {
+        Ok(_) => Finding::Good(format!("{flag} {address}: free")),
+        Err(why) => Finding::Error(format!("{flag} {address}: {why}")),
+    }
 }
 
 fn exposure(config: &Config) -> Option<Finding> {
@@ -101,7 +136,12 @@ fn servers(config: &Config) -> Vec<Finding> {
         Err(error) => return vec![Finding::Error(error.to_string())],
     };
     let connection = crate::tiers::connection(nats);
-    let found = runtime.block_on(crate::nats::check::check(connection, &nats.fleet));
+    let wanted = Wanted {
+        fleet: nats.fleet.clone(),
+        session_ttl: config.session_ttl,
+        remote: config.remote == RemoteTier::Nats,
+    };
+    let found = runtime.block_on(crate::nats::check::check(connection, &wanted));
     let good = found.good.into_iter().map(Finding::Good);
     let warnings = found.warnings.into_iter().map(Finding::Warning);
     let errors = found.errors.into_iter().map(Finding::Error);
@@ -125,12 +165,9 @@ fn cgroup_limit() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::gather;
 
     fn config() -> Config {
-        let flags = Flags::default();
-        assert!(gather(&flags, &|_| None).is_ok());
-        Config::load(&flags).expect("the defaults are good")
+        Config::load(&Flags::default()).expect("the defaults are good")
     }
 
     #[test]

@@ -8,10 +8,12 @@ mod exit;
 mod get;
 mod invalidate;
 mod lease;
+mod loader;
 mod output;
 mod peers;
 mod set;
 mod status;
+mod storing;
 mod target;
 mod value;
 mod watch;
@@ -77,14 +79,24 @@ mod tests {
             "set k v --ttl 60s --tag a --tag b --ack fleet --position 1-2",
             "set k -",
             "set k -5",
+            "get a b --level strong --min-position 1-2 --max-staleness 5s",
+            "get k --level stale-ok --if-none-match e",
+            "set k v --stale-for 1h --valid-for 2h --jitter 5s --source-version 7",
+            "set k --not-found --ttl 5s --if-absent",
             "cas k v --version 7",
+            "cas k v --etag e",
             "cas k - --absent --ttl 1m",
+            "cas k --not-found --version 7",
             "invalidate a b --tag t --ack local --reason deploy --id 7",
+            "invalidate k --soft --min-source-version 7",
+            "invalidate --prefix page: --prefix img/",
             "invalidate --all",
-            "watch --position 1-2",
+            "watch --position 1-2 --key a --key b --tag t --prefix p:",
             "status --json",
             "peers",
             "lease k --ttl 60s --tag t --wait 30s --term 10s -- curl -s http://x",
+            "lease k --stale-for 1h --stale-ok --serve-stale-for 5m --retry-after 2s -- x",
+            "lease k --negative-exit 44 --negative-ttl 5s --min-position 1-2 -- x",
         ] {
             assert!(parses(line), "{line}");
         }
@@ -97,8 +109,17 @@ mod tests {
             "set k",
             "set k v --ttl soon",
             "set k v --ack everyone",
+            "set k v --not-found",
+            "set k v --if-absent --position 1-2",
+            "get k --level certain",
             "cas k v",
             "cas k v --version 7 --absent",
+            "cas k v --version 7 --etag e",
+            "invalidate --tag t --min-source-version 7",
+            "invalidate --soft",
+            "lease k --retry-after 2s -- x",
+            "lease k --negative-exit 0 -- x",
+            "lease k --negative-exit 256 -- x",
             "invalidate",
             "invalidate --ack log",
             "lease k",

@@ -41,7 +41,8 @@ pub const EXIT_UNAVAILABLE: u8 = 69;
 pub fn refused(error: &clap::Error) -> ExitCode {
     // Nobody to tell when stderr is closed.
     let _ = error.print();
-    let settings = std::env::args()
+    // Not args(): it panics on what is not UTF-8.
+    let settings = std::env::args_os()
         .nth(1)
         .is_some_and(|word| word == "serve" || word == "check");
     match (error.use_stderr(), settings) {

@@ -1,4 +1,5 @@
-//! `unstale serve`: settings, logs, the sidecar, a signal, the drain.
+//! `unstale serve`: settings, logs, the sidecar, a signal, the drain. SIGHUP
+//! reads the configuration file again.
 
 use super::{EXIT_UNAVAILABLE, settings};
 use crate::app::App;
@@ -34,10 +35,14 @@ async fn serve(config: Config) -> Result<(), String> {
     // Before anything is started: a signal that comes early is not lost.
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(|e| e.to_string())?;
     let app = App::start(config).await.map_err(|e| e.to_string())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => app.reload(),
+        }
     }
     // Tasks that are still running at the deadline were named in the log; the
     // process ends all the same, and nothing that was promised is lost.

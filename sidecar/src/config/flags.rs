@@ -41,6 +41,12 @@ pub struct Flags {
     /// ttl of an entry whose writer gives none [default: 5m]
     #[arg(long, value_name = "DURATION")]
     pub default_ttl: Option<String>,
+    /// Where a prefix may end to cost no more than a tag [default: :/.]
+    #[arg(long, value_name = "CHARACTERS")]
+    pub prefix_delimiters: Option<String>,
+    /// Size of the table of what was invalidated [default: 16MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub floor_bytes: Option<String>,
     /// How long a drain may take [default: 10s]
     #[arg(long, value_name = "DURATION")]
     pub drain: Option<String>,
@@ -96,6 +102,8 @@ impl Flags {
             "memory_bytes" => &self.memory_bytes,
             "session_ttl" => &self.session_ttl,
             "default_ttl" => &self.default_ttl,
+            "prefix_delimiters" => &self.prefix_delimiters,
+            "floor_bytes" => &self.floor_bytes,
             "drain" => &self.drain,
             "pod" => &self.pod,
             "log_format" => &self.log_format,

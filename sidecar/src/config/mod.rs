@@ -3,20 +3,34 @@
 //! Every setting has one name ([`settings::NAMES`]) from which its flag
 //! (`--l1-bytes`), its variable (`UNSTALE_L1_BYTES`) and its key in the file
 //! (`l1_bytes`) follow. [`Config::load`] reports every mistake at once, one
-//! line each; a key that the file does not know is a mistake, too. A variable
+//! line each, of all sources together; a key that the file does not know is a
+//! mistake, too. (A flag that does not exist is refused before that, alone: what
+//! stands behind it cannot be told from its value.) A variable
 //! that no setting is named after is not: Kubernetes invents such names.
+//! Policies of namespaces stand in tables of the file only; they alone can be
+//! changed while the sidecar runs ([`Reload`]).
 
+mod address;
+mod file;
 mod flags;
+mod given;
+mod policies;
+mod reload;
 mod settings;
 pub(crate) mod units;
 
+pub use file::File;
 pub use flags::Flags;
-pub use settings::{Given, Mistake, gather};
+pub use given::Mistake;
+pub use reload::{InForce, Reload};
 pub use units::{duration, show_duration, show_size, size};
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use unstale_engine::policy::{Policies, Policy};
 
 /// What the sidecar runs with.
 #[derive(Clone, Debug)]
@@ -37,8 +51,12 @@ pub struct Config {
     pub memory_bytes: u64,
     /// How long one beat keeps a session fresh (a log that exists says itself).
     pub session_ttl: Duration,
-    /// ttl of an entry whose writer gives none.
-    pub default_ttl: Duration,
+    /// What each namespace says. The setting `default_ttl` is in its default.
+    pub policies: Policies,
+    /// Where a prefix may end to be hashed like a tag.
+    pub prefix_delimiters: String,
+    /// Size of the floor table in bytes.
+    pub floor_bytes: u64,
     /// How long a drain may take.
     pub drain: Duration,
     /// The name this pod gives itself.
@@ -47,6 +65,16 @@ pub struct Config {
     pub log_json: bool,
     /// Which events are logged.
     pub log_level: String,
+    /// The settings that were given, as texts; to tell what changed.
+    texts: BTreeMap<&'static str, Secret>,
+    source: Source,
+}
+
+/// Where the settings came from, to read them again.
+#[derive(Clone, Debug)]
+struct Source {
+    flags: Secret<Flags>,
+    file: Option<File>,
 }
 
 /// How to reach the fleet.
@@ -76,11 +104,11 @@ pub struct Nats {
     pub replicas: u8,
 }
 
-/// A text that is never printed.
-#[derive(Clone)]
-pub struct Secret(pub String);
+/// Something that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret<T = String>(pub T);
 
-impl std::fmt::Debug for Secret {
+impl<T> std::fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(..)")
     }
@@ -108,13 +136,61 @@ impl RemoteTier {
 impl Config {
     /// Reads every source; all mistakes, or the settings.
     pub fn load(flags: &Flags) -> Result<Self, Vec<Mistake>> {
-        let env = |name: &str| std::env::var(name).ok();
-        gather(flags, &env).and_then(settings::parse)
+        let file = given::file_of(flags, &variable).map(File::read);
+        Self::judge(flags, &variable, file)
+    }
+
+    /// The same flags and variables with the file as it is now.
+    fn again(&self, file: File) -> Result<Self, Vec<Mistake>> {
+        Self::judge(&self.source.flags.0, &variable, Some(file))
+    }
+
+    fn judge(
+        flags: &Flags,
+        env: &dyn Fn(&str) -> Option<OsString>,
+        file: Option<File>,
+    ) -> Result<Self, Vec<Mistake>> {
+        let gathered = given::gather(flags, env, file.as_ref());
+        let flags = Secret(flags.clone());
+        settings::parse(gathered, Source { flags, file })
+    }
+
+    /// The settings that differ and are read at the start only.
+    fn differs(&self, new: &Self) -> Vec<&'static str> {
+        let fixed = settings::NAMES.into_iter();
+        fixed
+            .filter(|name| *name != "default_ttl" && self.texts.get(name) != new.texts.get(name))
+            .collect()
+    }
+
+    /// The policies in force, one line each, for people.
+    pub fn policies(&self) -> Vec<String> {
+        let line = |name: String, policy: &Policy| {
+            let fields = policies::shown(policy);
+            let fields = fields.map(|(field, value)| format!("{field} {value}"));
+            format!("{name}: {}", fields.join(", "))
+        };
+        let defaults = line("namespace_defaults".into(), &self.policies.default);
+        let own = self.policies.namespaces.iter();
+        let own = own.map(|(name, policy)| line(format!("namespace.{}", name.as_str()), policy));
+        std::iter::once(defaults).chain(own).collect()
     }
 
     /// The fleet's name; empty without NATS.
     pub fn fleet(&self) -> &str {
         self.nats.as_ref().map_or("", |nats| &nats.fleet)
+    }
+
+    /// The same for those who show it: nothing in it is a secret.
+    fn without_secrets(&self) -> Self {
+        let mut shown = self.clone();
+        shown.nats.iter_mut().for_each(|nats| nats.password = None);
+        shown.texts.clear();
+        shown.source = Source {
+            flags: Secret(Flags::default()),
+            file: None,
+        };
+        shown
     }
 
     /// The settings in force as TOML, without secrets.
@@ -131,7 +207,12 @@ impl Config {
         line("l1_bytes", &show_size(self.l1_bytes));
         line("memory_bytes", &show_size(self.memory_bytes));
         line("session_ttl", &show_duration(self.session_ttl));
-        line("default_ttl", &show_duration(self.default_ttl));
+        line(
+            "default_ttl",
+            &show_duration(self.policies.default.default_ttl),
+        );
+        line("prefix_delimiters", &self.prefix_delimiters);
+        line("floor_bytes", &show_size(self.floor_bytes));
         line("drain", &show_duration(self.drain));
         line("pod", &self.pod);
         line("log_format", if self.log_json { "json" } else { "text" });
@@ -141,8 +222,12 @@ impl Config {
             line("fleet", &nats.fleet);
             line("nats_replicas", &nats.replicas.to_string());
         }
-        text
+        text + &policies::as_toml(&self.policies)
     }
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 /// A URL list without the user names and passwords it may carry.

@@ -1,14 +1,16 @@
-//! From texts to settings: where each text came from, and every mistake.
+//! From texts to settings: every text is judged, and every mistake told.
 
-use super::{Config, Flags, Nats, RemoteTier, Secret, units};
+use super::given::{Gathered, Given, Mistake};
+use super::policies::Tables;
+use super::{Config, Nats, RemoteTier, Secret, Source, address, units};
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
+use unstale_engine::key::Delimiters;
 use unstale_engine::limits;
 
 /// Every setting.
-pub(super) const NAMES: [&str; 23] = [
+pub(super) const NAMES: [&str; 25] = [
     "listen",
     "uds",
     "admin",
@@ -19,6 +21,8 @@ pub(super) const NAMES: [&str; 23] = [
     "memory_bytes",
     "session_ttl",
     "default_ttl",
+    "prefix_delimiters",
+    "floor_bytes",
     "drain",
     "pod",
     "log_format",
@@ -34,101 +38,20 @@ pub(super) const NAMES: [&str; 23] = [
     "nats_replicas",
 ];
 
-/// One mistake, on one line: the setting, the value, what is allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake(pub String);
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A text and where it was given.
-#[derive(Clone, Debug)]
-pub struct Given {
-    text: String,
-    origin: String,
-}
-
-/// Collects the text of every setting, the last source winning.
-pub fn gather(
-    flags: &Flags,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<BTreeMap<&'static str, Given>, Vec<Mistake>> {
-    let file = flags
-        .config
-        .clone()
-        .or_else(|| env("UNSTALE_CONFIG").map(PathBuf::from));
-    let mut all = match file {
-        Some(path) => from_file(&path)?,
-        None => BTreeMap::new(),
-    };
-    for name in NAMES {
-        let variable = format!("UNSTALE_{}", name.to_uppercase());
-        if let Some(text) = env(&variable) {
-            let origin = variable;
-            all.insert(name, Given { text, origin });
-        }
-        if let Some(text) = flags.given(name) {
-            let origin = format!("--{}", name.replace('_', "-"));
-            let text = text.to_owned();
-            all.insert(name, Given { text, origin });
-        }
-    }
-    Ok(all)
-}
-
-fn from_file(path: &Path) -> Result<BTreeMap<&'static str, Given>, Vec<Mistake>> {
-    let shown = path.display();
-    let fail = |why: String| vec![Mistake(format!("{shown}: {why}"))];
-    let text = std::fs::read_to_string(path).map_err(|e| fail(e.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
-        let before = e
-            .span()
-            .map_or("", |span| text.get(..span.start).unwrap_or(&text));
-        let line = before.matches('\n').count() + 1;
-        let why = e.message().replace('\n', " ");
-        fail(format!("line {line} is not TOML: {why}"))
-    })?;
-    let mut all = BTreeMap::new();
-    let mut mistakes = Vec::new();
-    for (key, value) in table {
-        let Some(name) = NAMES.into_iter().find(|name| *name == key) else {
-            let known = NAMES.join(", ");
-            mistakes.push(Mistake(format!(
-                "{shown}: {key} is not a setting; the settings are {known}"
-            )));
-            continue;
-        };
-        let text = match value {
-            toml::Value::String(text) => text,
-            toml::Value::Integer(number) => number.to_string(),
-            other => {
-                let kind = other.type_str();
-                mistakes.push(Mistake(format!(
-                    "{shown}: {key} is a {kind}; write it as a text in quotes"
-                )));
-                continue;
-            }
-        };
-        let origin = format!("{shown}: {key}");
-        all.insert(name, Given { text, origin });
-    }
-    if mistakes.is_empty() {
-        Ok(all)
-    } else {
-        Err(mistakes)
-    }
-}
-
 /// Judges every text.
-pub(super) fn parse(given: BTreeMap<&'static str, Given>) -> Result<Config, Vec<Mistake>> {
+pub(super) fn parse(gathered: Gathered, source: Source) -> Result<Config, Vec<Mistake>> {
+    let Gathered {
+        settings,
+        policies,
+        mistakes,
+        partial,
+    } = gathered;
     let mut reader = Reader {
-        given,
-        mistakes: Vec::new(),
+        given: settings,
+        mistakes,
+        partial,
     };
-    let config = reader.config();
+    let config = reader.config(&policies, source);
     if reader.mistakes.is_empty() {
         Ok(config)
     } else {
@@ -139,10 +62,12 @@ pub(super) fn parse(given: BTreeMap<&'static str, Given>) -> Result<Config, Vec<
 struct Reader {
     given: BTreeMap<&'static str, Given>,
     mistakes: Vec<Mistake>,
+    /// Something given could not be read, so that nothing is called missing.
+    partial: bool,
 }
 
 impl Reader {
-    fn config(&mut self) -> Config {
+    fn config(&mut self, policies: &Tables, source: Source) -> Config {
         let address = "an address like 127.0.0.1:7070";
         let nats = self.nats();
         let tier = if nats.is_some() {
@@ -155,9 +80,12 @@ impl Reader {
             "nats" => Some(RemoteTier::Nats),
             _ => None,
         });
-        if remote == RemoteTier::Nats && !self.given.contains_key("nats") {
+        if remote == RemoteTier::Nats && self.lacks("nats") {
             self.mistake("remote", "nats needs --nats URL --fleet NAME");
         }
+        let default_ttl = self.time("default_ttl", 300_000, (1, millis(limits::TTL_MAX)));
+        let given = self.has("default_ttl");
+        let policies = policies.judge(given.then_some(default_ttl), &mut self.mistakes);
         Config {
             listen: self.read("listen", ([127, 0, 0, 1], 7070).into(), address, |t| {
                 t.parse().ok()
@@ -168,10 +96,12 @@ impl Reader {
             }),
             nats,
             remote,
-            l1_bytes: self.size("l1_bytes"),
-            memory_bytes: self.size("memory_bytes"),
+            l1_bytes: self.size("l1_bytes", 64 << 20),
+            memory_bytes: self.size("memory_bytes", 64 << 20),
             session_ttl: self.time("session_ttl", 15_000, (500, 600_000)),
-            default_ttl: self.time("default_ttl", 300_000, (1, millis(limits::TTL_MAX))),
+            policies,
+            prefix_delimiters: self.prefix_delimiters(),
+            floor_bytes: self.size("floor_bytes", 16 << 20),
             drain: self.time("drain", 10_000, (100, 600_000)),
             pod: self.pod(),
             log_json: self.read("log_format", false, "text or json", |text| match text {
@@ -180,7 +110,22 @@ impl Reader {
                 _ => None,
             }),
             log_level: self.log_level(),
+            texts: self.texts(),
+            source,
         }
+    }
+
+    fn texts(&self) -> BTreeMap<&'static str, Secret> {
+        let each = self.given.iter();
+        each.map(|(name, given)| (*name, Secret(given.text.clone())))
+            .collect()
+    }
+
+    fn prefix_delimiters(&mut self) -> String {
+        let allowed = "1 to 8 ASCII punctuation characters, like :/.";
+        self.read("prefix_delimiters", ":/.".into(), allowed, |text| {
+            Delimiters::new(text).is_ok().then(|| text.into())
+        })
     }
 
     fn log_level(&mut self) -> String {
@@ -214,9 +159,9 @@ impl Reader {
         })
     }
 
-    fn size(&mut self, name: &'static str) -> u64 {
+    fn size(&mut self, name: &'static str, default: u64) -> u64 {
         let allowed = "a size from 1MiB to 1024GiB, like 64MiB";
-        self.read(name, 64 << 20, allowed, |text| {
+        self.read(name, default, allowed, |text| {
             units::size(text).filter(|bytes| (1 << 20..=1 << 40).contains(bytes))
         })
     }
@@ -234,92 +179,105 @@ impl Reader {
     }
 
     fn nats(&mut self) -> Option<Nats> {
-        let url = self.optional("nats", "URLs like nats://host:4222", |text| {
-            let schemes = ["nats://", "tls://", "ws://", "wss://"];
-            let good = |url: &str| {
-                schemes
-                    .iter()
-                    .any(|s| url.strip_prefix(s).is_some_and(|host| !host.is_empty()))
-            };
-            text.split(',').all(good).then(|| text.to_owned())
-        });
+        let servers = self.servers();
         let fleet = self.optional("fleet", "1 to 32 of [a-z0-9-]", |text| {
             let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             let good = (1..=32).contains(&text.len()) && text.bytes().all(allowed);
             good.then(|| text.to_owned())
         });
-        match (
-            self.given.contains_key("nats"),
-            self.given.contains_key("fleet"),
-        ) {
-            (true, false) => self.mistake("nats", "--fleet NAME is required with it"),
-            (false, true) => self.mistake("fleet", "--nats URL is required with it"),
-            _ => {}
+        if self.has("nats") && self.lacks("fleet") {
+            self.mistake("nats", "--fleet NAME is required with it");
         }
         let replicas = self.read("nats_replicas", 1, "1, 3 or 5", |text| {
             text.parse().ok().filter(|count| [1, 3, 5].contains(count))
         });
+        let (user, password) = servers.login.clone().unzip();
+        let given = self.given.get("nats_password");
+        let given = given.map(|given| Secret(given.text.clone()));
         let nats = Nats {
-            url: url.unwrap_or_default(),
+            url: servers.urls,
             fleet: fleet.unwrap_or_default(),
             credentials: self.file("nats_credentials"),
             nkey: self.file("nats_nkey"),
-            user: self.optional("nats_user", "a name", |text| Some(text.to_owned())),
-            password: self
-                .given
-                .get("nats_password")
-                .map(|given| Secret(given.text.clone())),
+            password: given.or(password),
+            user: self
+                .optional("nats_user", "a name", |text| Some(text.to_owned()))
+                .or(user),
             password_file: self.file("nats_password_file"),
             ca: self.file("nats_ca"),
             cert: self.file("nats_cert"),
             key: self.file("nats_key"),
             replicas,
         };
-        self.together(&nats);
-        self.given.contains_key("nats").then_some(nats)
+        self.unused();
+        self.together(servers.login.is_some());
+        self.has("nats").then_some(nats)
     }
 
-    fn together(&mut self, nats: &Nats) {
+    fn servers(&mut self) -> address::Servers {
+        let text = self.given.get("nats").map(|given| given.text.clone());
+        match text.map(|text| address::parse(&text)) {
+            None => address::Servers::default(),
+            Some(Ok(servers)) => servers,
+            Some(Err(why)) => {
+                self.mistake("nats", why);
+                address::Servers::default()
+            }
+        }
+    }
+
+    /// Settings that only mean something with NATS: without it they would be
+    /// ignored, and nobody would know.
+    fn unused(&mut self) {
+        if !self.lacks("nats") {
+            return;
+        }
+        let needs = |name: &&str| *name == "fleet" || name.starts_with("nats_");
+        for name in NAMES.into_iter().filter(needs) {
+            if self.has(name) {
+                self.mistake(name, "--nats URL is required with it");
+            }
+        }
+    }
+
+    fn together(&mut self, in_url: bool) {
         let ways = ["nats_credentials", "nats_nkey", "nats_user"];
-        if ways
-            .iter()
-            .filter(|way| self.given.contains_key(*way))
-            .count()
-            > 1
-        {
-            let given = |way: &&&str| self.given.contains_key(**way);
-            let both: Vec<_> = ways.iter().filter(given).copied().collect();
-            let both = both.join(", ");
-            self.mistakes
-                .push(Mistake(format!("{both}: give one of them only")));
+        let mut ways: Vec<_> = ways.into_iter().filter(|way| self.has(way)).collect();
+        ways.extend(in_url.then_some("the user and password in nats"));
+        if ways.len() > 1 {
+            let ways = ways.join(", ");
+            let why = format!("{ways}: give one of them only");
+            self.mistakes.push(Mistake(why));
         }
-        if nats.cert.is_some() != nats.key.is_some() {
-            let name = if nats.cert.is_some() {
-                "nats_cert"
-            } else {
-                "nats_key"
-            };
-            self.mistake(name, "--nats-cert and --nats-key go together");
+        for (one, other) in [("nats_cert", "nats_key"), ("nats_key", "nats_cert")] {
+            if self.has(one) && self.lacks(other) {
+                self.mistake(one, "--nats-cert and --nats-key go together");
+            }
         }
-        let given = |name| self.given.contains_key(name);
-        let (text, file) = (given("nats_password"), given("nats_password_file"));
-        if text && file {
+        if self.has("nats_password") && self.has("nats_password_file") {
             self.mistake("nats_password_file", "give this or nats_password, not both");
         }
-        if nats.user.is_some() && !text && !file {
+        if self.has("nats_user") && self.lacks("nats_password") && self.lacks("nats_password_file")
+        {
             self.mistake(
                 "nats_user",
                 "--nats-password-file or UNSTALE_NATS_PASSWORD goes with it",
             );
         }
-        if nats.user.is_none() && (text || file) {
-            let name = if text {
-                "nats_password"
-            } else {
-                "nats_password_file"
-            };
-            self.mistake(name, "--nats-user goes with it");
+        for name in ["nats_password", "nats_password_file"] {
+            if self.has(name) && self.lacks("nats_user") {
+                self.mistake(name, "--nats-user goes with it");
+            }
         }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
+    /// Whether `name` was surely not given.
+    fn lacks(&self, name: &str) -> bool {
+        !self.partial && !self.has(name)
     }
 
     /// A file that exists and can be read.

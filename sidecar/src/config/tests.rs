@@ -1,10 +1,20 @@
 //! What a user sees when settings are wrong.
 
 use super::*;
+use std::ffi::OsString;
 use std::io::Write as _;
+use std::os::unix::ffi::OsStringExt as _;
 
 fn load(flags: &Flags) -> Result<Config, Vec<Mistake>> {
-    gather(flags, &|_| None).and_then(settings::parse)
+    load_with(flags, &|_| None)
+}
+
+fn load_with(
+    flags: &Flags,
+    env: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Config, Vec<Mistake>> {
+    let file = given::file_of(flags, env).map(File::read);
+    Config::judge(flags, env, file)
 }
 
 fn file(text: &str) -> (tempfile::NamedTempFile, Flags) {
@@ -66,7 +76,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         "UNSTALE_POD" => Some("env".into()),
         _ => None,
     };
-    let config = gather(&flags, &env).and_then(settings::parse).unwrap();
+    let config = load_with(&flags, &env).unwrap();
     assert_eq!(config.l1_bytes, 8 << 20);
     assert_eq!(config.pod, "env");
     assert_eq!(config.log_level, "warn");
@@ -92,4 +102,198 @@ fn status_shows_settings_that_load_again_and_no_secrets() {
     assert!(!shown.contains("hush"), "{shown}");
     let (_file, again) = file(&shown);
     assert_eq!(load(&again).unwrap().as_toml(), shown);
+}
+
+#[test]
+fn a_namespace_inherits_from_the_defaults_and_those_from_what_is_built_in() {
+    let (_file, flags) = file(
+        r#"
+        default_ttl = "2m"
+        [namespace_defaults]
+        stale_for = "1h"
+        on_session_loss = "serve_stale"
+        [namespace.shop]
+        max_ttl = "1m"
+        stale_for = "0s"
+        max_value_bytes = "64KiB"
+        grants_per_second = 3
+        "#,
+    );
+    let policies = load(&flags).unwrap().policies;
+    let defaults = Policy {
+        default_ttl: Duration::from_secs(120),
+        stale_for: Duration::from_secs(3600),
+        on_session_loss: unstale_engine::policy::OnSessionLoss::ServeStale,
+        ..Policy::default()
+    };
+    let shop = Policy {
+        // Inherited, and cut to what the namespace allows.
+        default_ttl: Duration::from_secs(60),
+        max_ttl: Duration::from_secs(60),
+        stale_for: Duration::ZERO,
+        max_value_bytes: 64 << 10,
+        grants_per_second: 3,
+        ..defaults.clone()
+    };
+    assert_eq!(*policies.default, defaults);
+    let own: Vec<_> = policies.namespaces.iter().collect();
+    assert_eq!(own.len(), 1);
+    assert_eq!((own[0].0.as_str(), own[0].1.as_ref()), ("shop", &shop));
+}
+
+#[test]
+fn every_mistake_of_policies_is_reported_at_once_with_its_path() {
+    let (_file, flags) = file(
+        r#"
+        default_ttl = "1h"
+        l1_bytes = "lots"
+        floor_bytes = "1KiB"
+        prefix_delimiters = "ab"
+        namespace_defaults = { default_ttl = "5m", max_ttl = "10m" }
+        [namespace]
+        Shop = {}
+        "" = {}
+        flat = "x"
+        [namespace.a]
+        ttl = "1m"
+        max_ttl = "1m"
+        negative_ttl = "2m"
+        jitter = true
+        stale_for = "31d"
+        max_value_bytes = "2MiB"
+        on_session_loss = "panic"
+        grants_per_second = 0
+        "#,
+    );
+    let mistakes = load(&flags).unwrap_err();
+    let lines: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
+    let expected = [
+        "l1_bytes is \"lots\"",
+        "floor_bytes is \"1KiB\"",
+        "prefix_delimiters is \"ab\"",
+        "namespace_defaults.default_ttl is \"5m\": give this or the setting",
+        "namespace_defaults.max_ttl is \"10m\": is under the setting default_ttl",
+        "namespace.Shop: a namespace is 1 to 63",
+        "namespace.: a namespace is 1 to 63",
+        "namespace.flat: write it as [TABLE]",
+        "namespace.a.ttl is not part of a policy",
+        "namespace.a.negative_ttl is \"2m\": is over max_ttl, which is 1m",
+        "namespace.a.jitter is a boolean",
+        "namespace.a.stale_for is \"31d\"",
+        "namespace.a.max_value_bytes is \"2MiB\": must be a size from 1B to 1016KiB",
+        "namespace.a.on_session_loss is \"panic\": must be bypass or serve_stale",
+        "namespace.a.grants_per_second is \"0\"",
+    ];
+    for part in expected {
+        let said = lines.iter().any(|line| line.contains(part));
+        assert!(said, "{part}: {lines:#?}");
+    }
+    assert_eq!(lines.len(), expected.len(), "{lines:#?}");
+}
+
+#[test]
+fn policies_in_force_load_again_as_they_are_shown() {
+    let (_file, flags) = file("[namespace.shop]\njitter = \"1500ms\"\nmax_value_bytes = \"1B\"\n");
+    let config = load(&flags).unwrap();
+    let (_again, flags) = file(&config.as_toml());
+    assert_eq!(load(&flags).unwrap().policies, config.policies);
+}
+
+#[test]
+fn what_a_reload_cannot_change_is_named() {
+    let (_old, flags) = file("default_ttl = \"1m\"\npod = \"a\"\nl1_bytes = \"64MiB\"\n");
+    let old = load(&flags).unwrap();
+    let (_new, flags) = file("default_ttl = \"2m\"\npod = \"b\"\nfloor_bytes = \"8MiB\"\n");
+    let new = load(&flags).unwrap();
+    assert_eq!(old.differs(&new), ["l1_bytes", "floor_bytes", "pod"]);
+    assert!(!format!("{new:?}").contains("8MiB"), "{new:?}");
+}
+
+#[test]
+fn the_manual_names_every_setting_and_every_field_of_a_policy() {
+    let manual = include_str!("../../../docs/configuration.md");
+    for name in settings::NAMES.iter().chain(&policies::FIELDS) {
+        assert!(manual.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
+fn mistakes_of_every_source_are_reported_together() {
+    let (_file, mut flags) = file("pod = \"a\"\nlisten = \"127.0.");
+    flags.nats = Some("nats://h".into());
+    flags.admin = Some("there".into());
+    let env = |name: &str| match name {
+        "UNSTALE_L1_BYTES" => Some("lots".into()),
+        "UNSTALE_LISTEN" => Some(OsString::from_vec(vec![0xff])),
+        _ => None,
+    };
+    let mistakes = load_with(&flags, &env).unwrap_err();
+    let text: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
+    let parts = ["line 2", "--admin", "UNSTALE_L1_BYTES", "UNSTALE_LISTEN"];
+    for part in parts {
+        assert!(
+            text.iter().any(|line| line.contains(part)),
+            "{part}: {text:?}"
+        );
+    }
+    // The fleet may well be in the half of the file that cannot be read.
+    assert_eq!(text.len(), parts.len(), "{text:?}");
+}
+
+#[test]
+fn mistakes_of_policies_stand_beside_those_of_other_sources() {
+    let (_file, flags) =
+        file("l1_bytes = true\nfleet = \"shop\"\n[namespace.a]\njitter = \"soon\"\n");
+    let env = |name: &str| (name == "UNSTALE_POD").then(|| OsString::from_vec(vec![0xff]));
+    let mistakes = load_with(&flags, &env).unwrap_err();
+    let text: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
+    let parts = ["l1_bytes is a boolean", "UNSTALE_POD", "namespace.a.jitter"];
+    for part in parts {
+        assert!(
+            text.iter().any(|line| line.contains(part)),
+            "{part}: {text:?}"
+        );
+    }
+    assert_eq!(text.len(), parts.len(), "{text:?}");
+}
+
+#[test]
+fn settings_of_nats_without_nats_are_mistakes_and_not_ignored() {
+    let env = |name: &str| match name {
+        "UNSTALE_NATS_USER" => Some("me".into()),
+        "UNSTALE_NATS_PASSWORD" => Some("hush".into()),
+        _ => None,
+    };
+    let flags = Flags::default();
+    let mistakes = load_with(&flags, &env).unwrap_err();
+    let text: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
+    assert_eq!(text.len(), 2, "{text:?}");
+    assert!(
+        text.iter().all(|line| line.contains("--nats URL")),
+        "{text:?}"
+    );
+    assert!(!text.concat().contains("hush"), "{text:?}");
+}
+
+#[test]
+fn the_user_and_password_of_the_address_are_used_and_not_shown() {
+    let mut flags = Flags {
+        nats: Some("nats://u:hush@host:4222".into()),
+        fleet: Some("shop".into()),
+        ..Flags::default()
+    };
+    let config = load(&flags).unwrap();
+    assert!(!format!("{config:?}").contains("hush"));
+    let shown = config.without_secrets();
+    assert!(shown.nats.unwrap().password.is_none() && shown.texts.is_empty());
+    let nats = config.nats.unwrap();
+    assert_eq!(nats.url, "nats://host:4222");
+    assert_eq!(nats.user.as_deref(), Some("u"));
+    assert_eq!(nats.password.unwrap().0, "hush");
+    flags.nats_user = Some("v".into());
+    let text = load(&flags).unwrap_err()[0].to_string();
+    assert!(
+        text.contains("one of them") && !text.contains("hush"),
+        "{text}"
+    );
 }

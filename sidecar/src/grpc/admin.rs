@@ -1,12 +1,13 @@
 //! AdminService: Status and Peers.
 
-use super::{Facts, convert};
+use super::{Facts, encode};
 use unstale_engine::Engine;
 use unstale_engine::request::SessionState;
 use unstale_proto::v1;
 
 pub(super) fn status(engine: &Engine, facts: &Facts) -> v1::StatusResponse {
     let status = engine.status();
+    let in_force = facts.in_force.borrow();
     let state = match status.state {
         SessionState::Joining => v1::SessionState::Joining,
         SessionState::Fresh => v1::SessionState::Fresh,
@@ -16,9 +17,9 @@ pub(super) fn status(engine: &Engine, facts: &Facts) -> v1::StatusResponse {
     v1::StatusResponse {
         version: facts.version.into(),
         fleet: facts.fleet.clone(),
-        session: Some(convert::session(status.session)),
+        session: Some(encode::session(status.session)),
         session_state: state.into(),
-        fresh_for: Some(convert::duration(status.fresh_for)),
+        fresh_for: Some(encode::duration(status.fresh_for)),
         position: status.position.to_string(),
         horizon: status.horizon,
         log: facts.log.into(),
@@ -28,14 +29,15 @@ pub(super) fn status(engine: &Engine, facts: &Facts) -> v1::StatusResponse {
         l1_entries: status.l1_entries,
         l1_bytes: status.l1_bytes,
         l1_max_bytes: facts.l1_max_bytes,
-        config: facts.config.clone(),
-        staleness_bound: Some(convert::duration(status.staleness_bound)),
+        config: in_force.as_toml((facts.session_ttl)()),
+        staleness_bound: Some(encode::duration(status.staleness_bound)),
+        config_error: in_force.error.clone(),
     }
 }
 
 pub(super) fn peers(engine: &Engine) -> v1::PeersResponse {
     let peers = engine.peers().into_iter().map(|peer| v1::Peer {
-        session: Some(convert::session(peer.session)),
+        session: Some(encode::session(peer.session)),
         own: peer.own,
         expelled: peer.expelled,
         joined_sequence: peer.joined,

@@ -1,8 +1,10 @@
 //! CompareAndSet.
 
-use super::convert::{self, EntryParts, Violations};
 use super::deadline::{Deadline, default_of};
-use bytes::Bytes;
+use super::encode::{self, Cached};
+use super::get::etag;
+use super::storing::Allowed;
+use super::violations::Violations;
 use tonic::{Request, Response, Status};
 use unstale_engine::Engine;
 use unstale_engine::request::{Ack, CasOutcome, CompareAndSet, Expected};
@@ -14,25 +16,17 @@ pub(super) async fn compare_and_set(
     engine: &Engine,
     request: Request<v1::CompareAndSetRequest>,
 ) -> Result<Response<v1::CompareAndSetResponse>, Status> {
-    let (metadata, _, request) = request.into_parts();
+    let (metadata, _, mut request) = request.into_parts();
     let mut wrong = Violations::default();
-    let key = wrong.key(&request.namespace, &request.key);
-    let expected = expected(&mut wrong, request.expected);
-    let entry = wrong.entry(EntryParts {
-        value: request.value.map(|value| match value {
-            given::Value::Data(data) => (data, false),
-            given::Value::Text(text) => (Bytes::from(text), true),
-        }),
-        content_type: &request.content_type,
-        ttl: request.ttl,
-        tags: &request.tags,
-    });
+    let namespace = wrong.namespace(&request.namespace);
+    let key = wrong.key(namespace.as_ref(), &request.key);
+    let expected = wrong.expected(request.expected.take());
+    let allowed = Allowed::of(engine, namespace.as_ref());
+    let entry = wrong.entry(&mut request, &allowed);
     let ack = wrong.ack(request.ack);
     if ack == Some(Ack::Local) {
-        wrong.add(
-            "ack",
-            "must be LOG or FLEET: only the log can decide a comparison",
-        );
+        let what = "must be LOG or FLEET: only the log can decide a comparison";
+        wrong.add("ack", what);
     }
     let default = default_of(ack.unwrap_or(Ack::Log), engine);
     let deadline = Deadline::of(&metadata, engine, default)?;
@@ -49,41 +43,44 @@ pub(super) async fn compare_and_set(
     Ok(Response::new(v1::CompareAndSetResponse {
         result: Some(outcome(answer.result)),
         position: answer.position.to_string(),
-        degraded: convert::degraded(answer.degraded),
+        degraded: encode::degraded(answer.degraded),
     }))
 }
 
-fn expected(wrong: &mut Violations, expected: Option<given::Expected>) -> Option<Expected> {
-    match expected {
-        Some(given::Expected::Version(version)) if !version.is_empty() => {
-            Some(Expected::Version(version))
-        }
-        Some(given::Expected::Absent(v1::Absent {})) => Some(Expected::Absent),
-        Some(given::Expected::Version(_)) => {
-            wrong.add(
-                "version",
-                "must not be empty; to expect nothing, give absent",
-            );
-            None
-        }
-        None => {
-            wrong.add("expected", "is missing: give version or absent");
-            None
-        }
+impl Violations {
+    fn expected(&mut self, expected: Option<given::Expected>) -> Option<Expected> {
+        let field = match expected {
+            Some(given::Expected::Absent(v1::Absent {})) => return Some(Expected::Absent),
+            Some(given::Expected::Version(version)) if !version.is_empty() => {
+                return Some(Expected::Version(version));
+            }
+            Some(given::Expected::Etag(text)) if !text.is_empty() => {
+                // What is no etag is the etag of nothing: as a version that
+                // no entry has, it conflicts with whatever is there.
+                let nothing = || Expected::Version("not an etag".into());
+                return Some(etag(&text).map_or_else(nothing, Expected::Etag));
+            }
+            Some(given::Expected::Version(_)) => "version",
+            Some(given::Expected::Etag(_)) => "etag",
+            None => {
+                self.add("expected", "is missing: give version, etag or absent");
+                return None;
+            }
+        };
+        self.add(field, "must not be empty; to expect nothing, give absent");
+        None
     }
 }
 
 fn outcome(outcome: CasOutcome) -> Outcome {
-    match outcome {
-        CasOutcome::Stored(version) => Outcome::Stored(v1::Stored { version }),
-        CasOutcome::Conflict(current) => {
-            let current = match current {
-                Some(found) => v1::conflict::Current::Found(convert::entry(found)),
-                None => v1::conflict::Current::Missing(v1::Missing {}),
-            };
-            Outcome::Conflict(v1::Conflict {
-                current: Some(current),
-            })
-        }
-    }
+    let current = match outcome {
+        CasOutcome::Stored(version) => return Outcome::Stored(v1::Stored { version }),
+        CasOutcome::Conflict(None) => v1::conflict::Current::Missing(v1::Missing {}),
+        CasOutcome::Conflict(Some(found)) => match encode::cached(found) {
+            Cached::Entry(entry) => v1::conflict::Current::Found(entry),
+            Cached::Negative(negative) => v1::conflict::Current::Negative(negative),
+        },
+    };
+    let current = Some(current);
+    Outcome::Conflict(v1::Conflict { current })
 }

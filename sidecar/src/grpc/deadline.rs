@@ -50,10 +50,16 @@ impl Deadline {
         self,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Status> {
-        match tokio::time::timeout(self.left + GRACE, call).await {
-            Ok(result) => result.map_err(status::status),
-            Err(_) => Err(status::status(Error::DeadlineExceeded)),
-        }
+        self.cut(call).await.map_err(|e| status::status(&e))
+    }
+
+    /// The same for a part of a call.
+    pub(super) async fn cut<T>(
+        self,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let ended = tokio::time::timeout(self.left + GRACE, call).await;
+        ended.unwrap_or(Err(Error::DeadlineExceeded))
     }
 }
 

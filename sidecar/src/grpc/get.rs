@@ -1,17 +1,23 @@
 //! Get and BatchGet.
 //!
-//! A batch is all or nothing where errors are concerned, and one result per
-//! key otherwise. Its position is the oldest of its reads: the one that is safe
-//! to give to Set for any of its keys.
+//! A batch is all or nothing where errors are concerned, and one result per key
+//! otherwise. A value for which its answer has no room is `missing`, and the
+//! answer says so (ANSWER_TOO_LARGE): a caller that takes it for a miss is
+//! slower, never wrong.
 
-use super::convert::{self, Violations};
+use super::batch::{Batch, CONCURRENT};
 use super::deadline::Deadline;
-use super::status;
-use futures::future::try_join_all;
+use super::encode::{self, Cached};
+use super::violations::Violations;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use std::time::Duration;
 use tonic::{Request, Response, Status};
-use unstale_engine::request::{Answer, Degraded, Found, Get};
+use unstale_engine::position::Position;
+use unstale_engine::request::{Answer, Etag, Get, GetOutcome, Level};
 use unstale_engine::{Engine, limits};
-use unstale_proto::v1;
+use unstale_proto::v1::{
+    self, batch_get_result::Result as BatchOutcome, get_response::Result as Outcome,
+};
 
 pub(super) async fn get(
     engine: &Engine,
@@ -20,25 +26,35 @@ pub(super) async fn get(
     let deadline = Deadline::of(request.metadata(), engine, limits::DEADLINE_DEFAULT)?;
     let request = request.into_inner();
     let mut wrong = Violations::default();
-    let key = wrong.key(&request.namespace, &request.key);
-    let min_position = wrong.position("min_position", &request.min_position);
-    let key = wrong.finish(key)?;
-    let deadline_at = deadline.at;
+    let namespace = wrong.namespace(&request.namespace);
+    let key = wrong.key(namespace.as_ref(), &request.key);
+    let demand = wrong.demand(&request.min_position, request.level, request.max_staleness);
+    let (key, demand) = wrong.finish(key.zip(demand))?;
     let get = Get {
         key,
-        min_position,
-        deadline: deadline_at,
+        min_position: demand.min_position,
+        level: demand.level,
+        max_staleness: demand.max_staleness,
+        if_none_match: etag(&request.if_none_match),
+        deadline: deadline.at,
     };
     let answer = deadline.bound(engine.get(get)).await?;
-    let result = match answer.result {
-        Some(found) => v1::get_response::Result::Found(convert::entry(found)),
-        None => v1::get_response::Result::Missing(v1::Missing {}),
-    };
     Ok(Response::new(v1::GetResponse {
-        result: Some(result),
+        result: Some(outcome(answer.result, request.if_none_match)),
         position: answer.position.to_string(),
-        degraded: convert::degraded(answer.degraded),
+        degraded: encode::degraded(answer.degraded),
     }))
+}
+
+fn outcome(outcome: GetOutcome, held: String) -> Outcome {
+    match outcome {
+        GetOutcome::Missing => Outcome::Missing(v1::Missing {}),
+        GetOutcome::NotModified(found) => Outcome::NotModified(encode::not_modified(found, held)),
+        GetOutcome::Found(found) => match encode::cached(found) {
+            Cached::Entry(entry) => Outcome::Found(entry),
+            Cached::Negative(negative) => Outcome::Negative(negative),
+        },
+    }
 }
 
 pub(super) async fn batch_get(
@@ -49,53 +65,111 @@ pub(super) async fn batch_get(
     let request = request.into_inner();
     let mut wrong = Violations::default();
     let namespace = wrong.namespace(&request.namespace);
-    let keys = wrong.keys(namespace.as_ref(), &request.keys);
-    let min_position = wrong.position("min_position", &request.min_position);
-    let keys = wrong.finish(keys)?;
-    let before = engine.status().position;
+    let keys = wrong.keys(namespace.as_ref(), &request.keys, limits::BATCH_KEYS);
+    let demand = wrong.demand(&request.min_position, request.level, request.max_staleness);
+    let (keys, demand) = wrong.finish(keys.zip(demand))?;
+    let mut batch = Batch::new(engine);
     let reads = keys.into_iter().map(|key| {
-        let deadline = deadline.at;
         engine.get(Get {
             key,
-            min_position,
-            deadline,
+            min_position: demand.min_position,
+            level: demand.level,
+            max_staleness: demand.max_staleness,
+            if_none_match: None,
+            deadline: deadline.at,
         })
     });
-    let answers = deadline.bound(try_join_all(reads)).await?;
-    let size = |answer: &Answer<Option<Found>>| {
-        answer
-            .result
-            .as_ref()
-            .map_or(0, |found| found.value.data.len())
-    };
-    if answers.iter().map(size).sum::<usize>() > limits::BATCH_BYTES {
-        return Err(status::batch_too_large());
-    }
-    let oldest = answers
-        .iter()
-        .map(|a| a.position)
-        .min_by_key(|p| p.sequence);
-    let degraded = answers.iter().fold(Degraded::default(), |all, a| Degraded {
-        remote: all.remote | a.degraded.remote,
-        session: all.session | a.degraded.session,
+    // In the order of the request, so that who is left out is no matter of luck.
+    let answers = stream::iter(reads.collect::<Vec<_>>()).buffered(CONCURRENT);
+    let results = answers.map_ok(|answer| batch_outcome(&mut batch, answer));
+    let results: Vec<_> = deadline.bound(results.try_collect()).await?;
+    let results = request.keys.into_iter().zip(results);
+    let results = results.map(|(key, result)| v1::BatchGetResult {
+        key,
+        result: Some(result),
     });
-    let results = request.keys.into_iter().zip(answers);
     Ok(Response::new(v1::BatchGetResponse {
-        results: results
-            .map(|(key, answer)| result(key, answer.result))
-            .collect(),
-        position: oldest.unwrap_or(before).to_string(),
-        degraded: convert::degraded(degraded),
+        results: results.collect(),
+        position: batch.position(),
+        degraded: batch.degraded(),
     }))
 }
 
-fn result(key: String, found: Option<Found>) -> v1::BatchGetResult {
-    let result = match found {
-        Some(found) => v1::batch_get_result::Result::Found(convert::entry(found)),
-        None => v1::batch_get_result::Result::Missing(v1::Missing {}),
-    };
-    v1::BatchGetResult {
-        key,
-        result: Some(result),
+fn batch_outcome(batch: &mut Batch, answer: Answer<GetOutcome>) -> BatchOutcome {
+    batch.add(&answer);
+    match answer.result {
+        GetOutcome::Found(found) | GetOutcome::NotModified(found) if batch.takes(&found) => {
+            match encode::cached(found) {
+                Cached::Entry(entry) => BatchOutcome::Found(entry),
+                Cached::Negative(negative) => BatchOutcome::Negative(negative),
+            }
+        }
+        GetOutcome::Found(_) | GetOutcome::NotModified(_) | GetOutcome::Missing => {
+            BatchOutcome::Missing(v1::Missing {})
+        }
+    }
+}
+
+/// How current a read demands its answer to be.
+struct Demand {
+    min_position: Option<Position>,
+    level: Level,
+    max_staleness: Option<Duration>,
+}
+
+impl Violations {
+    fn demand(
+        &mut self,
+        min_position: &str,
+        level: i32,
+        max_staleness: Option<prost_types::Duration>,
+    ) -> Option<Demand> {
+        let min_position = self.position("min_position", min_position);
+        let level = self.level(level);
+        let bounds = (limits::TTL_MIN, limits::TTL_MAX);
+        let staleness = self.duration("max_staleness", max_staleness, bounds);
+        if max_staleness.is_some() && level.is_some_and(|level| level != Level::Bounded) {
+            self.add("max_staleness", "goes with level BOUNDED only");
+        }
+        Some(Demand {
+            min_position,
+            level: level?,
+            max_staleness: staleness,
+        })
+    }
+}
+
+/// An etag from its text, 32 hex digits. Any other text, none included, is the
+/// etag of nothing: no answer depends on it.
+pub(super) fn etag(text: &str) -> Option<Etag> {
+    let good = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let bits = good.then(|| u128::from_str_radix(text, 16).ok());
+    bits.flatten().map(Etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_survives_its_text_form_and_other_text_is_the_etag_of_nothing() {
+        let known = Etag(0xabc);
+        assert_eq!(etag(&encode::etag(known)), Some(known));
+        for text in ["", "*", "abc", &"+".repeat(32), &format!("\"{:032x}\"", 1)] {
+            assert_eq!(etag(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bound_on_staleness_goes_with_a_bounded_read_only() {
+        let second = Some(prost_types::Duration {
+            seconds: 1,
+            nanos: 0,
+        });
+        for (level, good) in [(0, true), (1, true), (2, false), (3, false)] {
+            let mut wrong = Violations::default();
+            let demand = wrong.demand("", level, second);
+            assert_eq!(wrong.finish(demand).is_ok(), good, "{level}");
+        }
     }
 }

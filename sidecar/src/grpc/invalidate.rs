@@ -1,8 +1,10 @@
 //! Invalidate.
 
-use super::convert::{self, Violations};
 use super::deadline::{Deadline, default_of};
+use super::encode;
+use super::violations::Violations;
 use tonic::{Request, Response, Status};
+use unstale_engine::clock::Moment;
 use unstale_engine::request::{Ack, Invalidate};
 use unstale_engine::{Engine, limits};
 use unstale_proto::v1;
@@ -13,38 +15,101 @@ pub(super) async fn invalidate(
 ) -> Result<Response<v1::InvalidateResponse>, Status> {
     let (metadata, _, request) = request.into_parts();
     let mut wrong = Violations::default();
-    let namespace = wrong.namespace(&request.namespace);
-    let keys = wrong.keys(namespace.as_ref(), &request.keys);
-    let tags = wrong.tags(&request.tags);
-    let all = request.all.is_some();
-    if request.keys.is_empty() && request.tags.is_empty() && !all {
-        wrong.add("keys", "is empty: give keys, tags or all");
-    }
-    wrong.text("id", &request.id, limits::ID_BYTES);
-    wrong.text("reason", &request.reason, limits::REASON_BYTES);
     let ack = wrong.ack(request.ack);
     let default = default_of(ack.unwrap_or(Ack::Log), engine);
     let deadline = Deadline::of(&metadata, engine, default)?;
-    let parts = namespace.zip(keys).zip(tags).zip(ack);
-    let (((namespace, keys), tags), ack) = wrong.finish(parts)?;
-    let invalidate = Invalidate {
-        namespace,
-        keys,
-        tags,
-        all,
-        ack,
-        id: given(request.id),
-        reason: given(request.reason),
-        deadline: deadline.at,
-    };
+    let invalidate = wrong.invalidate(request, ack, deadline.at);
+    let invalidate = wrong.finish(invalidate)?;
     let done = deadline.bound(engine.invalidate(invalidate)).await?;
     Ok(Response::new(v1::InvalidateResponse {
         position: done.position.map(|p| p.to_string()).unwrap_or_default(),
-        acked: done.acked.into_iter().map(convert::session).collect(),
-        lapsed: done.lapsed.into_iter().map(convert::session).collect(),
+        acked: done.acked.into_iter().map(encode::session).collect(),
+        lapsed: done.lapsed.into_iter().map(encode::session).collect(),
     }))
+}
+
+impl Violations {
+    fn invalidate(
+        &mut self,
+        request: v1::InvalidateRequest,
+        ack: Option<Ack>,
+        deadline: Moment,
+    ) -> Option<Invalidate> {
+        let namespace = self.namespace(&request.namespace);
+        let keys = self.keys(namespace.as_ref(), &request.keys, limits::BATCH_KEYS);
+        let tags = self.tags(&request.tags, limits::TAGS);
+        let prefixes = self.prefixes(&request.prefixes);
+        let mode = self.mode(request.mode);
+        self.text("id", &request.id, limits::ID_BYTES);
+        self.text("reason", &request.reason, limits::REASON_BYTES);
+        self.covers(&request);
+        Some(Invalidate {
+            namespace: namespace?,
+            keys: keys?,
+            tags: tags?,
+            prefixes: prefixes?,
+            all: request.all.is_some(),
+            mode: mode?,
+            min_source_version: request.min_source_version,
+            ack: ack?,
+            id: given(request.id),
+            reason: given(request.reason),
+            deadline,
+        })
+    }
+
+    /// Whether it names something, and nothing that contradicts it.
+    fn covers(&mut self, request: &v1::InvalidateRequest) {
+        let wide =
+            !request.tags.is_empty() || !request.prefixes.is_empty() || request.all.is_some();
+        if request.keys.is_empty() && !wide {
+            self.add("keys", "is empty: give keys, tags, prefixes or all");
+        }
+        if request.min_source_version.is_some() && (request.keys.is_empty() || wide) {
+            let what = "goes with keys only: it is the version of each of them";
+            self.add("min_source_version", what);
+        }
+    }
 }
 
 fn given(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[track_caller]
+    fn judged(request: v1::InvalidateRequest) -> bool {
+        let mut wrong = Violations::default();
+        let at = Moment::new(Duration::ZERO);
+        let invalidate = wrong.invalidate(request, Some(Ack::Log), at);
+        wrong.finish(invalidate).is_ok()
+    }
+
+    #[test]
+    fn it_names_something_and_a_source_version_goes_with_keys_alone() {
+        let nothing = v1::InvalidateRequest::default();
+        let keys = v1::InvalidateRequest {
+            keys: vec!["k".into()],
+            ..nothing.clone()
+        };
+        let of_keys = v1::InvalidateRequest {
+            min_source_version: Some(7),
+            ..keys.clone()
+        };
+        let of_all = v1::InvalidateRequest {
+            all: Some(v1::All {}),
+            ..of_keys.clone()
+        };
+        let of_nothing = v1::InvalidateRequest {
+            min_source_version: Some(7),
+            ..nothing.clone()
+        };
+        let requests = [nothing, keys, of_keys, of_all, of_nothing];
+        let expected = [false, true, true, false, false];
+        assert_eq!(requests.map(judged), expected);
+    }
 }

@@ -2,9 +2,10 @@
 
 mod abandon;
 mod admin;
+mod batch;
 mod compare_and_set;
-mod convert;
 mod deadline;
+mod encode;
 mod fill;
 mod get;
 mod invalidate;
@@ -12,24 +13,31 @@ mod lease;
 pub mod listener;
 mod observe;
 mod renew;
+mod rounds;
 mod serve;
 mod set;
 mod socket;
 mod status;
+mod storing;
+mod unix;
+mod violations;
 mod watch;
+mod write;
 
-pub use observe::Requests;
-pub use serve::{not_serving, serve};
+pub use serve::{forget, not_serving, serve};
 
+use self::watch::Watching;
+use crate::config::InForce;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch::Receiver;
 use tonic::{Request, Response, Status};
 use unstale_engine::Engine;
 use unstale_proto::v1;
 use unstale_proto::v1::admin_service_server::AdminService;
 use unstale_proto::v1::cache_service_server::CacheService;
 
-/// What does not change while the sidecar runs, for Status.
-#[derive(Clone, Debug)]
+/// What Status says beside what the engine knows.
 pub struct Facts {
     /// The sidecar's version.
     pub version: &'static str,
@@ -41,8 +49,10 @@ pub struct Facts {
     pub remote: &'static str,
     /// Bound of L1.
     pub l1_max_bytes: u64,
-    /// The settings in force, without secrets.
-    pub config: String,
+    /// The configuration in force.
+    pub in_force: Receiver<InForce>,
+    /// The session ttl as the log says it; none while it is not known.
+    pub session_ttl: Box<dyn Fn() -> Option<Duration> + Send + Sync>,
 }
 
 /// Both services over one engine.
@@ -64,7 +74,7 @@ type Answered<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl CacheService for Service {
-    type WatchStream = watch::Watching;
+    type WatchStream = Watching;
 
     async fn get(&self, request: Request<v1::GetRequest>) -> Answered<v1::GetResponse> {
         get::get(&self.engine, request).await
@@ -81,6 +91,13 @@ impl CacheService for Service {
         set::set(&self.engine, request).await
     }
 
+    async fn batch_set(
+        &self,
+        request: Request<v1::BatchSetRequest>,
+    ) -> Answered<v1::BatchSetResponse> {
+        set::batch_set(&self.engine, request).await
+    }
+
     async fn compare_and_set(
         &self,
         request: Request<v1::CompareAndSetRequest>,
@@ -90,6 +107,13 @@ impl CacheService for Service {
 
     async fn lease(&self, request: Request<v1::LeaseRequest>) -> Answered<v1::LeaseResponse> {
         lease::lease(&self.engine, request).await
+    }
+
+    async fn batch_lease(
+        &self,
+        request: Request<v1::BatchLeaseRequest>,
+    ) -> Answered<v1::BatchLeaseResponse> {
+        lease::batch_lease(&self.engine, request).await
     }
 
     async fn renew(&self, request: Request<v1::RenewRequest>) -> Answered<v1::RenewResponse> {
@@ -111,7 +135,7 @@ impl CacheService for Service {
         invalidate::invalidate(&self.engine, request).await
     }
 
-    async fn watch(&self, request: Request<v1::WatchRequest>) -> Answered<watch::Watching> {
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Answered<Watching> {
         watch::watch(&self.engine, request).await
     }
 }

@@ -1,57 +1,15 @@
 //! Around every call: counts it by rpc and code, and gives the stack's own
-//! refusals (text that is not UTF-8, a message too long) the contract's codes.
+//! refusals (text that is not UTF-8, a message too long, a method that does not
+//! exist) the contract's codes and details.
 
-use super::status;
+use super::status::{self, Carries};
+use crate::telemetry::requests::Requests;
 use futures::future::BoxFuture;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::{Code, Status};
-
-/// The calls that have a label of their own; everything else is "other".
-const RPCS: [&str; 13] = [
-    "Get",
-    "BatchGet",
-    "Set",
-    "CompareAndSet",
-    "Lease",
-    "Renew",
-    "Fill",
-    "Abandon",
-    "Invalidate",
-    "Watch",
-    "Status",
-    "Peers",
-    "other",
-];
-const CODES: usize = 17;
-
-/// Counts of calls by rpc and code. A stream counts when it begins.
-#[derive(Debug, Default)]
-pub struct Requests([[AtomicU64; CODES]; RPCS.len()]);
-
-impl Requests {
-    /// Every pair that was seen: rpc, code, count.
-    pub fn seen(&self) -> Vec<(&'static str, String, u64)> {
-        let mut seen = Vec::new();
-        for (rpc, row) in RPCS.iter().zip(&self.0) {
-            for (code, count) in (0..).zip(row) {
-                let count = count.load(Relaxed);
-                if count > 0 {
-                    seen.push((*rpc, format!("{:?}", Code::from_i32(code)), count));
-                }
-            }
-        }
-        seen
-    }
-
-    fn count(&self, rpc: usize, code: Code) {
-        let code = usize::try_from(i32::from(code)).unwrap_or(2);
-        self.0[rpc][code.min(CODES - 1)].fetch_add(1, Relaxed);
-    }
-}
 
 /// A service with every call observed.
 #[derive(Clone)]
@@ -75,42 +33,115 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let rpc = rpc_of(request.uri().path());
+        let path = request.uri().path().to_owned();
         let requests = self.requests.clone();
         let call = self.inner.call(request);
         Box::pin(async move {
             let response = call.await?;
             let refused = Status::from_header_map(response.headers());
             let Some(refused) = refused.filter(|status| status.code() != Code::Ok) else {
-                requests.count(rpc, Code::Ok);
+                requests.count(&path, Code::Ok);
                 return Ok(response);
             };
-            let mended = mend(&refused);
-            requests.count(rpc, mended.as_ref().unwrap_or(&refused).code());
+            let mended = mend(&refused, &path);
+            requests.count(&path, mended.as_ref().unwrap_or(&refused).code());
             Ok(mended.map_or(response, Status::into_http))
         })
     }
 }
 
-fn rpc_of(path: &str) -> usize {
-    let ours = path.strip_prefix("/unstale.v1.");
-    let name = ours
-        .and_then(|path| path.split_once('/'))
-        .map(|(_, name)| name);
-    let known = RPCS.iter().position(|rpc| Some(*rpc) == name);
-    known.unwrap_or(RPCS.len() - 1)
-}
-
-/// What the gRPC library said, in the contract's words.
-fn mend(refused: &Status) -> Option<Status> {
+/// What the gRPC library said, in the contract's words. What has details was
+/// said by us.
+fn mend(refused: &Status, path: &str) -> Option<Status> {
+    if !refused.details().is_empty() {
+        return None;
+    }
     let message = refused.message();
-    match refused.code() {
-        Code::Internal if message.starts_with("failed to decode Protobuf message") => {
-            Some(status::undecodable(message))
+    Some(match refused.code() {
+        Code::Internal if message.starts_with(UNDECODABLE) => {
+            let (field, what) = undecodable(&message[UNDECODABLE.len()..]);
+            status::undecodable(field, what)
         }
         Code::OutOfRange if message.contains("message length too large") => {
-            Some(status::message_too_large())
+            status::message_too_large(carries(path))
         }
-        _ => None,
+        Code::Unimplemented if message.is_empty() => {
+            let message = format!("there is no method {path:.128} here");
+            status::of_the_stack(Code::Unimplemented, message)
+        }
+        code => status::of_the_stack(code, message.to_owned()),
+    })
+}
+
+/// How the library begins to say that a message cannot be decoded.
+const UNDECODABLE: &str = "failed to decode Protobuf message: ";
+
+/// What a call carries that may be long.
+fn carries(path: &str) -> Carries {
+    match path.rsplit('/').next() {
+        Some("Set" | "CompareAndSet" | "Fill") => Carries::Value,
+        Some("BatchSet") => Carries::Values,
+        _ => Carries::Names,
+    }
+}
+
+/// The path of a field, and what is wrong with it. The library names fields as
+/// `Message.field: `, the innermost first.
+fn undecodable(text: &str) -> (Option<String>, &str) {
+    let (mut path, mut rest) = (Vec::new(), text);
+    while let Some((head, tail)) = rest.split_once(": ")
+        && let Some((message, field)) = head.split_once('.')
+        && message.starts_with(|c: char| c.is_ascii_uppercase())
+        && !head.contains(' ')
+    {
+        path.insert(0, field);
+        rest = tail;
+    }
+    let field = (!path.is_empty()).then(|| path.join("."));
+    let what = match rest.contains("UTF-8") {
+        true => "is not UTF-8 text",
+        false => rest,
+    };
+    (field, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic_types::StatusExt as _;
+
+    #[test]
+    fn the_field_that_cannot_be_decoded_is_found_in_the_librarys_words() {
+        let (field, what) =
+            undecodable("GetRequest.key: invalid string value: data is not UTF-8 encoded");
+        assert_eq!((field.as_deref(), what), (Some("key"), "is not UTF-8 text"));
+        let (field, what) = undecodable("Duration.seconds: SetRequest.ttl: invalid varint");
+        assert_eq!(
+            (field.as_deref(), what),
+            (Some("ttl.seconds"), "invalid varint")
+        );
+        assert_eq!(undecodable("buffer underflow"), (None, "buffer underflow"));
+    }
+
+    #[test]
+    fn a_message_too_long_is_called_what_its_call_can_carry() {
+        let too_long = Status::out_of_range("decoded message length too large: found 9");
+        for (rpc, reason, field) in [
+            ("Set", "VALUE_TOO_LARGE", "value"),
+            ("BatchSet", "BATCH_TOO_LARGE", "items"),
+            ("BatchLease", "INVALID_REQUEST", "request"),
+        ] {
+            let path = format!("/unstale.v1.CacheService/{rpc}");
+            let details = mend(&too_long, &path).unwrap().get_error_details();
+            assert_eq!(details.error_info().unwrap().reason, reason, "{rpc}");
+            let violations = &details.bad_request().unwrap().field_violations;
+            assert_eq!(violations[0].field, field, "{rpc}");
+        }
+    }
+
+    #[test]
+    fn our_own_words_are_left_alone() {
+        assert!(mend(&status::too_late(), "/x").is_none());
+        assert!(mend(&Status::not_found("x"), "/x").is_some());
     }
 }

@@ -1,8 +1,8 @@
 //! Renew.
 
-use super::convert;
 use super::deadline::Deadline;
-use super::lease::{token, voided};
+use super::encode;
+use super::lease::token;
 use tonic::{Request, Response, Status};
 use unstale_engine::request::RenewOutcome;
 use unstale_engine::{Engine, limits};
@@ -17,10 +17,10 @@ pub(super) async fn renew(
     let outcome = deadline.bound(engine.renew(token, deadline.at)).await?;
     let result = match outcome {
         RenewOutcome::Renewed(term) => {
-            let term = Some(convert::duration(term));
+            let term = Some(encode::duration(term));
             Outcome::Renewed(v1::Renewed { term })
         }
-        RenewOutcome::Voided(why) => Outcome::Voided(voided(why)),
+        RenewOutcome::Voided(why) => Outcome::Voided(encode::voided(why)),
     };
     let result = Some(result);
     Ok(Response::new(v1::RenewResponse { result }))

@@ -1,9 +1,10 @@
 //! The gRPC server: both services, health and reflection over the listeners.
 
+use super::Service;
 use super::listener::Listeners;
 use super::observe::Observe;
-use super::{Requests, Service};
 use crate::shutdown::Shutdown;
+use crate::telemetry::requests::Requests;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -14,12 +15,13 @@ use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
 use unstale_engine::limits;
 use unstale_proto::FILE_DESCRIPTOR_SET;
-use unstale_proto::v1::admin_service_server::AdminServiceServer;
-use unstale_proto::v1::cache_service_server::{CacheServiceServer, SERVICE_NAME};
+use unstale_proto::v1::admin_service_server::{AdminServiceServer, SERVICE_NAME as ADMIN};
+use unstale_proto::v1::cache_service_server::{CacheServiceServer, SERVICE_NAME as CACHE};
 
-/// Longest request: over it the message is not read, but a value that is a
-/// little too long gets its own violation, with all others.
-const REQUEST_BYTES: usize = 4 * 1024 * 1024;
+/// Longest request: a batch of values, their keys, tags and so on. Over it the
+/// message is not read, but a value that is a little too long gets its own
+/// violation, with all others.
+const REQUEST_BYTES: usize = limits::BATCH_BYTES + limits::RECORD_BYTES;
 /// Longest answer: a batch of values and its envelopes.
 const ANSWER_BYTES: usize = limits::BATCH_BYTES + 2 * limits::RECORD_BYTES;
 /// Accepted connections that are not served yet.
@@ -40,6 +42,7 @@ pub async fn serve(
         .max_decoding_message_size(REQUEST_BYTES)
         .max_encoding_message_size(ANSWER_BYTES);
     health.set_serving::<CacheServiceServer<Service>>().await;
+    health.set_serving::<AdminServiceServer<Service>>().await;
     let health = tonic_health::pb::health_server::HealthServer::new(
         tonic_health::server::HealthService::from_health_reporter(health),
     );
@@ -71,8 +74,16 @@ pub async fn serve(
 /// Says over grpc.health.v1 that this sidecar takes no more work.
 pub async fn not_serving(health: &HealthReporter) {
     use tonic_health::ServingStatus::NotServing;
-    for name in ["", SERVICE_NAME] {
+    for name in ["", CACHE, ADMIN] {
         health.set_service_status(name, NotServing).await;
+    }
+}
+
+/// Ends the streams of those who watch health: they have no end of their own,
+/// and the drain would wait for them.
+pub async fn forget(health: &mut HealthReporter) {
+    for name in ["", CACHE, ADMIN] {
+        health.clear_service_status(name).await;
     }
 }
 
@@ -82,4 +93,6 @@ fn reflection() -> Reflection<'static> {
     Reflection::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // The details of errors: without it grpcurl prints them as base64.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }

@@ -8,40 +8,64 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 use unstale_engine::{Error, limits};
+use unstale_proto::v1;
 
 /// The domain of every ErrorInfo.
 const DOMAIN: &str = "unstale.dev";
 /// When to try again what was away.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Most violations that the message says in words; all are in the details.
+const SAID: usize = 8;
+
+/// What an engine's error is called, and when to try again if that helps.
+struct Named {
+    code: Code,
+    reason: &'static str,
+    retry_after: Option<Duration>,
+}
+
+fn named(error: &Error) -> Named {
+    let (code, reason, retry_after) = match error {
+        Error::LogUnavailable(_) => (Code::Unavailable, "LOG_UNAVAILABLE", Some(RETRY_AFTER)),
+        Error::RemoteUnavailable(_) => (Code::Unavailable, "REMOTE_UNAVAILABLE", Some(RETRY_AFTER)),
+        Error::RemoteUnknown(_) => (Code::Unknown, "REMOTE_UNKNOWN", None),
+        Error::FleetUnknown => (Code::Unknown, "FLEET_UNKNOWN", None),
+        Error::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED", None),
+        Error::PositionNotReached => (Code::DeadlineExceeded, "POSITION_NOT_REACHED", None),
+        Error::Overloaded { retry_after } => {
+            (Code::ResourceExhausted, "OVERLOADED", Some(*retry_after))
+        }
+        Error::UnknownLease => (Code::FailedPrecondition, "UNKNOWN_LEASE", None),
+        Error::ShuttingDown => (Code::Unavailable, "SHUTTING_DOWN", Some(RETRY_AFTER)),
+    };
+    Named {
+        code,
+        reason,
+        retry_after,
+    }
+}
 
 /// What the caller sees of an engine's error.
-pub(super) fn status(error: Error) -> Status {
+pub(super) fn status(error: &Error) -> Status {
     let message = error.to_string();
-    match error {
-        Error::LogUnavailable(_) => {
-            let details = retry("LOG_UNAVAILABLE", RETRY_AFTER);
-            Status::with_error_details(Code::Unavailable, message, details)
-        }
-        Error::RemoteUnavailable(_) => {
-            let details = retry("REMOTE_UNAVAILABLE", RETRY_AFTER);
-            Status::with_error_details(Code::Unavailable, message, details)
-        }
-        Error::FleetUnknown => plain(Code::Unknown, "FLEET_UNKNOWN", message),
-        Error::DeadlineExceeded => plain(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message),
-        Error::PositionNotReached => plain(Code::DeadlineExceeded, "POSITION_NOT_REACHED", message),
-        Error::Overloaded { retry_after } => {
-            let details = retry("OVERLOADED", retry_after);
-            Status::with_error_details(Code::ResourceExhausted, message, details)
-        }
-        Error::UnknownLease => {
-            let mut details = info("UNKNOWN_LEASE", HashMap::new());
-            details.add_precondition_failure_violation("LEASE", "lease_token", message.clone());
-            Status::with_error_details(Code::FailedPrecondition, message, details)
-        }
-        Error::ShuttingDown => {
-            let details = retry("SHUTTING_DOWN", RETRY_AFTER);
-            Status::with_error_details(Code::Unavailable, message, details)
-        }
+    let named = named(error);
+    let mut details = info(named.reason, HashMap::new());
+    if named.retry_after.is_some() {
+        details.set_retry_info(named.retry_after);
+    }
+    if *error == Error::UnknownLease {
+        details.add_precondition_failure_violation("LEASE", "lease_token", message.clone());
+    }
+    Status::with_error_details(named.code, message, details)
+}
+
+/// The same, of one part of a batch.
+pub(super) fn batch_error(error: &Error) -> v1::BatchError {
+    let named = named(error);
+    v1::BatchError {
+        reason: named.reason.into(),
+        message: error.to_string(),
+        retry_after: named.retry_after.map(super::encode::duration),
     }
 }
 
@@ -51,57 +75,114 @@ pub(super) fn too_late() -> Status {
     plain(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", message.into())
 }
 
-/// Everything that is wrong with a request; `too_large` says that a value is.
-pub(super) fn bad_request(violations: Vec<FieldViolation>, too_large: bool) -> Status {
-    let each = violations
-        .iter()
-        .map(|v| format!("{} {}", v.field, v.description));
-    let message = each.collect::<Vec<_>>().join("; ");
-    let mut details = if too_large {
-        value_too_large()
-    } else {
-        info("INVALID_REQUEST", HashMap::new())
-    };
-    details.set_bad_request(violations);
+/// Everything that is wrong with a request.
+pub(super) struct BadRequest {
+    /// What is named.
+    pub(super) violations: Vec<FieldViolation>,
+    /// How many more there are.
+    pub(super) more: usize,
+    /// The reason of the whole.
+    pub(super) reason: &'static str,
+    /// Limits, for programs.
+    pub(super) metadata: HashMap<String, String>,
+}
+
+/// The refusal of a bad request.
+pub(super) fn bad_request(bad: BadRequest) -> Status {
+    let said = bad.violations.iter().take(SAID);
+    let said = said.map(|v| format!("{} {}", v.field, v.description));
+    let mut message = said.collect::<Vec<_>>().join("; ");
+    let more = bad.more + bad.violations.len().saturating_sub(SAID);
+    if more > 0 {
+        message += &format!("; and {more} more");
+    }
+    let mut details = info(bad.reason, bad.metadata);
+    details.set_bad_request(bad.violations);
     Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
 /// The request is not a message of the contract (text that is not UTF-8).
-pub(super) fn undecodable(message: &str) -> Status {
-    plain(Code::InvalidArgument, "INVALID_REQUEST", message.into())
+pub(super) fn undecodable(field: Option<String>, what: &str) -> Status {
+    match field {
+        Some(field) => bad_request(BadRequest {
+            violations: vec![FieldViolation::new(field, what)],
+            more: 0,
+            reason: "INVALID_REQUEST",
+            metadata: HashMap::new(),
+        }),
+        None => plain(
+            Code::InvalidArgument,
+            "INVALID_REQUEST",
+            format!("the request is not a message of unstale.v1: {what}"),
+        ),
+    }
 }
 
-/// The message is longer than any request may be.
-pub(super) fn message_too_large() -> Status {
-    let message = format!("a value may have at most {} bytes", limits::VALUE_BYTES);
-    Status::with_error_details(Code::InvalidArgument, message, value_too_large())
+/// What a call carries that may be long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carries {
+    /// One value.
+    Value,
+    /// The values of a batch.
+    Values,
+    /// Names and words only; no such call has a reason to be long.
+    Names,
 }
 
-/// The values of a batch's answer are too long together.
-pub(super) fn batch_too_large() -> Status {
-    let limit = limits::BATCH_BYTES;
-    let message = format!("the values found are over {limit} bytes together; ask for fewer keys");
-    let limit = HashMap::from([("limit_bytes".into(), limit.to_string())]);
-    let details = info("BATCH_TOO_LARGE", limit);
-    Status::with_error_details(Code::ResourceExhausted, message, details)
+/// The message is longer than any request may be, so that it was not read: only
+/// the call says whether a value can be what is too long.
+pub(super) fn message_too_large(carries: Carries) -> Status {
+    let (field, what, reason, limit) = match carries {
+        Carries::Value => {
+            let limit = limits::VALUE_BYTES;
+            let what = format!("is too long: at most {limit} bytes are allowed");
+            ("value", what, "VALUE_TOO_LARGE", Some(limit))
+        }
+        Carries::Values => {
+            let limit = limits::BATCH_BYTES;
+            let what = format!("are too long together: at most {limit} bytes are allowed");
+            ("items", what, "BATCH_TOO_LARGE", Some(limit))
+        }
+        Carries::Names => {
+            let what = "is too long to be read: a key, a tag or a reason is over its limit";
+            ("request", what.to_owned(), "INVALID_REQUEST", None)
+        }
+    };
+    let limit = limit.map(|limit| ("limit_bytes".to_owned(), limit.to_string()));
+    bad_request(BadRequest {
+        violations: vec![FieldViolation::new(field, what)],
+        more: 0,
+        reason,
+        metadata: limit.into_iter().collect(),
+    })
 }
 
-fn value_too_large() -> ErrorDetails {
-    let limit = limits::VALUE_BYTES.to_string();
-    info(
-        "VALUE_TOO_LARGE",
-        HashMap::from([("limit_bytes".into(), limit)]),
-    )
+/// What the gRPC library itself answers, with an ErrorInfo like all others.
+pub(super) fn of_the_stack(code: Code, message: String) -> Status {
+    let reason = match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_REQUEST",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    };
+    plain(code, reason, message)
 }
 
 fn plain(code: Code, reason: &str, message: String) -> Status {
     Status::with_error_details(code, message, info(reason, HashMap::new()))
-}
-
-fn retry(reason: &str, after: Duration) -> ErrorDetails {
-    let mut details = info(reason, HashMap::new());
-    details.set_retry_info(Some(after));
-    details
 }
 
 fn info(reason: &str, metadata: HashMap<String, String>) -> ErrorDetails {
@@ -112,56 +193,52 @@ fn info(reason: &str, metadata: HashMap<String, String>) -> ErrorDetails {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_error_names_its_reason_and_retryable_ones_say_when() {
-        let later = Duration::from_millis(50);
-        let table = [
+    /// Error, code, reason, whether it says when to try again.
+    fn table() -> Vec<(Error, Code, &'static str, bool)> {
+        use Code::{DeadlineExceeded, FailedPrecondition, ResourceExhausted, Unavailable, Unknown};
+        let why = || "x".to_owned();
+        let retry_after = Duration::from_millis(50);
+        let late = "DEADLINE_EXCEEDED";
+        let position = "POSITION_NOT_REACHED";
+        let no_log = Error::LogUnavailable(why());
+        let no_remote = Error::RemoteUnavailable(why());
+        vec![
+            (no_log, Unavailable, "LOG_UNAVAILABLE", true),
+            (no_remote, Unavailable, "REMOTE_UNAVAILABLE", true),
             (
-                Error::LogUnavailable("x".into()),
-                Code::Unavailable,
-                "LOG_UNAVAILABLE",
-                true,
-            ),
-            (
-                Error::RemoteUnavailable("x".into()),
-                Code::Unavailable,
-                "REMOTE_UNAVAILABLE",
-                true,
-            ),
-            (Error::FleetUnknown, Code::Unknown, "FLEET_UNKNOWN", false),
-            (
-                Error::DeadlineExceeded,
-                Code::DeadlineExceeded,
-                "DEADLINE_EXCEEDED",
+                Error::RemoteUnknown(why()),
+                Unknown,
+                "REMOTE_UNKNOWN",
                 false,
             ),
+            (Error::FleetUnknown, Unknown, "FLEET_UNKNOWN", false),
+            (Error::DeadlineExceeded, DeadlineExceeded, late, false),
+            (Error::PositionNotReached, DeadlineExceeded, position, false),
             (
-                Error::PositionNotReached,
-                Code::DeadlineExceeded,
-                "POSITION_NOT_REACHED",
-                false,
-            ),
-            (
-                Error::Overloaded { retry_after: later },
-                Code::ResourceExhausted,
+                Error::Overloaded { retry_after },
+                ResourceExhausted,
                 "OVERLOADED",
                 true,
             ),
             (
                 Error::UnknownLease,
-                Code::FailedPrecondition,
+                FailedPrecondition,
                 "UNKNOWN_LEASE",
                 false,
             ),
-            (
-                Error::ShuttingDown,
-                Code::Unavailable,
-                "SHUTTING_DOWN",
-                true,
-            ),
-        ];
-        for (error, code, reason, retries) in table {
-            let status = status(error);
+            (Error::ShuttingDown, Unavailable, "SHUTTING_DOWN", true),
+        ]
+    }
+
+    #[test]
+    fn every_error_names_its_reason_and_retryable_ones_say_when() {
+        for (error, code, reason, retries) in table() {
+            let in_batch = batch_error(&error);
+            assert_eq!(
+                (in_batch.reason.as_str(), in_batch.retry_after.is_some()),
+                (reason, retries)
+            );
+            let status = status(&error);
             let details = status.get_error_details();
             let info = details.error_info().expect("every error has an ErrorInfo");
             assert_eq!(status.code(), code, "{reason}");

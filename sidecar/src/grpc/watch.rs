@@ -1,11 +1,13 @@
 //! Watch: a stream without a deadline; it ends when the sidecar drains.
 
-use super::convert::Violations;
+use super::encode;
+use super::violations::Violations;
 use futures::{Stream, stream};
 use std::pin::Pin;
 use tonic::{Request, Response, Status};
-use unstale_engine::Engine;
-use unstale_engine::request::{WatchEvent, Watched};
+use unstale_engine::key::Namespace;
+use unstale_engine::request::{WatchEvent, WatchFilter, Watched};
+use unstale_engine::{Engine, limits};
 use unstale_proto::v1::{self, watch_response::Event};
 
 /// The stream of one Watch.
@@ -19,14 +21,32 @@ pub(super) async fn watch(
     let mut wrong = Violations::default();
     let namespace = wrong.namespace(&request.namespace);
     let position = wrong.position("position", &request.position);
-    let namespace = wrong.finish(namespace)?;
+    let filter = wrong.filter(&request, namespace.as_ref());
+    let (namespace, filter) = wrong.finish(namespace.zip(filter))?;
     let name = namespace.as_str().to_owned();
-    let watch = engine.watch(namespace, position);
+    let watch = engine.watch(namespace, position, filter);
     let events = stream::unfold((watch, name), |(mut watch, name)| async move {
         let watched = watch.next().await?;
         Some((Ok(response(watched, &name)), (watch, name)))
     });
     Ok(Response::new(Box::pin(events)))
+}
+
+impl Violations {
+    fn filter(
+        &mut self,
+        request: &v1::WatchRequest,
+        namespace: Option<&Namespace>,
+    ) -> Option<WatchFilter> {
+        let keys = self.keys(namespace, &request.keys, limits::FILTER_NAMES);
+        let prefixes = self.prefixes(&request.prefixes);
+        let tags = self.tags(&request.tags, limits::FILTER_NAMES);
+        Some(WatchFilter {
+            keys: keys?,
+            prefixes: prefixes?,
+            tags: tags?,
+        })
+    }
 }
 
 fn response(watched: Watched, namespace: &str) -> v1::WatchResponse {
@@ -37,7 +57,9 @@ fn response(watched: Watched, namespace: &str) -> v1::WatchResponse {
         WatchEvent::Invalidation {
             keys,
             tags,
+            prefixes,
             all,
+            mode,
             reason,
         } => Event::Invalidation(v1::Invalidation {
             namespace: namespace.to_owned(),
@@ -45,6 +67,8 @@ fn response(watched: Watched, namespace: &str) -> v1::WatchResponse {
             tags,
             all: all.then_some(v1::All {}),
             reason: reason.unwrap_or_default(),
+            prefixes,
+            mode: encode::mode(mode).into(),
         }),
     };
     v1::WatchResponse {

@@ -14,13 +14,16 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use unstale_engine::clock::{Clock, LogTime, Moment};
-use unstale_engine::coherence::record::{RecordId, SessionId};
+use unstale_engine::coherence::record::{Record, RecordId, SessionId};
 use unstale_engine::log::{
     Append, Appended, Backfilled, Command, Delivery, Event, Log, Opened, Sink, Subject,
 };
+use unstale_engine::position::Epoch;
 
 /// Records kept for a new incarnation and for recognising repeated appends.
 const KEPT: usize = 65_536;
+/// Most bytes of them.
+const KEPT_BYTES: usize = 16 * 1024 * 1024;
 /// Nothing is ever dropped by age here; the engine wants a number.
 const RETENTION: Duration = Duration::from_secs(40 * 24 * 3600);
 /// How often a live incarnation says so.
@@ -46,6 +49,8 @@ struct State {
     ids: HashMap<RecordId, u64>,
     lasts: HashMap<Subject, u64>,
     last: u64,
+    bytes: usize,
+    epoch: Option<Epoch>,
     readers: Vec<Reader>,
     listener: Option<SessionId>,
     overrun: bool,
@@ -109,11 +114,13 @@ impl LocalLog {
         state.readers.clear();
         state.overrun = false;
         sink.event(Event::Opened(Opened {
-            epoch: state.epoch(),
+            epoch: state.epoch,
+            epoch_told: state.last(Subject::Epochs),
             first: state.first(),
             last: state.last,
             session_ttl: self.session_ttl,
             retention: RETENTION,
+            alone: true,
         }));
     }
 
@@ -202,18 +209,6 @@ impl State {
         self.records.front().map_or(1, |kept| kept.sequence)
     }
 
-    /// The epoch of the newest NewEpoch record.
-    fn epoch(&self) -> Option<unstale_engine::position::Epoch> {
-        use unstale_engine::coherence::record::{Body, Record};
-        let epochs = self.records.iter().rev();
-        let newest = epochs.filter(|kept| kept.subject == Subject::Epochs);
-        let mut bodies = newest.filter_map(|kept| Record::decode(&kept.payload).ok());
-        bodies.find_map(|record| match record.body {
-            Body::NewEpoch(epoch) => Some(epoch),
-            _ => None,
-        })
-    }
-
     fn last(&self, subject: Subject) -> u64 {
         self.lasts.get(&subject).copied().unwrap_or(0)
     }
@@ -235,15 +230,23 @@ impl State {
 
     fn keep(&mut self, kept: Kept) {
         self.last = kept.sequence;
+        if kept.subject == Subject::Epochs {
+            // It outlives its record.
+            let record = Record::decode(&kept.payload).ok();
+            self.epoch = record.and_then(|record| record.epoch()).or(self.epoch);
+        }
         self.ids.insert(kept.id, kept.sequence);
         // A session's beats are the only subjects without end.
         if !matches!(kept.subject, Subject::Beats(_)) {
             self.lasts.insert(kept.subject, kept.sequence);
         }
+        self.bytes += kept.payload.len();
         self.records.push_back(kept);
-        if self.records.len() > KEPT
-            && let Some(gone) = self.records.pop_front()
-        {
+        while self.records.len() > KEPT || self.bytes > KEPT_BYTES {
+            let Some(gone) = self.records.pop_front() else {
+                return;
+            };
+            self.bytes -= gone.payload.len();
             self.ids.remove(&gone.id);
         }
     }

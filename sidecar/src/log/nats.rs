@@ -17,6 +17,7 @@ use crate::nats::{NatsConfig, seconds};
 use async_nats::Client;
 use names::Names;
 use serde::Deserialize;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -67,6 +68,8 @@ pub struct NatsLog {
     closed: Mutex<Option<String>>,
     give: mpsc::Sender<Command>,
     commands: Mutex<Option<mpsc::Receiver<Command>>>,
+    /// SESSION_TTL as the log said it last, in ms; 0 before that.
+    session_ttl: AtomicU64,
 }
 
 impl NatsLog {
@@ -81,7 +84,32 @@ impl NatsLog {
             config,
             give,
             commands: Mutex::new(Some(commands)),
+            session_ttl: AtomicU64::new(0),
         })
+    }
+
+    /// SESSION_TTL as the log says it; none while it was never opened.
+    pub fn session_ttl(&self) -> Option<Duration> {
+        match self.session_ttl.load(Relaxed) {
+            0 => None,
+            millis => Some(Duration::from_millis(millis)),
+        }
+    }
+
+    /// The log's word counts; a setting that differs is told of, once, and so is
+    /// what is unwise about the stream.
+    fn adopt(&self, said: Duration, unwise: &[String]) {
+        let millis = u64::try_from(said.as_millis()).unwrap_or(u64::MAX);
+        let before = self.session_ttl.swap(millis, Relaxed);
+        for warning in unwise.iter().filter(|_| before == 0) {
+            tracing::warn!("{warning}");
+        }
+        let wanted = self.config.session_ttl;
+        if before != millis && said != wanted {
+            tracing::warn!(
+                "the log says session_ttl {said:?}, which counts; the setting's {wanted:?} does nothing"
+            );
+        }
     }
 
     /// Keeps the log open and feeds `sink` until `cancel`. All its tasks end

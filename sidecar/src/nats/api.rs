@@ -109,8 +109,31 @@ pub(crate) async fn newest(
     stream: &str,
     subject: &str,
 ) -> Result<Option<(u64, Bytes)>, Failure> {
-    let body = serde_json::json!({ "last_by_subj": subject });
-    let found = match call(client, &format!("STREAM.MSG.GET.{stream}"), body).await {
+    message(
+        client,
+        stream,
+        serde_json::json!({ "last_by_subj": subject }),
+    )
+    .await
+}
+
+/// The first message on `subject` at this sequence or after it.
+pub(crate) async fn next(
+    client: &Client,
+    stream: &str,
+    subject: &str,
+    sequence: u64,
+) -> Result<Option<(u64, Bytes)>, Failure> {
+    let body = serde_json::json!({ "seq": sequence, "next_by_subj": subject });
+    message(client, stream, body).await
+}
+
+async fn message(
+    client: &Client,
+    stream: &str,
+    which: Value,
+) -> Result<Option<(u64, Bytes)>, Failure> {
+    let found = match call(client, &format!("STREAM.MSG.GET.{stream}"), which).await {
         Err(e) if e.code() == Some(NO_MESSAGE_FOUND) => return Ok(None),
         other => other?,
     };

@@ -142,19 +142,7 @@ impl Link {
             let _ = tell.try_send(e);
             std::future::ready(())
         });
-        options
-            .connect(addresses)
-            .await
-            .map_err(|e| match e.kind() {
-                ConnectErrorKind::Authentication
-                | ConnectErrorKind::AuthorizationViolation
-                | ConnectErrorKind::ServerParse
-                | ConnectErrorKind::Tls => State::Refused(format!("NATS refused: {e}")),
-                ConnectErrorKind::Io if untrusted(&e) => {
-                    State::Refused(format!("NATS refused: {e}"))
-                }
-                _ => State::Down(format!("NATS is away: {e}")),
-            })
+        options.connect(addresses).await.map_err(|e| failed(&e))
     }
 
     /// Returns why the connection is over.
@@ -205,6 +193,29 @@ fn untrusted(error: &ConnectError) -> bool {
         cause = error.source();
     }
     false
+}
+
+/// What a failed attempt means, and what to do about it.
+fn failed(error: &ConnectError) -> State {
+    let text = error.to_string();
+    if text.contains("InvalidContentType") {
+        return State::Refused(format!(
+            "the NATS server does not speak TLS: write nats:// instead of tls:// and leave out --nats-ca, or give the server a certificate ({text})"
+        ));
+    }
+    if text.contains("UnknownIssuer") {
+        return State::Refused(format!(
+            "NATS refused: the server's certificate is of an authority that is not trusted here: give it with --nats-ca ({text})"
+        ));
+    }
+    match error.kind() {
+        ConnectErrorKind::Authentication
+        | ConnectErrorKind::AuthorizationViolation
+        | ConnectErrorKind::ServerParse
+        | ConnectErrorKind::Tls => State::Refused(format!("NATS refused: {text}")),
+        ConnectErrorKind::Io if untrusted(error) => State::Refused(format!("NATS refused: {text}")),
+        _ => State::Down(format!("NATS is away: {text}")),
+    }
 }
 
 /// Whether the client has had one unbroken connection so far.

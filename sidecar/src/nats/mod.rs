@@ -9,6 +9,7 @@ pub(crate) mod api;
 pub mod check;
 pub(crate) mod link;
 mod options;
+pub(crate) mod streams;
 pub(crate) mod version;
 
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! From [`NatsConfig`] to connect options. Error texts name files and fields,
+//! From [`NatsConfig`] to connect options. Error texts name files and flags,
 //! never their content.
 
 use super::{NatsConfig, NatsTls};
@@ -38,20 +38,20 @@ async fn authentication(
 ) -> Result<ConnectOptions, String> {
     if let Some(file) = &config.credentials_file {
         // The client insists on a line end after the last line.
-        let text = secret(file, "credentials_file").await?;
+        let text = secret(file, "--nats-credentials").await?;
         return options
             .credentials(&format!("{text}\n"))
-            .map_err(|_| format!("credentials_file {} is malformed", file.display()));
+            .map_err(|_| format!("--nats-credentials {} is malformed", file.display()));
     }
     if let Some(file) = &config.nkey_seed_file {
-        return Ok(options.nkey(secret(file, "nkey_seed_file").await?.trim().to_owned()));
+        return Ok(options.nkey(secret(file, "--nats-nkey").await?.trim().to_owned()));
     }
     let Some(user) = config.user.clone() else {
         return Ok(options);
     };
     let password = match &config.password_file {
         // Files usually end with a line end that is not part of the password.
-        Some(file) => secret(file, "password_file")
+        Some(file) => secret(file, "--nats-password-file")
             .await?
             .trim_end_matches(['\r', '\n'])
             .to_owned(),
@@ -68,11 +68,11 @@ fn tls(mut options: ConnectOptions, tls: &NatsTls) -> Result<ConnectOptions, Str
     match (&tls.cert_file, &tls.key_file) {
         (Some(cert), Some(key)) => Ok(options.add_client_certificate(cert.clone(), key.clone())),
         (None, None) => Ok(options),
-        _ => Err("NATS tls.cert_file and tls.key_file go together; one is missing".to_owned()),
+        _ => Err("--nats-cert and --nats-key go together; one is missing".to_owned()),
     }
 }
 
-async fn secret(file: &Path, field: &str) -> Result<String, String> {
+async fn secret(file: &Path, flag: &str) -> Result<String, String> {
     let read = tokio::fs::read_to_string(file).await;
-    read.map_err(|e| format!("{field} {}: {e}", file.display()))
+    read.map_err(|e| format!("{flag} {}: {e}", file.display()))
 }

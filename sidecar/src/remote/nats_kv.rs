@@ -1,12 +1,13 @@
 //! The remote tier on NATS: one subject per key, in a stream of its own.
 //!
 //! Guarantees: a put is conditional on exactly the state named, and stored with
-//! its ttl in the same step. Reads are direct gets and may be old. Does not use
-//! the KV interface: it discards new records when full and knows no ttl per put.
+//! its ttl in the same step; one that was sent and not answered is reported as
+//! unknown. Reads are direct gets and may be old. Does not use the KV interface:
+//! it discards new records when full and knows no ttl per put.
 
 use crate::nats::api::{self, Failure};
 use crate::nats::link::{Link, State};
-use crate::nats::{NatsConfig, version};
+use crate::nats::{NatsConfig, streams, version};
 use async_nats::{Client, HeaderMap, StatusCode};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
@@ -70,7 +71,7 @@ impl NatsKv {
     }
 
     fn stream(&self) -> String {
-        format!("UNSTALE_{}_DATA", self.config.fleet)
+        streams::data_stream(&self.config.fleet)
     }
 
     fn subject(&self, key: NameHash) -> String {
@@ -105,11 +106,25 @@ impl NatsKv {
         }
     }
 
-    /// Makes the stream; one that is there, however it is configured, is fine.
+    /// The error of a put or delete by `subject`. Without an answer it may have
+    /// happened, unless the server denied that very subject; an error that the
+    /// server answers with says that it did not.
+    fn change_error(&self, failure: Failure, subject: &str) -> RemoteError {
+        let denied = self.link.denied().filter(|text| text.contains(subject));
+        match failure {
+            Failure::NoAnswer(text) if denied.is_none() => RemoteError::Unknown(text),
+            Failure::NoAnswer(_) => RemoteError::Misconfigured(denied.unwrap_or_default()),
+            Failure::NotSent(_) | Failure::NobodyThere | Failure::Refused { .. } => {
+                self.error(failure)
+            }
+        }
+    }
+
+    /// Makes the stream; one that is there is fine if it can be used.
     async fn ensure(&self, client: &Client) -> Result<(), RemoteError> {
         let config = json!({
             "name": self.stream(),
-            "subjects": [format!("unstale.{}.data.*", self.config.fleet)],
+            "subjects": [streams::data_subjects(&self.config.fleet)],
             "retention": "limits",
             "storage": if self.config.memory { "memory" } else { "file" },
             "discard": "old",
@@ -122,9 +137,24 @@ impl NatsKv {
         let what = format!("STREAM.CREATE.{}", self.stream());
         match api::call(client, &what, config).await {
             Ok(_) => Ok(()),
-            Err(e) if e.code() == Some(api::STREAM_NAME_IN_USE) => Ok(()),
+            Err(e) if e.code() == Some(api::STREAM_NAME_IN_USE) => self.judge(client).await,
             // No replicas, no space: the server's text says what is missing.
             Err(e) => Err(self.error(e)),
+        }
+    }
+
+    /// Refuses a stream that somebody made otherwise.
+    async fn judge(&self, client: &Client) -> Result<(), RemoteError> {
+        let what = format!("STREAM.INFO.{}", self.stream());
+        let info = api::call(client, &what, Value::Null).await;
+        let info = info.map_err(|e| self.error(e))?;
+        match streams::judge_data(&info["config"], &self.config.fleet).refusal() {
+            Some(why) => {
+                let text = format!("the remote tier's stream {}: {why}", self.stream());
+                self.link.complain(&text);
+                Err(RemoteError::Misconfigured(text))
+            }
+            None => Ok(()),
         }
     }
 
@@ -177,7 +207,7 @@ impl Remote for NatsKv {
             // Nobody took it, so that repeating it is safe.
             Err(Failure::NobodyThere) => {
                 self.ensure(&client).await?;
-                api::publish(&client, subject, headers, record).await
+                api::publish(&client, subject.clone(), headers, record).await
             }
             other => other,
         };
@@ -186,7 +216,7 @@ impl Remote for NatsKv {
             Err(e) if e.code().is_some_and(|c| api::CONFLICTS.contains(&c)) => {
                 Ok(PutOutcome::Conflict)
             }
-            Err(e) => Err(self.error(e)),
+            Err(e) => Err(self.change_error(e, &subject)),
         }
     }
 
@@ -198,7 +228,7 @@ impl Remote for NatsKv {
             Ok(_) => Ok(()),
             Err(e) if e.code().is_some_and(|c| GONE.contains(&c)) => Ok(()),
             Err(e) if e.code() == Some(api::STREAM_NOT_FOUND) => Ok(()),
-            Err(e) => Err(self.error(e)),
+            Err(e) => Err(self.change_error(e, &what)),
         }
     }
 

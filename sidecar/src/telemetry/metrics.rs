@@ -1,7 +1,8 @@
 //! The metrics, each named once. The engine's counts are read when Prometheus
 //! asks, never copied; no key and no value is ever a label.
 
-use crate::grpc::Requests;
+use super::requests::Requests;
+use crate::config::InForce;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -11,17 +12,26 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::Arc;
+use tokio::sync::watch;
 use unstale_engine::Engine;
-use unstale_engine::request::SessionState;
+use unstale_engine::request::{Counters, SessionState};
 
 /// The registry behind /metrics.
 pub struct Metrics(Registry);
 
 impl Metrics {
     /// Everything this sidecar measures.
-    pub fn new(engine: Arc<Engine>, requests: Arc<Requests>) -> Self {
+    pub fn new(
+        engine: Arc<Engine>,
+        requests: Arc<Requests>,
+        in_force: watch::Receiver<InForce>,
+    ) -> Self {
         let mut registry = Registry::with_prefix("unstale");
-        registry.register_collector(Box::new(Sampled { engine, requests }));
+        registry.register_collector(Box::new(Sampled {
+            engine,
+            requests,
+            in_force,
+        }));
         Self(registry)
     }
 
@@ -36,6 +46,7 @@ impl Metrics {
 struct Sampled {
     engine: Arc<Engine>,
     requests: Arc<Requests>,
+    in_force: watch::Receiver<InForce>,
 }
 
 impl fmt::Debug for Sampled {
@@ -46,7 +57,7 @@ impl fmt::Debug for Sampled {
 
 impl Collector for Sampled {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for (name, help, value) in self.counters() {
+        for (name, help, value) in counters(self.engine.counters()) {
             let counter = ConstCounter::new(value);
             let kind = counter.metric_type();
             counter.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
@@ -56,6 +67,16 @@ impl Collector for Sampled {
             let kind = gauge.metric_type();
             gauge.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
         }
+        let InForce {
+            reloads, refusals, ..
+        } = *self.in_force.borrow();
+        let family = Family::<[(&str, &str); 1], Counter>::default();
+        for (result, count) in [("ok", reloads), ("failed", refusals)] {
+            family.get_or_create(&[("result", result)]).inc_by(count);
+        }
+        let help = "Configuration files read again";
+        let kind = family.metric_type();
+        family.encode(encoder.encode_descriptor("config_reloads", help, None, kind)?)?;
         let family = Family::<[(&str, String); 2], Counter>::default();
         for (rpc, code, count) in self.requests.seen() {
             let labels = [("rpc", rpc.to_owned()), ("code", code)];
@@ -67,57 +88,45 @@ impl Collector for Sampled {
     }
 }
 
-impl Sampled {
-    fn counters(&self) -> [(&'static str, &'static str, u64); 11] {
-        let c = self.engine.counters();
-        [
-            ("hits_l1", "Reads answered from L1", c.hits_l1),
-            (
-                "hits_remote",
-                "Reads answered from the remote tier",
-                c.hits_remote,
-            ),
-            ("misses", "Reads that found nothing", c.misses),
-            (
-                "bad_records",
-                "Remote records that failed a check",
-                c.bad_records,
-            ),
-            ("leases_granted", "Leases granted", c.leases_granted),
-            (
-                "fills_voided",
-                "Fills refused because the lease was void",
-                c.fills_voided,
-            ),
-            (
-                "log_appended",
-                "Invalidations and writes appended",
-                c.appended,
-            ),
-            ("log_processed", "Records of the log processed", c.processed),
-            (
-                "log_incarnations",
-                "Incarnations of the log reader built",
-                c.incarnations,
-            ),
-            (
-                "log_undecodable",
-                "Records of the log that could not be decoded",
-                c.undecodable,
-            ),
-            (
-                "overloaded",
-                "Calls refused because too much was in flight",
-                c.overloaded,
-            ),
-        ]
-    }
+/// The engine's counts, all of them: a new one does not compile without a name.
+macro_rules! counters {
+    ($($field:ident: $name:literal, $help:literal;)*) => {
+        fn counters(counters: Counters) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+            let Counters { $($field),* } = counters;
+            [$(($name, $help, $field)),*].into_iter()
+        }
+    };
+}
 
-    fn gauges(&self) -> [(&'static str, &'static str, u64); 7] {
+counters! {
+    hits_l1: "hits_l1", "Reads answered from L1";
+    hits_remote: "hits_remote", "Reads answered from the remote tier";
+    hits_stale: "hits_stale", "Reads answered with an entry that is not fresh";
+    hits_negative: "hits_negative", "Reads answered with a negative entry";
+    not_modified: "not_modified", "Reads whose caller held the entry already";
+    misses: "misses", "Reads that found nothing";
+    refreshed: "sets_refreshed", "Sets of equal content that needed no record in the log";
+    older_source_versions: "older_source_versions", "Writes and fills refused for their source version";
+    source_versions_forgotten: "source_versions_forgotten", "Source versions forgotten for room";
+    grants_limited: "grants_limited", "Leases not granted because of the rate limit";
+    fail_safes: "fail_safes", "Loads given back because the origin failed";
+    bad_records: "bad_records", "Remote records that failed a check";
+    leases_granted: "leases_granted", "Leases granted";
+    fills_voided: "fills_voided", "Fills refused because the lease was void";
+    appended: "log_appended", "Invalidations and writes appended";
+    processed: "log_processed", "Records of the log processed";
+    incarnations: "log_incarnations", "Incarnations of the log reader built";
+    undecodable: "log_undecodable", "Records of the log that could not be decoded";
+    overloaded: "overloaded", "Calls refused because too much was in flight";
+}
+
+impl Sampled {
+    fn gauges(&self) -> [(&'static str, &'static str, u64); 8] {
         let s = self.engine.status();
         let connected = u64::from(s.log_error.is_none());
         let fresh = u64::from(s.state == SessionState::Fresh);
         let up = u64::from(s.remote_error.is_none());
+        let valid = u64::from(self.in_force.borrow().is_valid);
         [
             ("log_connected", "1 while the log is connected", connected),
             (
@@ -131,6 +140,11 @@ impl Sampled {
                 "log_horizon",
                 "Entries from before it are not believed",
                 s.horizon,
+            ),
+            (
+                "config_valid",
+                "1 if the newest configuration file has no mistake",
+                valid,
             ),
             ("l1_entries", "Entries in L1", s.l1_entries),
             ("l1_bytes", "Weighed bytes in L1", s.l1_bytes),

@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod reading;
+pub mod secrets;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::net::TcpListener;
@@ -109,6 +110,29 @@ impl Server {
 
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// A client of the server, as an administrator would use it.
+    pub async fn admin(&self) -> async_nats::Client {
+        let connecting = async {
+            loop {
+                if let Ok(admin) = async_nats::connect(self.url()).await {
+                    return admin;
+                }
+            }
+        };
+        let connected = tokio::time::timeout(PATIENCE, connecting).await;
+        connected.expect("the server listens")
+    }
+
+    /// Makes a stream by hand.
+    pub async fn make_stream(&self, config: &serde_json::Value) {
+        let name = config["name"].as_str().expect("a name");
+        let subject = format!("$JS.API.STREAM.CREATE.{name}");
+        let body = config.to_string().into();
+        let answer = self.admin().await.request(subject, body).await.unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
+        assert!(answer["error"].is_null(), "{answer}");
     }
 
     pub fn connection(&self) -> NatsConfig {

@@ -3,11 +3,11 @@
 use super::fleet::PeerState;
 use super::record::{Body, Invalidation, Record, RecordId, SessionId, Write};
 use super::{Action, Bug, Decision, Machine, WriteCheck};
-use crate::clock::Moment;
-use crate::key::{Key, NameHash, Namespace, Tag};
+use crate::clock::{LogTime, Moment};
+use crate::key::{Key, NameHash, Namespace, Prefix, Tag};
 use crate::log::{Delivery, WRITE_SHARDS};
 use crate::position::Position;
-use crate::request::NotStored;
+use crate::request::{Mode, NotStored};
 use std::sync::Arc;
 
 /// How a session met in the replayed log had ended, newer records first.
@@ -22,62 +22,77 @@ impl Machine {
     pub(super) fn process(&mut self, delivery: &Delivery, now: Moment) {
         self.processed_at = now;
         self.processed_count += 1;
+        self.clock.observe(delivery.time);
         let sequence = delivery.sequence;
         let Ok(record) = Record::decode(&delivery.payload) else {
             // A newer version's record: it may cover anything.
             self.undecodable += 1;
-            self.floors.raise_everything(sequence);
+            self.cover_everything(sequence);
             return;
         };
         match record.body {
             Body::Invalidate(invalidation) => {
                 self.raise(&invalidation, sequence);
                 self.decide(record.id, sequence, None);
-                self.answer_word(invalidation.ack_wanted, record.origin, sequence);
+                self.answer_word(invalidation.ack_wanted, record.origin, sequence, now);
                 self.push(Action::Invalidated(
                     sequence,
                     Arc::new(invalidation),
                     record.reason,
                 ));
             }
-            Body::Write(write) => self.write(record.id, record.origin, &write, sequence),
-            Body::Join { pod } => self.joined(record.origin, pod, sequence, now),
+            Body::Write(write) => self.write((record.id, record.origin), &write, sequence, now),
+            Body::Join { pod } => self.joined(record.origin, pod, delivery, now),
             Body::Beat if record.origin == self.session.id => {
-                self.own_beat(record.id, sequence, delivery.time, now);
+                self.own_beat(record.id, delivery.time, now);
             }
             Body::Beat => {}
             Body::Leave => {
                 self.peers.remove(&record.origin);
+                self.note_end(record.origin, End::Left);
             }
             Body::Expel(session) => self.expelled(session, now),
             Body::NewEpoch(epoch) => self.new_epoch(epoch, delivery, now),
+            Body::SameEpoch(epoch) if self.epoch == Some(epoch) => {
+                self.epoch_told = sequence;
+                self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
+            }
+            // Of a pod that has not read the NewEpoch yet.
+            Body::SameEpoch(_) => {}
         }
         self.check_fleet(now);
     }
 
     fn new_epoch(&mut self, epoch: crate::position::Epoch, delivery: &Delivery, now: Moment) {
         if self.epoch == Some(epoch) {
+            self.epoch_told = delivery.sequence;
             return;
         }
         let anchor = self.reader.anchor;
         self.start_over(epoch, now);
+        self.epoch_told = delivery.sequence;
         self.reader.processed = delivery.sequence;
         self.reader.anchor = anchor;
         self.horizon = delivery.sequence;
-        self.session.last_echo = delivery.sequence;
-        self.replayed = true;
+        self.verified_from(delivery.sequence);
+        // Sessions of the old epoch may be fresh for D.
+        self.known_at = Some(now.plus(self.staleness_bound()));
+        self.decide_lost();
+        self.push(Action::WatchFrom(delivery.sequence));
         self.join(now);
-        self.rebuild("a new epoch began", now);
+        self.rebuild(now);
     }
 
-    fn joined(&mut self, origin: SessionId, pod: String, sequence: u64, now: Moment) {
+    fn joined(&mut self, origin: SessionId, pod: String, delivery: &Delivery, now: Moment) {
+        let sequence = delivery.sequence;
         let peer = self
             .peers
             .entry(origin)
             .or_insert_with(|| PeerState::new(pod, sequence));
         peer.joined = peer.joined.max(sequence);
+        peer.joined_time = peer.joined_time.max(delivery.time);
         if origin == self.session.id {
-            self.own_join(sequence, now);
+            self.own_join(delivery, now);
             if !self.replayed && self.backfill_to.is_none() && self.known_at.is_none() {
                 self.start_backfill(sequence, now);
             }
@@ -88,56 +103,99 @@ impl Machine {
         if let Some(peer) = self.peers.get_mut(&session) {
             peer.expelled.get_or_insert(now);
         }
+        self.note_end(session, End::Expelled(now));
         if session == self.session.id {
             self.own_expel(now);
         }
     }
 
-    fn answer_word(&mut self, wanted: bool, origin: SessionId, sequence: u64) {
-        if wanted {
-            let early = u64::from(self.has_bug(Bug::WordBeforeProcessed));
-            self.say(origin, sequence + early);
+    /// A session that ends while older records are still replayed must not be
+    /// taken for live when its Join is met.
+    fn note_end(&mut self, session: SessionId, end: End) {
+        if !self.replayed {
+            self.ends.entry(session).or_insert(end);
+        }
+    }
+
+    fn answer_word(&mut self, wanted: bool, origin: SessionId, sequence: u64, now: Moment) {
+        if wanted && self.has_bug(Bug::WordBeforeProcessed) {
+            self.say(origin, sequence + 1);
+        } else if wanted {
+            self.promise_word(origin, sequence, now);
         }
     }
 
     fn raise(&mut self, invalidation: &Invalidation, sequence: u64) {
         let Ok(namespace) = Namespace::new(&invalidation.namespace) else {
-            self.floors.raise_everything(sequence);
+            self.cover_everything(sequence);
             return;
         };
-        // What this version cannot judge name by name falls as a whole.
-        let mut whole = invalidation.all || !invalidation.prefixes.is_empty();
+        let mode = match invalidation.soft {
+            true => Mode::Soft,
+            false => Mode::Hard,
+        };
+        // A name that this version cannot judge: its namespace falls.
+        let mut whole = invalidation.all;
         for key in &invalidation.keys {
             match Key::new(namespace.clone(), key) {
-                Ok(key) => self.floors.raise(key.hash(), sequence),
+                Ok(key) => self.raise_key(&key, mode, invalidation.min_source_version, sequence),
                 Err(_) => whole = true,
             }
         }
         for tag in &invalidation.tags {
             match Tag::new(tag) {
-                Ok(tag) => self.floors.raise(tag.hash(&namespace), sequence),
+                Ok(tag) => self.floors.raise(tag.hash(&namespace), mode, sequence),
                 Err(_) => whole = true,
             }
         }
+        for prefix in &invalidation.prefixes {
+            whole |= !self.raise_prefix(&namespace, prefix, mode, sequence);
+        }
         if whole {
-            self.floors
-                .raise_namespace(NameHash::of_namespace(&namespace), sequence);
+            let namespace = NameHash::of_namespace(&namespace);
+            self.floors.raise_namespace(namespace, mode, sequence);
         }
     }
 
-    fn write(&mut self, id: RecordId, origin: SessionId, write: &Write, sequence: u64) {
+    fn raise_key(&mut self, key: &Key, mode: Mode, version: Option<u64>, sequence: u64) {
+        self.floors.raise(key.hash(), mode, sequence);
+        if let Some(version) = version {
+            self.versions.raise(key.hash(), version, sequence);
+        }
+    }
+
+    /// False: not a prefix that this version knows.
+    fn raise_prefix(&mut self, ns: &Namespace, text: &str, mode: Mode, sequence: u64) -> bool {
+        let Ok(prefix) = Prefix::new(text) else {
+            return false;
+        };
+        match prefix.hash(ns, &self.settings.delimiters) {
+            Some(hash) => self.floors.raise(hash, mode, sequence),
+            None => self.floors.raise_prefix(ns, text, mode, sequence),
+        }
+        true
+    }
+
+    fn write(
+        &mut self,
+        (id, origin): (RecordId, SessionId),
+        write: &Write,
+        sequence: u64,
+        now: Moment,
+    ) {
         let key = Namespace::new(&write.namespace).and_then(|ns| Key::new(ns, &write.key));
         let Ok(key) = key else {
-            self.floors.raise_everything(sequence);
+            self.cover_everything(sequence);
             return;
         };
         let check = self.own.get_mut(&id).and_then(|open| open.own.check.take());
-        let refused = check.and_then(|check| self.refuse(&check));
-        self.floors.raise(key.hash(), sequence);
+        let refused = check.and_then(|check| self.refuse(&check, sequence));
+        self.raise_key(&key, Mode::Hard, write.source_version, sequence);
+        self.note_write(key.hash(), sequence, now);
         let shard = &mut self.shards[usize::from(key.hash().shard(WRITE_SHARDS))];
         *shard = sequence.max(*shard);
         self.decide(id, sequence, refused);
-        self.answer_word(write.ack_wanted, origin, sequence);
+        self.answer_word(write.ack_wanted, origin, sequence, now);
         let keys = vec![write.key.clone()];
         let cover = Invalidation {
             namespace: write.namespace.clone(),
@@ -148,16 +206,28 @@ impl Machine {
     }
 
     /// Whether a write may not stand, judged just before its own record.
-    fn refuse(&self, check: &WriteCheck) -> Option<NotStored> {
+    fn refuse(&self, check: &WriteCheck, sequence: u64) -> Option<NotStored> {
+        let least = self.least_source_version(check.facts.key.hash());
+        if let (Some(least), Some(given)) = (least, check.facts.source_version)
+            && given < least
+        {
+            return Some(NotStored::OlderSourceVersion(least));
+        }
+        // A replay may still meet a higher one.
+        if check.facts.source_version.is_some() && self.backfill_to.is_some() {
+            return Some(NotStored::PositionTooOld);
+        }
         let position = check.position?;
-        let below = position.sequence < self.horizon && !self.has_bug(Bug::PositionBelowHorizon);
+        let below = position.sequence < self.horizon() && !self.has_bug(Bug::PositionBelowHorizon);
         if Some(position.epoch) != self.epoch || below {
             return Some(NotStored::PositionTooOld);
         }
-        let floors = check.tags.iter().map(|tag| self.floors.floor(*tag));
-        let floor = floors.fold(self.floors.floor(check.key), u64::max);
-        let floor = floor.max(self.floors.floor_of_namespace(check.namespace));
-        (floor > position.sequence).then_some(NotStored::Covered)
+        if position.sequence >= sequence {
+            return Some(NotStored::PositionUnknown);
+        }
+        let floor = self.floor(&check.facts);
+        let covered = floor.hard.max(floor.soft) > position.sequence;
+        covered.then_some(NotStored::Covered)
     }
 
     fn decide(&mut self, id: RecordId, sequence: u64, refused: Option<NotStored>) {
@@ -175,10 +245,15 @@ impl Machine {
 
     /// Applies a record from before the anchor; newer ones were applied first.
     /// True if it began the epoch: what is older does not count.
-    pub(super) fn apply_old(&mut self, sequence: u64, payload: &[u8], now: Moment) -> bool {
+    pub(super) fn apply_old(
+        &mut self,
+        (sequence, time, payload): (u64, LogTime, &[u8]),
+        now: Moment,
+    ) -> bool {
+        self.clock.observe(time);
         let Ok(record) = Record::decode(payload) else {
             self.undecodable += 1;
-            self.floors.raise_everything(sequence);
+            self.cover_everything(sequence);
             return false;
         };
         match record.body {
@@ -186,20 +261,22 @@ impl Machine {
                 self.raise(&invalidation, sequence);
                 self.decide(record.id, sequence, None);
             }
-            Body::Write(write) => self.write(
-                record.id,
-                record.origin,
-                &Write {
+            Body::Write(write) => {
+                let write = Write {
                     ack_wanted: false,
                     ..write
-                },
-                sequence,
-            ),
-            Body::Join { pod } => self.joined_before(record.origin, pod, sequence),
+                };
+                self.write((record.id, record.origin), &write, sequence, now);
+            }
+            Body::Join { pod } => self.joined_before(record.origin, pod, sequence, time),
             Body::Leave => drop(self.ends.insert(record.origin, End::Left)),
             Body::Expel(session) => drop(self.ends.entry(session).or_insert(End::Expelled(now))),
             Body::Beat => {}
-            Body::NewEpoch(epoch) => return self.epoch_before(epoch),
+            Body::SameEpoch(_) => self.epoch_told = self.epoch_told.max(sequence),
+            Body::NewEpoch(epoch) => {
+                self.epoch_told = self.epoch_told.max(sequence);
+                return self.epoch_before(epoch);
+            }
         }
         false
     }
@@ -215,7 +292,7 @@ impl Machine {
         true
     }
 
-    fn joined_before(&mut self, origin: SessionId, pod: String, sequence: u64) {
+    fn joined_before(&mut self, origin: SessionId, pod: String, sequence: u64, time: LogTime) {
         let end = self.ends.get(&origin).copied();
         if matches!(end, Some(End::Left)) || origin == self.session.id {
             return;
@@ -225,6 +302,7 @@ impl Machine {
             .entry(origin)
             .or_insert_with(|| PeerState::new(pod, sequence));
         peer.first_join = peer.first_join.min(sequence);
+        peer.joined_time = peer.joined_time.max(time);
         if let Some(End::Expelled(at)) = end {
             peer.expelled.get_or_insert(at);
         }

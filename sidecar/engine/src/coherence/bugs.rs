@@ -51,6 +51,30 @@ pub enum Bug {
     LeaveBeforeSilence,
     /// A Set with a position below the horizon is accepted.
     PositionBelowHorizon,
+    /// Prefixes are not looked at in the hit rule.
+    NoPrefixFloor,
+    /// A soft invalidation hides the hard floor below it.
+    SoftOverridesHard,
+    /// A stale entry is answered as if it were fresh.
+    StaleUnflagged,
+    /// The stale entry inside a marker is judged by the marker's `as_of`.
+    StaleByMarker,
+    /// A negative entry is answered without being judged.
+    NegativeNotJudged,
+    /// A source version below the highest known one is accepted.
+    OlderSourceVersion,
+    /// STRONG reads without its barrier.
+    StrongWithoutBarrier,
+    /// A Set of equal content revives an entry without judging it.
+    RefreshNotJudged,
+    /// An entry's ttl is not judged.
+    ExpiryNotJudged,
+    /// All keys of a batch get one token.
+    OneTokenForABatch,
+    /// `if_none_match` is compared before the entry is judged.
+    NotModifiedNotJudged,
+    /// A Watch's filter on tags drops invalidations of keys it did not name.
+    FilterDropsKeys,
 }
 
 /// Which bug is planted, if any.

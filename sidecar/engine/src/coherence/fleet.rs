@@ -5,10 +5,10 @@
 //! ended only D after this pod processed its Expel. D after the append every
 //! session has processed it or has nothing fresh: then the wait ends anyway.
 
-use super::record::{Body, SessionId};
+use super::record::{Body, RecordId, SessionId};
 use super::{Action, Bug, FleetOutcome, Machine};
-use crate::clock::Moment;
-use crate::log::{Command, Subject};
+use crate::clock::{LogTime, Moment};
+use crate::log::{Appended, Command, Subject};
 use crate::position::Epoch;
 use crate::request::{Peer, Session};
 use std::time::Duration;
@@ -24,9 +24,12 @@ pub(super) struct PeerState {
     /// Its first and newest Join.
     pub(super) first_join: u64,
     pub(super) joined: u64,
+    /// Server time of the newest.
+    pub(super) joined_time: LogTime,
     /// When its Expel was processed here.
     pub(super) expelled: Option<Moment>,
-    expel_sent: bool,
+    /// The Expel under way or in the log.
+    expel: Option<RecordId>,
     /// The highest word heard in this epoch.
     word: u64,
 }
@@ -37,8 +40,9 @@ impl PeerState {
             pod,
             first_join: joined,
             joined,
+            joined_time: LogTime::default(),
             expelled: None,
-            expel_sent: false,
+            expel: None,
             word: 0,
         }
     }
@@ -73,12 +77,20 @@ impl Machine {
     pub fn await_fleet(&mut self, sequence: u64, now: Moment) -> u64 {
         self.fleet.numbers += 1;
         let number = self.fleet.numbers;
+        if self.session.left {
+            // Nobody looks after it any more.
+            self.push(Action::Fleet(number, FleetOutcome::Unknown));
+            return number;
+        }
         self.fleet.waits.push(Wait {
             number,
             sequence,
             began: now,
             asked: now,
         });
+        if self.verified.to < sequence {
+            self.verify(now);
+        }
         self.check_fleet(now);
         number
     }
@@ -133,6 +145,14 @@ impl Machine {
             return;
         }
         self.check_fleet(now);
+        if self
+            .fleet
+            .waits
+            .iter()
+            .any(|wait| wait.sequence > self.verified.to)
+        {
+            self.verify(now);
+        }
         self.expel_silent(now);
         let due = |wait: &Wait| now >= wait.asked.plus(ASK_EVERY);
         if self.fleet.waits.iter().any(due) {
@@ -145,8 +165,20 @@ impl Machine {
         }
     }
 
-    pub(super) fn fleet_timer(&self, now: Moment) -> Option<Moment> {
-        (!self.fleet.waits.is_empty()).then(|| now.plus(Duration::from_millis(50)))
+    pub(super) fn fleet_timer(&self) -> Option<Moment> {
+        let at = self.ticked.plus(Duration::from_millis(50));
+        (!self.fleet.waits.is_empty()).then_some(at)
+    }
+
+    /// An Expel that is not in the log is said again.
+    pub(super) fn expel_answered(&mut self, id: RecordId, outcome: &Appended) {
+        if matches!(outcome, Appended::At(_)) {
+            return;
+        }
+        let mut peers = self.peers.values_mut();
+        if let Some(peer) = peers.find(|peer| peer.expel == Some(id)) {
+            peer.expel = None;
+        }
     }
 
     /// Ends the waits that are over.
@@ -156,7 +188,9 @@ impl Machine {
         let mut index = 0;
         while let Some(wait) = self.fleet.waits.get(index) {
             let (sequence, late) = (wait.sequence, now >= wait.began.plus(bound));
-            let settled = late || (early && self.unsettled(sequence, now).is_empty());
+            // A Join below it that was discarded unread would not be known.
+            let known = early && self.verified.to >= sequence;
+            let settled = late || (known && self.unsettled(sequence, now).is_empty());
             if settled && self.reader.processed >= sequence {
                 let wait = self.fleet.waits.remove(index);
                 let outcome = self.outcome(sequence, now);
@@ -230,22 +264,26 @@ impl Machine {
             return;
         };
         for id in self.unsettled(sequence, now) {
-            let Some(peer) = self.peers.get_mut(&id) else {
+            if self.peers.get(&id).is_some_and(|peer| peer.expel.is_some()) {
                 continue;
-            };
-            if !std::mem::replace(&mut peer.expel_sent, true) {
-                self.append_own(Body::Expel(id), Subject::Records, None);
+            }
+            let expel = self.append_own(Body::Expel(id), Subject::Records, None);
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.expel = Some(expel);
             }
         }
     }
 
     /// Sessions that ended are forgotten, but not before every wait that may
-    /// have to name them is over.
+    /// have to name them is over. One that did not repeat its Join is over, too.
     fn forget_ended(&mut self, now: Moment) {
         let keep = self.staleness_bound() * 2;
-        let own = self.session.id;
-        self.peers
-            .retain(|id, peer| *id == own || peer.expelled.is_none_or(|at| now < at.plus(keep)));
+        let (own, time) = (self.session.id, self.clock.at_least(now));
+        let repeats = self.retention / 4 + self.staleness_bound() * 2;
+        self.peers.retain(|id, peer| {
+            let ended = peer.expelled.is_some_and(|at| now >= at.plus(keep));
+            *id == own || !(ended || time >= peer.joined_time.plus(repeats))
+        });
     }
 
     /// The sessions this pod knows.

@@ -1,78 +1,149 @@
-//! Floors: for every name, the newest log sequence that covers it.
+//! Floors: for every name, the newest log sequence that covers it, hard and
+//! soft.
 //!
 //! A table of max-registers in several hashed rows; a name's floor is the
 //! minimum over the rows, so a collision of all rows costs a miss and never
-//! staleness. Namespaces have a small exact table that folds into the floor of
-//! everything when it overflows. Floors never fall within an epoch.
+//! staleness. Namespaces and prefixes that do not end at a delimiter have small
+//! exact tables that fold into a wider floor when they overflow. Floors never
+//! fall within an epoch.
 
-use crate::key::NameHash;
+use super::judge::Facts;
+use super::prefixes::Prefixes;
+use crate::key::{NameHash, Namespace};
+use crate::limits;
+use crate::request::Mode;
 use std::collections::HashMap;
 
 const ROWS: usize = 4;
 
-/// Most namespaces with a floor of their own.
-const NAMESPACES: usize = 1024;
+/// What must not be older: below `hard` an entry is gone, below `soft` stale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Floor {
+    pub(crate) hard: u64,
+    pub(crate) soft: u64,
+}
+
+impl Floor {
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            hard: self.hard.max(other.hard),
+            soft: self.soft.max(other.soft),
+        }
+    }
+
+    fn min(self, other: Self) -> Self {
+        Self {
+            hard: self.hard.min(other.hard),
+            soft: self.soft.min(other.soft),
+        }
+    }
+
+    /// The higher of the two.
+    pub(crate) fn newest(self) -> u64 {
+        self.hard.max(self.soft)
+    }
+
+    /// Raises one of the two.
+    pub(crate) fn raise(&mut self, mode: Mode, sequence: u64) {
+        let register = match mode {
+            Mode::Hard => &mut self.hard,
+            Mode::Soft => &mut self.soft,
+        };
+        *register = sequence.max(*register);
+    }
+}
 
 /// The table. Sequences are of one epoch; [`Floors::clear`] starts another.
 pub(crate) struct Floors {
     /// `ROWS` rows of `width` registers each; untouched pages cost no memory.
-    registers: Vec<u64>,
+    /// Not [`Floor`]s, so that the allocator hands out zeroed pages.
+    registers: Vec<[u64; 2]>,
     width: usize,
-    namespaces: HashMap<NameHash, u64>,
-    everything: u64,
+    namespaces: HashMap<NameHash, Floor>,
+    prefixes: Prefixes,
+    everything: Floor,
 }
 
 impl Floors {
     /// A table with `width` registers a row.
     pub(crate) fn new(width: usize) -> Self {
-        let registers = vec![0; ROWS * width];
         Self {
-            registers,
+            registers: vec![[0, 0]; ROWS * width],
             width,
             namespaces: HashMap::new(),
-            everything: 0,
+            prefixes: Prefixes::default(),
+            everything: Floor::default(),
         }
     }
 
-    /// Raises the floor of a key or tag to `sequence`.
-    pub(crate) fn raise(&mut self, name: NameHash, sequence: u64) {
+    /// Raises the floor of a key, a tag or a hashed prefix to `sequence`.
+    pub(crate) fn raise(&mut self, name: NameHash, mode: Mode, sequence: u64) {
         for at in self.places(name) {
-            self.registers[at] = self.registers[at].max(sequence);
+            let [hard, soft] = self.registers[at];
+            let mut floor = Floor { hard, soft };
+            floor.raise(mode, sequence);
+            self.registers[at] = [floor.hard, floor.soft];
+        }
+    }
+
+    /// Raises the floor of every key that begins with `prefix`.
+    pub(crate) fn raise_prefix(
+        &mut self,
+        namespace: &Namespace,
+        prefix: &str,
+        mode: Mode,
+        sequence: u64,
+    ) {
+        let hash = NameHash::of_namespace(namespace);
+        if let Some((namespace, floor)) = self.prefixes.raise(hash, prefix, mode, sequence) {
+            self.raise_namespace(namespace, Mode::Hard, floor.hard);
+            self.raise_namespace(namespace, Mode::Soft, floor.soft);
         }
     }
 
     /// Raises the floor of a whole namespace.
-    pub(crate) fn raise_namespace(&mut self, namespace: NameHash, sequence: u64) {
-        if self.namespaces.len() >= NAMESPACES && !self.namespaces.contains_key(&namespace) {
-            self.raise_everything(sequence);
-            return;
+    pub(crate) fn raise_namespace(&mut self, namespace: NameHash, mode: Mode, sequence: u64) {
+        if !self.namespaces.contains_key(&namespace)
+            && self.namespaces.len() >= limits::NAMESPACE_FLOORS
+        {
+            self.fold_oldest_namespace();
         }
         let floor = self.namespaces.entry(namespace).or_default();
-        *floor = sequence.max(*floor);
+        floor.raise(mode, sequence);
+    }
+
+    /// The namespace raised longest ago makes room: the floor of everything
+    /// stands for it, at its old sequence.
+    fn fold_oldest_namespace(&mut self) {
+        let all = self.namespaces.iter();
+        let oldest = all.min_by_key(|(_, floor)| floor.newest());
+        let Some((namespace, floor)) = oldest.map(|(name, floor)| (*name, *floor)) else {
+            return;
+        };
+        self.namespaces.remove(&namespace);
+        self.everything = self.everything.max(floor);
     }
 
     /// Raises the floor of everything.
     pub(crate) fn raise_everything(&mut self, sequence: u64) {
-        self.everything = self.everything.max(sequence);
+        self.everything.raise(Mode::Hard, sequence);
     }
 
-    /// The floor of a key or tag, or one above it.
-    pub(crate) fn floor(&self, name: NameHash) -> u64 {
-        let least = self
-            .places(name)
-            .map(|at| self.registers[at])
-            .into_iter()
-            .min();
-        least.unwrap_or(0).max(self.everything)
+    /// The floor of a key, a tag or a hashed prefix, or one above it.
+    pub(crate) fn of_name(&self, name: NameHash) -> Floor {
+        let registers = self.places(name).map(|at| self.registers[at]);
+        let floors = registers.map(|[hard, soft]| Floor { hard, soft });
+        floors.into_iter().reduce(Floor::min).unwrap_or_default()
     }
 
-    /// The floor of a whole namespace.
-    pub(crate) fn floor_of_namespace(&self, namespace: NameHash) -> u64 {
-        self.namespaces
-            .get(&namespace)
-            .copied()
-            .unwrap_or(0)
-            .max(self.everything)
+    /// The floor of everything, the namespace and the exact prefixes: what
+    /// holds without regard to the hashed names.
+    pub(crate) fn of_wide(&self, facts: &Facts) -> Floor {
+        let namespace = self.namespaces.get(&facts.namespace).copied();
+        let prefixes = self.prefixes.floor(facts.namespace, facts.key.name());
+        self.everything
+            .max(namespace.unwrap_or_default())
+            .max(prefixes)
     }
 
     /// Forgets everything: another epoch begins, and nothing older is believed.
@@ -97,32 +168,44 @@ mod tests {
         NameHash(n.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835))
     }
 
+    fn raised(floors: &Floors, n: u128) -> Floor {
+        floors.of_name(name(n)).max(floors.everything)
+    }
+
     #[test]
     fn a_floor_is_never_below_what_was_raised() {
         let mut floors = Floors::new(8);
         for n in 1..500 {
-            floors.raise(name(u128::from(n % 50)), n);
-            assert!(floors.floor(name(u128::from(n % 50))) >= n);
+            floors.raise(name(u128::from(n % 50)), Mode::Hard, n);
+            assert!(raised(&floors, u128::from(n % 50)).hard >= n);
         }
+    }
+
+    #[test]
+    fn a_soft_invalidation_leaves_the_hard_floor_where_it_is() {
+        let mut floors = Floors::new(1 << 10);
+        floors.raise(name(1), Mode::Hard, 3);
+        floors.raise(name(1), Mode::Soft, 7);
+        assert_eq!(raised(&floors, 1), Floor { hard: 3, soft: 7 });
     }
 
     #[test]
     fn names_that_were_not_raised_keep_a_low_floor_in_a_wide_table() {
         let mut floors = Floors::new(1 << 16);
         for n in 1..=1000 {
-            floors.raise(name(n), n as u64);
+            floors.raise(name(n), Mode::Hard, n as u64);
         }
-        let raised = (2000..3000).filter(|n| floors.floor(name(*n)) > 0).count();
-        assert!(raised < 5, "{raised} of 1000 collide in all rows");
+        let false_floors = (2000..3000).filter(|n| raised(&floors, *n).hard > 0);
+        let count = false_floors.count();
+        assert!(count < 5, "{count} of 1000 collide in all rows");
     }
 
     #[test]
-    fn too_many_namespaces_fold_into_the_floor_of_everything() {
+    fn too_many_namespaces_fold_the_oldest_into_the_floor_of_everything() {
         let mut floors = Floors::new(8);
-        for n in 0..=NAMESPACES as u128 {
-            floors.raise_namespace(name(n), 7);
+        for n in 0..=limits::NAMESPACE_FLOORS as u64 {
+            floors.raise_namespace(name(u128::from(n)), Mode::Hard, n + 7);
         }
-        assert_eq!(floors.floor(name(99_999)), 7);
-        assert_eq!(floors.floor_of_namespace(name(NAMESPACES as u128)), 7);
+        assert_eq!(raised(&floors, 99_999).hard, 7);
     }
 }

@@ -1,12 +1,14 @@
 //! The hit rule: one function for L1, the remote tier and joined flights.
 
+use super::floors::Floor;
 use super::{Bug, Machine};
 use crate::clock::{LogTime, Moment};
-use crate::key::NameHash;
+use crate::key::{Key, NameHash};
 use crate::position::Epoch;
+use crate::request::{Mode, StaleReason};
 use std::time::Duration;
 
-/// What is judged of an entry.
+/// What is judged of an entry or marker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// The epoch `as_of` belongs to.
@@ -14,11 +16,29 @@ pub struct Facts {
     /// The log position known before the entry's source was read.
     pub as_of: u64,
     /// The entry's key.
-    pub key: NameHash,
+    pub key: Key,
     /// The key's namespace.
     pub namespace: NameHash,
+    /// The key's prefixes that end at a delimiter.
+    pub prefixes: Box<[NameHash]>,
     /// The entry's tags.
     pub tags: Box<[NameHash]>,
+    /// The origin's version.
+    pub source_version: Option<u64>,
+    /// Not fresh from here on.
+    pub expires: LogTime,
+    /// Not served at all from here on.
+    pub gone: LogTime,
+}
+
+impl Facts {
+    /// Every hashed name by which it can be covered, the namespace included.
+    pub(crate) fn names(&self) -> impl Iterator<Item = NameHash> {
+        [self.key.hash(), self.namespace]
+            .into_iter()
+            .chain(self.tags.iter().copied())
+            .chain(self.prefixes.iter().copied())
+    }
 }
 
 /// Where the entry was found.
@@ -35,65 +55,122 @@ pub enum Source {
 pub enum Freshness {
     /// It may be answered as fresh.
     Fresh,
+    /// It may be answered, flagged, to who accepts that.
+    Stale(StaleReason),
     /// Never again: it can be dropped.
     Dead,
     /// An own write or invalidation of one of its names is under way.
     Pending,
     /// Newer than what was processed here: needs a barrier first.
     Future,
-    /// The session is not fresh; nothing is.
-    NoSession,
+    /// From before what this pod has replayed yet; nothing is known of it.
+    Unjudged,
 }
 
 impl Machine {
     /// Judges an entry. Take the entry first and call this after.
     pub fn judge(&self, facts: &Facts, source: Source, now: Moment) -> Freshness {
         let bugs = self.settings.bugs;
-        if self.is_pending(facts) {
+        let pending = self.pending.of(facts);
+        if pending == Some(Mode::Hard) {
             return Freshness::Pending;
         }
         if self.epoch != Some(facts.epoch) && !bugs.has(Bug::EpochIgnored) {
-            return if self.epoch.is_some() {
-                Freshness::Dead
-            } else {
-                Freshness::NoSession
+            return match self.epoch {
+                Some(_) => Freshness::Dead,
+                None => Freshness::Unjudged,
             };
         }
         let skip = match source {
             Source::L1 => bugs.has(Bug::NoFloorsInL1),
             Source::Remote => bugs.has(Bug::NoFloorsInRemote),
         };
-        if !skip && facts.as_of < self.floor(facts) {
+        let floor = if skip {
+            Floor::default()
+        } else {
+            self.floor(facts)
+        };
+        if facts.as_of < floor.hard || self.is_lagging(facts) {
             return Freshness::Dead;
         }
-        if facts.as_of < self.horizon && !bugs.has(Bug::NoHorizon) {
-            // The horizon falls during a replay, so this is not for ever.
-            return Freshness::NoSession;
+        if facts.as_of < self.horizon() && !bugs.has(Bug::NoHorizon) {
+            return match self.horizon_may_fall_to(facts.as_of) {
+                true => Freshness::Unjudged,
+                false => Freshness::Dead,
+            };
         }
         if facts.as_of > self.reader.processed {
             return Freshness::Future;
         }
-        if self.session_fresh(now) {
-            Freshness::Fresh
-        } else {
-            Freshness::NoSession
+        if facts.source_version.is_some() && self.backfill_to.is_some() {
+            // The replay may still tell that its origin lagged.
+            return Freshness::Unjudged;
+        }
+        let soft = pending == Some(Mode::Soft) || facts.as_of < floor.soft;
+        self.judge_time(facts, soft, now)
+    }
+
+    /// Whether the replay under way may come to know of what was covered then.
+    fn horizon_may_fall_to(&self, as_of: u64) -> bool {
+        let replaying = self.backfill_to.is_some() || self.session.joined.is_none();
+        replaying && as_of >= self.gap
+    }
+
+    /// The rest of the rule, for what no hard cover touches.
+    fn judge_time(&self, facts: &Facts, soft: bool, now: Moment) -> Freshness {
+        let time = self.clock.at_most(now);
+        if time >= facts.gone {
+            return Freshness::Dead;
+        }
+        if soft {
+            return Freshness::Stale(StaleReason::SoftInvalidated);
+        }
+        if time >= facts.expires && !self.settings.bugs.has(Bug::ExpiryNotJudged) {
+            return Freshness::Stale(StaleReason::Expired);
+        }
+        match self.session_fresh(now) {
+            true => Freshness::Fresh,
+            false => Freshness::Stale(StaleReason::SessionNotFresh),
         }
     }
 
     /// The highest floor of an entry's names.
-    pub(super) fn floor(&self, facts: &Facts) -> u64 {
-        let floor = self
-            .floors
-            .floor(facts.key)
-            .max(self.floors.floor_of_namespace(facts.namespace));
-        if self.settings.bugs.has(Bug::NoTagFloor) {
-            return floor;
+    pub(super) fn floor(&self, facts: &Facts) -> Floor {
+        let bugs = self.settings.bugs;
+        let mut floor = self.floors.of_wide(facts);
+        floor = floor.max(self.floors.of_name(facts.key.hash()));
+        if !bugs.has(Bug::NoTagFloor) {
+            for tag in &facts.tags {
+                floor = floor.max(self.floors.of_name(*tag));
+            }
         }
-        facts
-            .tags
-            .iter()
-            .map(|tag| self.floors.floor(*tag))
-            .fold(floor, u64::max)
+        if !bugs.has(Bug::NoPrefixFloor) {
+            for prefix in &facts.prefixes {
+                floor = floor.max(self.floors.of_name(*prefix));
+            }
+        }
+        if bugs.has(Bug::SoftOverridesHard) && floor.soft > floor.hard {
+            floor.hard = 0;
+        }
+        floor
+    }
+
+    /// Whether it was read, after the log told of a higher source version, from
+    /// an origin that lags. What is older than that record is the floors' affair.
+    fn is_lagging(&self, facts: &Facts) -> bool {
+        let floor = self.versions.floor(facts.key.hash());
+        let least = floor.filter(|(_, sequence)| facts.as_of >= *sequence);
+        let bug = self.settings.bugs.has(Bug::OlderSourceVersion);
+        !bug && facts.source_version < least.map(|(version, _)| version)
+            && facts.source_version.is_some()
+    }
+
+    /// The source version below which a write or fill of the key is refused.
+    pub fn least_source_version(&self, key: NameHash) -> Option<u64> {
+        if self.settings.bugs.has(Bug::OlderSourceVersion) {
+            return None;
+        }
+        self.versions.floor(key).map(|(version, _)| version)
     }
 
     /// Whether a fill or marker with these facts has been covered since.
@@ -101,30 +178,25 @@ impl Machine {
         if self.settings.bugs.has(Bug::FillIgnoresFloor) {
             return false;
         }
+        let floor = self.floor(facts);
         self.epoch != Some(facts.epoch)
-            || facts.as_of < self.floor(facts)
-            || facts.as_of < self.horizon
-            || self.is_pending(facts)
-    }
-
-    fn is_pending(&self, facts: &Facts) -> bool {
-        if self.pending.is_empty() {
-            return false;
-        }
-        let mut names = [facts.key, facts.namespace]
-            .into_iter()
-            .chain(facts.tags.iter().copied());
-        names.any(|name| self.pending.contains_key(&name))
-    }
-
-    /// Time left until `expires`, never too much; `None`: expired.
-    pub fn time_left(&self, expires: LogTime, now: Moment) -> Option<Duration> {
-        let left = expires.since(self.clock.at_most(now));
-        (!left.is_zero()).then_some(left)
+            || facts.as_of < floor.hard.max(floor.soft)
+            || facts.as_of < self.horizon()
+            || self.pending.of(facts).is_some()
     }
 
     /// The log's time, never too late; for stamping.
     pub fn log_time(&self, now: Moment) -> LogTime {
         self.clock.at_least(now)
+    }
+
+    /// Age of what was stored then, time until `expires`, time until `gone`.
+    pub(crate) fn times(&self, stored: LogTime, facts: &Facts, now: Moment) -> [Duration; 3] {
+        let most = self.clock.at_most(now);
+        [
+            self.log_time(now).since(stored),
+            facts.expires.since(most),
+            facts.gone.since(most),
+        ]
     }
 }

@@ -16,32 +16,43 @@ mod fleet;
 mod floors;
 mod judge;
 mod logtime;
+mod pending;
+mod prefixes;
 mod reader;
 pub mod record;
 mod session;
+mod verified;
+mod versions;
 
 pub use bugs::{Bug, Bugs};
 pub use judge::{Facts, Freshness, Source};
 
 use crate::clock::Moment;
-use crate::key::NameHash;
+use crate::key::{Delimiters, NameHash, Namespace};
 use crate::log::{Append, Command, WRITE_SHARDS};
 use crate::position::{Epoch, Position};
 use crate::random::Random;
-use crate::request::{NotStored, Session};
+use crate::request::{Mode, NotStored, Session};
 use apply::End;
 use fleet::{Fleet, PeerState};
 use floors::Floors;
 use logtime::LogClock;
+use pending::Pending;
 use reader::Reader;
 use record::{Invalidation, RecordId, SessionId};
 use session::OwnSession;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use verified::Verified;
+use versions::SourceVersions;
 
-/// Registers per row of the floor table: 4 rows of 512 KiB, touched as used.
-const FLOOR_WIDTH: usize = 1 << 16;
+/// Registers per row of the floor table: 4 rows of 4 MiB, touched as used.
+pub(crate) const FLOOR_WIDTH: usize = 1 << 18;
+/// A value that was decided is where it belongs within this, or lost.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+/// Most keys of which that is remembered.
+const WRITTEN: usize = 4096;
 /// Margin in D for what is not drift (timer granularity, one scheduling).
 const MARGIN: Duration = Duration::from_millis(500);
 
@@ -63,6 +74,8 @@ pub enum Action {
     Invalidated(u64, Arc<Invalidation>, Option<String>),
     /// The epoch changed: watchers have lost track.
     Reset,
+    /// What watchers are told is complete after this sequence, not before.
+    WatchFrom(u64),
 }
 
 /// What became of an own record when it was processed here.
@@ -97,28 +110,46 @@ pub struct Progress {
     pub epoch: Option<Epoch>,
     /// The last processed sequence.
     pub processed: u64,
-    /// The number of the newest own Beat that echoed.
+    /// Nothing was missed up to this one.
+    pub verified: u64,
+    /// The number of the newest own Beat that echoed, nothing before it having
+    /// been truncated unread.
     pub echoed: u64,
 }
 
 /// An own write or invalidation that is under way.
 pub struct Own {
-    /// Names covered here until the record is processed.
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// Keys, tags and hashed prefixes covered here until the record is
+    /// processed.
     pub names: Vec<NameHash>,
-    /// Namespace covered here as a whole.
-    pub namespace: Option<NameHash>,
+    /// Other prefixes; until the record is processed the whole namespace stands
+    /// for them.
+    pub prefixes: Vec<String>,
+    /// Whether the whole namespace is covered.
+    pub all: bool,
+    /// What the cover does.
+    pub mode: Mode,
+    /// Its caller was answered OK before the log has it (LOCAL).
+    pub answered: bool,
     /// For a write: what it is checked against when it is processed.
     pub check: Option<WriteCheck>,
 }
 
+impl Own {
+    /// The names that are pending.
+    fn pending(&self) -> impl Iterator<Item = NameHash> {
+        let whole = self.all || !self.prefixes.is_empty();
+        let whole = whole.then(|| NameHash::of_namespace(&self.namespace));
+        self.names.iter().copied().chain(whole)
+    }
+}
+
 /// What decides a write at its own echo.
 pub struct WriteCheck {
-    /// The written key.
-    pub key: NameHash,
-    /// The key's namespace.
-    pub namespace: NameHash,
-    /// The written entry's tags.
-    pub tags: Vec<NameHash>,
+    /// The written entry.
+    pub facts: Facts,
     /// Refuse if a cover came after this.
     pub position: Option<Position>,
 }
@@ -126,6 +157,10 @@ pub struct WriteCheck {
 /// An own record that was not processed here yet.
 struct Open {
     own: Own,
+    /// Counts up in the order in which they began.
+    order: u64,
+    /// The key, of a write.
+    writes: Option<NameHash>,
     /// Where the log said it is.
     acked: Option<u64>,
     /// It was in before this pod began to read anew: if the replay does not
@@ -140,6 +175,10 @@ pub struct Settings {
     pub pod: String,
     /// Registers per row of the floor table.
     pub floor_width: usize,
+    /// Keys whose highest source version is remembered.
+    pub source_versions: usize,
+    /// Where a prefix may end to be hashed like a tag.
+    pub delimiters: Delimiters,
     /// A removed safeguard.
     pub bugs: Bugs,
 }
@@ -150,6 +189,8 @@ impl Settings {
         Self {
             pod,
             floor_width: FLOOR_WIDTH,
+            source_versions: crate::limits::SOURCE_VERSIONS,
+            delimiters: Delimiters::default(),
             bugs: Bugs::NONE,
         }
     }
@@ -168,17 +209,40 @@ pub struct Machine {
     /// Entries from before it are not believed; falls while records are
     /// replayed newest first.
     horizon: u64,
+    /// The like for what was truncated unread; it never falls.
+    gap: u64,
     /// First retained sequence as last read.
     first: u64,
     /// Newest processed Write per shard.
     shards: Vec<u64>,
-    pending: HashMap<NameHash, u32>,
+    pending: Pending,
+    versions: SourceVersions,
+    verified: Verified,
     own: HashMap<RecordId, Open>,
+    begun: u64,
+    /// Keys of Writes processed lately: their values may still be on their way.
+    written: HashMap<NameHash, (u64, Moment)>,
     session: OwnSession,
     peers: BTreeMap<SessionId, PeerState>,
     fleet: Fleet,
     clock: LogClock,
     log_error: Option<String>,
+    /// Why the newest incarnation ended, until one is verified.
+    reading_error: Option<String>,
+    /// Incarnations in a row that ended before they were verified.
+    failed_builds: u32,
+    /// When the next incarnation is built, after failures.
+    build_at: Option<Moment>,
+    /// When the incarnation is replaced by an overlapping one.
+    replace_at: Moment,
+    /// When [`Machine::tick`] was called last.
+    ticked: Moment,
+    /// When the log is told again which epoch it has, and where it was told
+    /// last; 0: not known.
+    epoch_again_at: Moment,
+    epoch_told: u64,
+    /// Nobody else reads this log.
+    alone: bool,
     undecodable: u64,
     processed_count: u64,
     incarnations: u64,
@@ -186,6 +250,8 @@ pub struct Machine {
     epoch_append: Option<RecordId>,
     /// The log is not the one that was read before.
     backward: bool,
+    /// Epochs that were left: a log that names one has lost its newest.
+    left_epochs: Vec<Epoch>,
     /// The next question for the first retained sequence.
     check_token: u64,
     processed_at: Moment,
@@ -206,6 +272,7 @@ impl Machine {
     pub fn new(settings: Settings, random: Arc<dyn Random>) -> Self {
         Self {
             floors: Floors::new(settings.floor_width),
+            versions: SourceVersions::new(settings.source_versions),
             settings,
             random,
             actions: Vec::new(),
@@ -214,20 +281,33 @@ impl Machine {
             retention: crate::limits::TTL_MAX,
             reader: Reader::new(),
             horizon: u64::MAX,
+            gap: 0,
             first: 0,
             shards: vec![0; usize::from(WRITE_SHARDS)],
-            pending: HashMap::new(),
+            pending: Pending::default(),
+            verified: Verified::default(),
             own: HashMap::new(),
+            begun: 0,
+            written: HashMap::new(),
             session: OwnSession::default(),
             peers: BTreeMap::new(),
             fleet: Fleet::default(),
             clock: LogClock::default(),
             log_error: Some("not connected yet".into()),
+            reading_error: None,
+            failed_builds: 0,
+            build_at: None,
+            replace_at: Moment::default(),
+            ticked: Moment::default(),
+            epoch_again_at: Moment::default(),
+            epoch_told: 0,
+            alone: false,
             undecodable: 0,
             processed_count: 0,
             incarnations: 0,
             epoch_append: None,
             backward: false,
+            left_epochs: Vec::new(),
             check_token: 0,
             processed_at: Moment::default(),
             backfill_to: None,
@@ -263,6 +343,7 @@ impl Machine {
         Progress {
             epoch: self.epoch,
             processed: self.reader.processed,
+            verified: self.verified.to.min(self.reader.processed),
             echoed: self.session.echoed,
         }
     }
@@ -274,17 +355,36 @@ impl Machine {
 
     /// Entries from before this are not believed.
     pub fn horizon(&self) -> u64 {
-        self.horizon
+        self.horizon.max(self.gap)
     }
 
-    /// What keeps the log away.
+    /// What keeps the log away, or keeps it from being read.
     pub fn log_error(&self) -> Option<&str> {
-        self.log_error.as_deref()
+        self.log_error.as_deref().or(self.reading_error.as_deref())
     }
 
-    /// Counts: processed records, undecodable ones, incarnations.
-    pub fn counts(&self) -> (u64, u64, u64) {
-        (self.processed_count, self.undecodable, self.incarnations)
+    /// A record was left half applied (a panic): whatever it covers falls.
+    pub fn distrust(&mut self) {
+        self.cover_everything(self.reader.processed);
+    }
+
+    /// Nobody knows what the record at `sequence` covers.
+    fn cover_everything(&mut self, sequence: u64) {
+        self.floors.raise_everything(sequence);
+        self.push(Action::WatchFrom(sequence));
+    }
+
+    /// Counts: processed records, undecodable ones, incarnations, source
+    /// versions forgotten.
+    pub fn counts(&self) -> (u64, u64, u64, u64) {
+        let forgotten = self.versions.forgotten();
+        let Self {
+            processed_count,
+            undecodable,
+            incarnations,
+            ..
+        } = self;
+        (*processed_count, *undecodable, *incarnations, forgotten)
     }
 
     /// The session's id; it changes when a session is over.
@@ -296,13 +396,14 @@ impl Machine {
     /// its record is processed or [`Machine::forget`] is called.
     pub fn begin(&mut self, id: RecordId, own: Own) {
         if !self.settings.bugs.has(Bug::NoPending) {
-            for name in own.names.iter().chain(&own.namespace) {
-                *self.pending.entry(*name).or_default() += 1;
-            }
+            self.pending.begin(own.pending(), own.mode);
         }
+        self.begun += 1;
         self.own.insert(
             id,
             Open {
+                order: self.begun,
+                writes: own.check.as_ref().map(|check| check.facts.key.hash()),
                 own,
                 acked: None,
                 before: false,
@@ -315,14 +416,7 @@ impl Machine {
         let Some(Open { own, .. }) = self.own.remove(&id) else {
             return;
         };
-        for name in own.names.iter().chain(&own.namespace) {
-            if let Some(count) = self.pending.get_mut(name) {
-                *count -= 1;
-                if *count == 0 {
-                    self.pending.remove(name);
-                }
-            }
-        }
+        self.pending.end(own.pending(), own.mode);
     }
 
     /// The log said that an own record is at `sequence`. If that was passed
@@ -354,18 +448,60 @@ impl Machine {
         let (Some(epoch), Some(Open { own, .. })) = (self.epoch, self.own.get(&id)) else {
             return;
         };
+        // A log that lost its tail gives low numbers again: everything that this
+        // pod has loaded until now is covered all the same.
+        let floor = sequence.max(self.reader.processed + 1);
         let decision = match own.check {
             Some(_) => Decision::Unknown,
             None => Decision::Accepted(Position { epoch, sequence }),
         };
         for name in &own.names {
-            self.floors.raise(*name, sequence);
+            self.floors.raise(*name, own.mode, floor);
         }
-        if let Some(namespace) = own.namespace {
-            self.floors.raise_namespace(namespace, sequence);
+        for prefix in &own.prefixes {
+            self.floors
+                .raise_prefix(&own.namespace, prefix, own.mode, floor);
+        }
+        if own.all {
+            let namespace = NameHash::of_namespace(&own.namespace);
+            self.floors.raise_namespace(namespace, own.mode, floor);
         }
         self.forget(id);
         self.push(Action::Decided(id, decision));
+    }
+
+    /// Whether a write may be appended: none of its key that began earlier and
+    /// was answered OK is still on its way. It would land behind this one.
+    pub fn is_its_turn(&self, id: RecordId) -> bool {
+        let Some(Open {
+            writes: Some(key),
+            order,
+            ..
+        }) = self.own.get(&id)
+        else {
+            return true;
+        };
+        let earlier =
+            |open: &Open| open.own.answered && open.writes == Some(*key) && open.order < *order;
+        !self.own.values().any(earlier)
+    }
+
+    /// Whether a Write of this key was decided so lately, and not covered since,
+    /// that its value may not be there yet: then what is missing is not absent.
+    pub fn is_on_its_way(&self, facts: &Facts, now: Moment) -> bool {
+        let written = self.written.get(&facts.key.hash());
+        written.is_some_and(|(sequence, at)| {
+            now < at.plus(ON_ITS_WAY) && self.floor(facts).hard <= *sequence
+        })
+    }
+
+    fn note_write(&mut self, key: NameHash, sequence: u64, now: Moment) {
+        if self.written.len() >= WRITTEN {
+            self.written.retain(|_, (_, at)| now < at.plus(ON_ITS_WAY));
+        }
+        if self.written.len() < WRITTEN {
+            self.written.insert(key, (sequence, now));
+        }
     }
 
     /// Whether an own record is still waiting to be processed.
@@ -381,3 +517,6 @@ impl Machine {
         self.push(Action::Command(command));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,6 +156,10 @@ impl Reader {
         now: Moment,
     ) -> Option<&'static str> {
         let incarnation = self.find(number)?;
+        if !incarnation.verified {
+            // The anchor is there, or this is a shorter log made anew under us.
+            return Some("alive, but the anchor was not delivered");
+        }
         incarnation.heard = now;
         let matches = incarnation.consumer_sequence == consumer_sequence;
         (!matches).then_some("a heartbeat names another consumer sequence")
@@ -328,5 +332,13 @@ mod tests {
         let (reader, n) = reading_from(5);
         assert_eq!(reader.silent(T0.plus(Duration::from_secs(2))), None);
         assert_eq!(reader.silent(T0.plus(Duration::from_secs(3))), Some(n));
+    }
+
+    #[test]
+    fn a_consumer_that_lives_without_delivering_the_anchor_is_doubted() {
+        let (mut reader, n) = reading_from(5);
+        assert_eq!(reader.idle(n, 1, T0), None);
+        let n = reader.build(reader.anchor.expect("an anchor"), false, T0);
+        assert!(reader.idle(n, 0, T0).is_some());
     }
 }

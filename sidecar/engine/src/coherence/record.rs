@@ -50,6 +50,8 @@ pub enum Body {
     Expel(SessionId),
     /// Nothing older is believed.
     NewEpoch(Epoch),
+    /// This still is the epoch: the log must not outlive its NewEpoch.
+    SameEpoch(Epoch),
 }
 
 /// What an invalidation covers.
@@ -152,8 +154,17 @@ impl Record {
             Body::Leave => 5,
             Body::Expel(s) => (wire.session = Some(s.0.to_be_bytes()), 6).1,
             Body::NewEpoch(e) => (wire.epoch = Some(e.0), 7).1,
+            Body::SameEpoch(e) => (wire.epoch = Some(e.0), 8).1,
         };
         minicbor::to_vec(&wire).expect("encoding into memory does not fail")
+    }
+
+    /// The epoch that a record on [`crate::log::Subject::Epochs`] names.
+    pub fn epoch(&self) -> Option<Epoch> {
+        match self.body {
+            Body::NewEpoch(epoch) | Body::SameEpoch(epoch) => Some(epoch),
+            _ => None,
+        }
     }
 
     /// Reads the binary form.
@@ -171,6 +182,7 @@ impl Record {
                 wire.session.ok_or(Undecodable)?,
             ))),
             7 => Body::NewEpoch(Epoch(wire.epoch.ok_or(Undecodable)?)),
+            8 => Body::SameEpoch(Epoch(wire.epoch.ok_or(Undecodable)?)),
             _ => return Err(Undecodable),
         };
         Ok(Self {

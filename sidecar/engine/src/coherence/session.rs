@@ -7,7 +7,7 @@
 use super::record::{Body, Record, RecordId, SessionId};
 use super::{Action, Bug, Machine};
 use crate::clock::{LogTime, Moment};
-use crate::log::{Append, Appended, Command, Subject};
+use crate::log::{Append, Appended, Command, Delivery, Subject};
 use crate::request::SessionState;
 use std::time::Duration;
 
@@ -29,8 +29,10 @@ pub(super) struct BeatUnderWay {
 /// An echo whose truncation check is under way.
 struct Echo {
     token: u64,
+    number: u64,
     sent: Moment,
-    sequence: u64,
+    /// What had been processed when it was asked.
+    processed: u64,
 }
 
 #[derive(Default)]
@@ -39,17 +41,22 @@ pub(super) struct OwnSession {
     pub(super) joining: Option<RecordId>,
     /// Sequence of the newest own Join that was processed.
     pub(super) joined: Option<u64>,
+    /// When the newest Join was said, and when the newest that was processed
+    /// had been.
+    said_at: Moment,
     joined_at: Moment,
     rejoin_at: Moment,
+    /// The Leave under way, and whether it is in the log.
+    leaving: Option<RecordId>,
+    gone: bool,
     pub(super) left: bool,
     fresh_until: Option<Moment>,
+    /// When the newest Beat that renewed it was sent.
+    renewed_by: Option<Moment>,
     beat_at: Moment,
     beats: Vec<BeatUnderWay>,
     beat_number: u64,
     pub(super) echoed: u64,
-    /// What had been processed when truncation was last ruled out; it outlives
-    /// the session, as the reading does.
-    pub(super) last_echo: u64,
     checks: Vec<Echo>,
     barrier: bool,
     rebuilt_at: Moment,
@@ -59,6 +66,12 @@ impl Machine {
     /// Whether this pod may call anything fresh now.
     pub fn session_fresh(&self, now: Moment) -> bool {
         !self.session.left && self.session.fresh_until.is_some_and(|until| now < until)
+    }
+
+    /// Time since the newest Beat that was read back was sent; none before the
+    /// first.
+    pub fn staleness(&self, now: Moment) -> Option<Duration> {
+        Some(now.since(self.session.renewed_by?))
     }
 
     /// The session's state and how long it stays fresh.
@@ -82,15 +95,36 @@ impl Machine {
             return;
         }
         self.session.left = !self.settings.bugs.has(Bug::LeaveBeforeSilence);
-        if self.reader.is_reading() {
-            self.append_own(Body::Leave, Subject::Records, None);
-        }
+        self.say_leave();
         self.fail_fleet();
+    }
+
+    /// Says Leave, again if need be. False: there is nothing to say (any more).
+    pub fn say_leave(&mut self) -> bool {
+        let joined = self.session.joined.is_some() || self.session.joining.is_some();
+        if !joined || self.session.gone || self.log_error.is_some() {
+            return false;
+        }
+        if self.session.leaving.is_none() {
+            let leave = self.append_own(Body::Leave, Subject::Records, None);
+            self.session.leaving = Some(leave);
+        }
+        true
+    }
+
+    /// Whether the Leave is in the log.
+    pub fn has_left(&self) -> bool {
+        self.session.gone
     }
 
     /// Begins a session under a new id. Nothing is fresh until its Join was
     /// processed here and a Beat sent after that has echoed.
     pub(super) fn join(&mut self, now: Moment) {
+        if self.session.left {
+            // Whoever has said Leave stays away.
+            self.fail_fleet();
+            return;
+        }
         if self.session.joined.is_some() && self.log_error.is_none() {
             self.append_own(Body::Leave, Subject::Records, None);
         }
@@ -98,12 +132,10 @@ impl Machine {
         let echoed = self.session.echoed;
         let beat_number = self.session.beat_number;
         let id = SessionId(self.random.bits());
-        let left = self.session.left;
         self.session = OwnSession {
             id,
             echoed,
             beat_number,
-            left,
             joined_at: now,
             ..OwnSession::default()
         };
@@ -116,23 +148,26 @@ impl Machine {
             pod: self.settings.pod.clone(),
         };
         self.session.joining = Some(self.append_own(body, Subject::Records, None));
+        self.session.said_at = now;
         self.session.rejoin_at = now.plus(self.retention / 4);
     }
 
-    /// The own Join was processed at `sequence`.
-    pub(super) fn own_join(&mut self, sequence: u64, now: Moment) {
+    /// The own Join was processed. Its stamp is a first measure of log time.
+    pub(super) fn own_join(&mut self, delivery: &Delivery, now: Moment) {
+        let said = self.session.said_at;
         if self.session.joined.is_none() {
             self.session.beat_at = now;
-            self.session.joined_at = now;
+            self.clock.learn(delivery.time, said, now);
         }
-        self.session.joined = Some(sequence);
+        self.session.joined_at = said;
+        self.session.joined = Some(delivery.sequence);
         self.session.joining = None;
     }
 
     /// The own session was expelled: it is over.
     pub(super) fn own_expel(&mut self, now: Moment) {
         self.join(now);
-        self.rebuild("expelled", now);
+        self.rebuild(now);
     }
 
     /// Asks for an own Beat appended from now on; returns its number. Who
@@ -140,9 +175,7 @@ impl Machine {
     pub fn barrier(&mut self, now: Moment) -> u64 {
         self.session.barrier = true;
         let number = self.session.beat_number + 1;
-        if self.session.beats.iter().all(|beat| beat.acked.is_some()) {
-            self.send_beat(now);
-        }
+        self.begin_barrier(now);
         number
     }
 
@@ -184,7 +217,17 @@ impl Machine {
         } else if self.epoch_append == Some(id) {
             self.epoch_append = None;
             self.command(Command::Reopen);
+        } else if self.session.leaving == Some(id) {
+            self.session.leaving = None;
+            self.session.gone = matches!(outcome, Appended::At(_));
         }
+        self.expel_answered(id, outcome);
+        self.beat_answered(id, outcome, now);
+        self.begin_barrier(now);
+    }
+
+    fn beat_answered(&mut self, id: RecordId, outcome: &Appended, now: Moment) {
+        // None: its echo was processed before.
         let Some(beat) = self.session.beats.iter_mut().find(|beat| beat.id == id) else {
             return;
         };
@@ -201,7 +244,11 @@ impl Machine {
                 self.session.beat_at = now.plus(self.jittered(RETRY * 2));
             }
         }
-        if self.session.barrier {
+    }
+
+    /// Sends the Beat that somebody waits for, one at a time.
+    fn begin_barrier(&mut self, now: Moment) {
+        if self.session.barrier && self.session.beats.iter().all(|beat| beat.acked.is_some()) {
             self.send_beat(now);
         }
     }
@@ -218,12 +265,12 @@ impl Machine {
     }
 
     /// The own Beat was processed: ask what the log still retains, then renew.
-    pub(super) fn own_beat(&mut self, id: RecordId, sequence: u64, time: LogTime, now: Moment) {
+    pub(super) fn own_beat(&mut self, id: RecordId, time: LogTime, now: Moment) {
         let Some(at) = self.session.beats.iter().position(|beat| beat.id == id) else {
             return;
         };
         let beat = self.session.beats.remove(at);
-        self.session.echoed = self.session.echoed.max(beat.number);
+        self.begin_barrier(now);
         if self.session.joined.is_none() && !self.settings.bugs.has(Bug::BeatBeforeJoin) {
             return;
         }
@@ -234,6 +281,7 @@ impl Machine {
             beat.sent
         };
         if self.settings.bugs.has(Bug::FirstNotChecked) {
+            self.session.echoed = self.session.echoed.max(beat.number);
             self.renew(sent);
             return;
         }
@@ -244,45 +292,61 @@ impl Machine {
         }
         self.session.checks.push(Echo {
             token,
+            number: beat.number,
             sent,
-            sequence,
+            processed: self.reader.processed,
         });
         self.command(Command::CheckFirst { token });
     }
 
-    /// The log's first retained sequence, read after an echo.
+    /// The log's first retained sequence, read after it was asked for.
     pub(super) fn first_checked(&mut self, token: u64, first: u64, now: Moment) {
         self.first = self.first.max(first);
         self.settle_passed();
-        let Some(at) = self
-            .session
-            .checks
-            .iter()
-            .position(|echo| echo.token == token)
-        else {
+        let mut checks = self.session.checks.iter();
+        let echo = checks.position(|echo| echo.token == token);
+        let echo = echo.map(|at| self.session.checks.remove(at));
+        let asked = self.asked(token);
+        let Some(processed) = echo.as_ref().map(|echo| echo.processed).or(asked) else {
             return;
         };
-        let echo = self.session.checks.remove(at);
-        if first > self.session.last_echo + 1 {
-            // Records may have gone unread: what is older is not believed.
-            self.horizon = self.horizon.max(echo.sequence);
-            self.fleet.interrupted(now);
-            self.replayed = false;
-            self.known_at = Some(now.plus(self.retention / 2));
-        } else {
-            self.renew(echo.sent);
+        if first > self.verified.to + 1 {
+            self.truncated_unread(processed, now);
+            return;
         }
-        self.session.last_echo = self.session.last_echo.max(echo.sequence);
-        self.push(Action::Progress);
+        self.verified_to(processed, now);
+        if let Some(echo) = echo {
+            self.renew(echo.sent);
+            self.session.echoed = self.session.echoed.max(echo.number);
+            self.push(Action::Progress);
+        }
+    }
+
+    /// Records may have gone unread: what is older is not believed. The own
+    /// Expel may be among them, so this session is over; so may a NewEpoch, and
+    /// opening tells which epoch this is.
+    fn truncated_unread(&mut self, processed: u64, now: Moment) {
+        self.gap = self.gap.max(processed);
+        self.verified_from(processed);
+        self.push(Action::WatchFrom(processed));
+        self.fleet.interrupted(now);
+        self.replayed = false;
+        self.known_at = Some(now.plus(self.retention / 2));
+        self.join(now);
+        self.command(Command::Reopen);
     }
 
     fn renew(&mut self, sent: Moment) {
         let until = sent.plus(self.session_ttl);
         self.session.fresh_until = self.session.fresh_until.max(Some(until));
+        self.session.renewed_by = self.session.renewed_by.max(Some(sent));
     }
 
     /// The session's timers.
     pub(super) fn tick_session(&mut self, now: Moment) {
+        if self.session.left {
+            return;
+        }
         if !self.reader.is_reading() {
             if self.session.joining.is_some()
                 && self.log_error.is_none()
@@ -292,9 +356,6 @@ impl Machine {
             }
             return;
         }
-        if self.session.left {
-            return;
-        }
         let over = self
             .session
             .fresh_until
@@ -302,7 +363,7 @@ impl Machine {
             .plus(self.staleness_bound());
         if now >= over || self.join_overdue(now) {
             self.join(now);
-            self.rebuild("the session was over", now);
+            self.rebuild(now);
             return;
         }
         if now >= self.session.rejoin_at {
@@ -313,15 +374,13 @@ impl Machine {
         }
         if self.echo_is_late(now) {
             self.session.rebuilt_at = now;
-            self.rebuild("an acknowledged beat did not come back", now);
+            self.rebuild(now);
         }
     }
 
     fn join_overdue(&self, now: Moment) -> bool {
-        let said = self.session.rejoin_at.minus(self.retention / 4);
-        self.session.joining.is_some()
-            && self.session.joined.is_some()
-            && now >= said.plus(self.staleness_bound())
+        let due = self.session.joined_at.plus(self.retention / 4);
+        self.session.joined.is_some() && now >= due.plus(self.staleness_bound())
     }
 
     fn echo_is_late(&self, now: Moment) -> bool {
@@ -333,15 +392,18 @@ impl Machine {
     }
 
     /// When the session's timers want to be looked at next.
-    pub(super) fn session_timer(&self, now: Moment) -> Moment {
+    pub(super) fn session_timer(&self) -> Moment {
         if !self.reader.is_reading() {
             return self.session.rejoin_at;
         }
-        let mut at = self.session.beat_at.min(self.session.rejoin_at);
+        let mut at = self.session.rejoin_at;
+        if self.session.joined.is_some() {
+            at = at.min(self.session.beat_at);
+        }
         if self.session.beats.iter().any(|beat| beat.acked.is_some())
             || self.session.joined.is_none()
         {
-            at = at.min(now.plus(RETRY));
+            at = at.min(self.ticked.plus(RETRY));
         }
         at
     }

@@ -1,10 +1,12 @@
 //! `unstale cas`: one value in, if the cached one is the expected one.
 
 use super::exit::{Ended, Failure, note};
-use super::target::{AckLevel, Storing, Target};
-use super::{output, value};
+use super::output;
+use super::storing::{AckLevel, Storing};
+use super::target::Target;
+use super::value::Given;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use unstale::{CasOutcome, Expected, Lookup};
 
 /// Cache a value if the cached one is the expected one.
@@ -12,9 +14,8 @@ use unstale::{CasOutcome, Expected, Lookup};
 pub struct Cas {
     /// The key
     key: String,
-    /// The value; "-" reads it from stdin
-    #[arg(allow_negative_numbers = true)]
-    value: String,
+    #[command(flatten)]
+    given: Given,
     #[command(flatten)]
     expect: Expect,
     #[command(flatten)]
@@ -33,19 +34,31 @@ struct Expect {
     /// The entry with this version must be cached
     #[arg(long = "version", value_name = "VERSION")]
     expected_version: Option<String>,
-    /// Nothing must be cached
+    /// An entry with this etag must be cached, whatever its version
+    #[arg(long, value_name = "ETAG")]
+    etag: Option<String>,
+    /// Nothing must be cached, or that the origin has nothing
     #[arg(long)]
     absent: bool,
 }
 
+impl From<Expect> for Expected {
+    fn from(expect: Expect) -> Self {
+        match (expect.expected_version, expect.etag) {
+            (Some(version), _) => Self::Version(version),
+            (None, Some(etag)) => Self::Etag(etag),
+            (None, None) => Self::Absent,
+        }
+    }
+}
+
 impl Cas {
     pub(super) async fn run(self) -> Result<Ended, Failure> {
-        let value = value::read(self.value)?;
-        let version = self.expect.expected_version;
-        let expected = version.map_or(Expected::Absent, Expected::Version);
+        let content = self.given.read()?;
+        let expected = self.expect.into();
         let cache = self.target.connect().await?;
         let (entry, ack) = (self.storing.into(), self.ack.into());
-        let called = cache.compare_and_set(self.key, expected, value, entry, ack);
+        let called = cache.compare_and_set(self.key, expected, content, entry, ack);
         let answer = called.await?;
         let json = self.target.json;
         match &answer.result {
@@ -60,8 +73,7 @@ impl Cas {
             }
             CasOutcome::Conflict(current) => {
                 if json {
-                    let current = entry_of(current).map(output::entry);
-                    let conflict = json!({ "result": "conflict", "current": current });
+                    let conflict = json!({ "result": "conflict", "current": entry_of(current) });
                     output::object(&output::with_answer(conflict, &answer))?;
                 } else {
                     note(&conflict(current));
@@ -72,16 +84,21 @@ impl Cas {
     }
 }
 
-fn entry_of(current: &Lookup) -> Option<&unstale::Entry> {
+fn entry_of(current: &Lookup) -> Json {
     match current {
-        Lookup::Hit(entry) => Some(entry),
-        Lookup::Miss => None,
+        Lookup::Hit(entry) => output::entry(entry),
+        Lookup::Negative(negative) => output::negative(negative),
+        Lookup::NotModified(_) | Lookup::Miss => Json::Null,
     }
 }
 
 fn conflict(current: &Lookup) -> String {
     match current {
         Lookup::Hit(entry) => format!("conflict: version {} is cached", entry.version),
-        Lookup::Miss => "conflict: nothing is cached".to_owned(),
+        Lookup::Negative(negative) => {
+            let version = &negative.version;
+            format!("conflict: it is cached that the origin has nothing, version {version}")
+        }
+        Lookup::NotModified(_) | Lookup::Miss => "conflict: nothing is cached".to_owned(),
     }
 }

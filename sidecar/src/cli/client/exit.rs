@@ -7,9 +7,9 @@ use unstale::Error;
 /// How a command ended without a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// A hit, or done.
+    /// A hit, not modified, or done.
     Done,
-    /// A miss, a conflict, or nothing stored.
+    /// A miss, nothing in the origin, a conflict, or nothing stored.
     Not,
     /// As [`Failure`] says.
     Failed(u8),

@@ -1,17 +1,26 @@
-//! `unstale invalidate`: keys, tags or the namespace.
+//! `unstale invalidate`: keys, tags, prefixes or the namespace; gone or stale.
 
 use super::exit::{Ended, Failure};
 use super::output;
-use super::target::{AckLevel, Target};
+use super::storing::AckLevel;
+use super::target::Target;
 use clap::Args;
 use serde_json::json;
-use unstale::{Invalidated, Session};
+use unstale::{InvalidateMode, Invalidated, Session};
 
-/// Make entries unreadable everywhere.
+/// Make entries unreadable, or stale, everywhere.
 #[derive(Debug, Args)]
 pub struct Invalidate {
     #[command(flatten)]
     what: What,
+    /// Stale rather than gone: served to those who take stale values, while one
+    /// loader refreshes
+    #[arg(long)]
+    soft: bool,
+    /// The origin's version from which on the KEYs are true: older fills and
+    /// writes are refused
+    #[arg(long, value_name = "NUMBER", requires = "keys")]
+    min_source_version: Option<u64>,
     /// How far it must have got
     #[arg(long, value_enum, default_value = "log")]
     ack: AckLevel,
@@ -35,6 +44,9 @@ struct What {
     /// A tag: every entry that carries it; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
+    /// A prefix: every entry whose key begins with it; may be repeated
+    #[arg(long = "prefix", value_name = "PREFIX")]
+    prefixes: Vec<String>,
     /// The whole namespace
     #[arg(long)]
     all: bool,
@@ -43,10 +55,17 @@ struct What {
 impl Invalidate {
     pub(super) async fn run(self) -> Result<Ended, Failure> {
         let cache = self.target.connect().await?;
+        let mode = match self.soft {
+            true => InvalidateMode::Soft,
+            false => InvalidateMode::Hard,
+        };
         let what = unstale::Invalidate {
             keys: self.what.keys,
             tags: self.what.tags,
+            prefixes: self.what.prefixes,
             all: self.what.all,
+            mode,
+            min_source_version: self.min_source_version,
             ack: self.ack.into(),
             id: self.id,
             reason: self.reason,

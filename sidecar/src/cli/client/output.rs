@@ -5,13 +5,36 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json, json};
 use std::io::{self, Write as _};
-use unstale::{Answer, Degraded, Entry, Freshness, Session, Tier, Value};
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use unstale::{
+    Answer, Degraded, Entry, Lookup, Negative, NotModified, Session, StaleReason, Tier, Value,
+};
 
 /// Writes and flushes: the reader of a pipe sees it at once.
 pub(super) fn write(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
     written.map_err(Failure::Output)
+}
+
+/// Returns when nobody reads stdout any more: a command that writes seldom
+/// would find out late. Never returns when stdout is a file.
+#[allow(
+    deprecated,
+    reason = "the other constructor is unsafe for types that change their descriptor; OwnedFd does not"
+)]
+pub(super) async fn abandoned() {
+    let stdout = io::stdout().as_fd().try_clone_to_owned();
+    let watched = stdout.and_then(|fd| AsyncFd::with_interest(fd, Interest::ERROR));
+    if let Ok(watched) = watched
+        && watched.ready(Interest::ERROR).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// Writes one line.
@@ -31,6 +54,7 @@ pub(super) fn with_answer<T>(mut object: Json, answer: &Answer<T>) -> Json {
         let reasons = answer.degraded.iter().map(|reason| match reason {
             Degraded::RemoteUnavailable => "REMOTE_UNAVAILABLE",
             Degraded::SessionNotFresh => "SESSION_NOT_FRESH",
+            Degraded::AnswerTooLarge => "ANSWER_TOO_LARGE",
             _ => "OTHER",
         });
         let reasons: Vec<_> = reasons.collect();
@@ -53,25 +77,88 @@ pub(super) fn value(value: &Value) -> Map<String, Json> {
 /// An entry.
 pub(super) fn entry(entry: &Entry) -> Json {
     let mut fields = value(&entry.value);
-    let tier = match entry.tier {
-        Tier::L1 => "L1",
-        Tier::Remote => "REMOTE",
-    };
-    let freshness = match entry.freshness {
-        Freshness::Fresh => "FRESH",
-        Freshness::Stale => "STALE",
-    };
     let more = [
         ("content_type", json!(entry.content_type)),
         ("version", json!(entry.version)),
+        ("etag", json!(entry.etag)),
+        ("source_version", json!(entry.source_version)),
         ("tags", json!(entry.tags)),
-        ("tier", json!(tier)),
-        ("freshness", json!(freshness)),
-        ("age_seconds", json!(entry.age.as_secs_f64())),
         ("ttl_left_seconds", json!(entry.ttl_left.as_secs_f64())),
+        ("stale_left_seconds", json!(entry.stale_left.as_secs_f64())),
     ];
     fields.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    fields.extend(standing(entry.tier, entry.stale_reason, entry.age));
     Json::Object(fields)
+}
+
+/// The entry that says that the origin has nothing.
+pub(super) fn negative(negative: &Negative) -> Json {
+    let mut fields = Map::from_iter([("not_found".to_owned(), json!(true))]);
+    let more = [
+        ("version", json!(negative.version)),
+        ("source_version", json!(negative.source_version)),
+        ("tags", json!(negative.tags)),
+        ("ttl_left_seconds", json!(negative.ttl_left.as_secs_f64())),
+    ];
+    fields.extend(more.map(|(name, value)| (name.to_owned(), value)));
+    fields.extend(standing(negative.tier, negative.stale_reason, negative.age));
+    Json::Object(fields)
+}
+
+fn not_modified(same: &NotModified) -> Json {
+    let mut fields = Map::from_iter([
+        ("version".to_owned(), json!(same.version)),
+        ("etag".to_owned(), json!(same.etag)),
+        (
+            "ttl_left_seconds".to_owned(),
+            json!(same.ttl_left.as_secs_f64()),
+        ),
+    ]);
+    fields.extend(standing(same.tier, same.stale_reason, same.age));
+    Json::Object(fields)
+}
+
+/// Where an entry was found and whether it is current.
+fn standing(tier: Tier, stale: Option<StaleReason>, age: Duration) -> Map<String, Json> {
+    let tier = match tier {
+        Tier::L1 => "L1",
+        Tier::Remote => "REMOTE",
+    };
+    let freshness = if stale.is_some() { "STALE" } else { "FRESH" };
+    let reason = stale.map(|reason| match reason {
+        StaleReason::Expired => "EXPIRED",
+        StaleReason::SoftInvalidated => "SOFT_INVALIDATED",
+        StaleReason::SessionNotFresh => "SESSION_NOT_FRESH",
+        _ => "OTHER",
+    });
+    Map::from_iter([
+        ("tier".to_owned(), json!(tier)),
+        ("freshness".to_owned(), json!(freshness)),
+        ("stale_reason".to_owned(), json!(reason)),
+        ("age_seconds".to_owned(), json!(age.as_secs_f64())),
+    ])
+}
+
+/// What a read found.
+pub(super) fn lookup(found: &Lookup) -> Json {
+    match found {
+        Lookup::Hit(hit) => json!({ "result": "hit", "entry": entry(hit) }),
+        Lookup::Negative(no) => json!({ "result": "negative", "entry": negative(no) }),
+        Lookup::NotModified(same) => {
+            json!({ "result": "not_modified", "entry": not_modified(same) })
+        }
+        Lookup::Miss => json!({ "result": "miss" }),
+    }
+}
+
+/// Why an entry is not fresh, for people.
+pub(super) fn stale(reason: StaleReason) -> &'static str {
+    match reason {
+        StaleReason::Expired => "its ttl has passed",
+        StaleReason::SoftInvalidated => "it was softly invalidated",
+        StaleReason::SessionNotFresh => "the sidecar's session is not fresh",
+        _ => "it is not fresh",
+    }
 }
 
 /// A session.

@@ -1,8 +1,10 @@
 //! `unstale set`: one value in.
 
 use super::exit::{Ended, Failure, note};
-use super::target::{AckLevel, Storing, Target};
-use super::{output, value};
+use super::output;
+use super::storing::{AckLevel, Storing};
+use super::target::Target;
+use super::value::Given;
 use clap::Args;
 use serde_json::json;
 use unstale::{Answer, NotStoredReason, SetOptions, SetOutcome};
@@ -12,32 +14,35 @@ use unstale::{Answer, NotStoredReason, SetOptions, SetOutcome};
 pub struct Set {
     /// The key
     key: String,
-    /// The value; "-" reads it from stdin
-    #[arg(allow_negative_numbers = true)]
-    value: String,
+    #[command(flatten)]
+    given: Given,
     #[command(flatten)]
     storing: Storing,
     /// How far the write must have got
     #[arg(long, value_enum, default_value = "log")]
     ack: AckLevel,
-    /// The position held before the origin was read (from `get --json`): the
-    /// write is refused if anything covered the key after it
+    /// The position held before the origin was read (from --json of any
+    /// command): the write is refused if anything covered the key after it
     #[arg(long, value_name = "POSITION")]
     position: Option<String>,
+    /// Only if nothing is cached
+    #[arg(long, conflicts_with = "position")]
+    if_absent: bool,
     #[command(flatten)]
     target: Target,
 }
 
 impl Set {
     pub(super) async fn run(self) -> Result<Ended, Failure> {
-        let value = value::read(self.value)?;
+        let content = self.given.read()?;
         let options = SetOptions {
             entry: self.storing.into(),
             position: self.position,
+            if_absent: self.if_absent,
             ack: self.ack.into(),
         };
         let cache = self.target.connect().await?;
-        let answer = cache.set(self.key, value, options).await?;
+        let answer = cache.set_with(self.key, content, options).await?;
         if self.target.json {
             print_json(&answer)?;
         } else {
@@ -55,27 +60,51 @@ fn print(outcome: &SetOutcome) -> Result<(), Failure> {
         SetOutcome::Stored { version: Some(v) } => output::line(v),
         SetOutcome::Stored { version: None } => Ok(()),
         SetOutcome::NotStored { reason, .. } => {
-            note(match reason {
-                NotStoredReason::PositionTooOld => "not stored: the position is too old",
-                _ => "not stored: the key was invalidated or written after the position",
-            });
+            note(&format!("not stored: {}", words(*reason)));
             Ok(())
         }
+    }
+}
+
+fn words(reason: NotStoredReason) -> String {
+    match reason {
+        NotStoredReason::PositionTooOld => "the position is too old".to_owned(),
+        NotStoredReason::PositionUnknown => {
+            "the position is beyond the end of this fleet's log".to_owned()
+        }
+        NotStoredReason::OlderSourceVersion { min_source_version } => {
+            format!("a newer source version is known; {min_source_version} or higher is accepted")
+        }
+        NotStoredReason::Present => "something is cached".to_owned(),
+        _ => "the key was invalidated or written after the position".to_owned(),
+    }
+}
+
+fn name(reason: NotStoredReason) -> &'static str {
+    match reason {
+        NotStoredReason::Covered => "COVERED",
+        NotStoredReason::PositionTooOld => "POSITION_TOO_OLD",
+        NotStoredReason::PositionUnknown => "POSITION_UNKNOWN",
+        NotStoredReason::OlderSourceVersion { .. } => "OLDER_SOURCE_VERSION",
+        NotStoredReason::Present => "PRESENT",
+        _ => "OTHER",
     }
 }
 
 fn print_json(answer: &Answer<SetOutcome>) -> Result<(), Failure> {
     let object = match &answer.result {
         SetOutcome::Stored { version } => json!({ "result": "stored", "version": version }),
-        SetOutcome::NotStored { reason, current } => json!({
-            "result": "not_stored",
-            "reason": match reason {
-                NotStoredReason::Covered => "COVERED",
-                NotStoredReason::PositionTooOld => "POSITION_TOO_OLD",
-                _ => "OTHER",
-            },
-            "current": current.as_ref().map(output::entry),
-        }),
+        SetOutcome::NotStored { reason, current } => {
+            let mut object = json!({
+                "result": "not_stored",
+                "reason": name(*reason),
+                "current": current.as_deref().map(output::entry),
+            });
+            if let NotStoredReason::OlderSourceVersion { min_source_version } = reason {
+                object["min_source_version"] = json!(min_source_version);
+            }
+            object
+        }
     };
     output::object(&output::with_answer(object, answer))
 }

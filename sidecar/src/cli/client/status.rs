@@ -45,6 +45,7 @@ fn text_of(status: &unstale::Status) -> String {
         ("log", part(&status.log, &status.log_error)),
         ("remote", part(&status.remote, &status.remote_error)),
         ("l1", l1),
+        ("settings", settings(&status.config_error)),
     ];
     let rows = rows.iter().filter(|(_, value)| !value.is_empty());
     let lines = rows.map(|(name, value)| format!("{name:<16}{value}\n"));
@@ -55,6 +56,14 @@ fn part(kind: &str, error: &str) -> String {
     match error {
         "" => kind.to_owned(),
         error => format!("{kind} (away: {error})"),
+    }
+}
+
+/// Only worth a line when the newest ones are not in force.
+fn settings(error: &str) -> String {
+    match error {
+        "" => String::new(),
+        error => format!("the newest file is not in force: {error}"),
     }
 }
 
@@ -86,5 +95,6 @@ fn json_of(status: &unstale::Status) -> Json {
         "l1_bytes": status.l1_bytes,
         "l1_max_bytes": status.l1_max_bytes,
         "config": status.config,
+        "config_error": status.config_error,
     })
 }

@@ -3,9 +3,12 @@
 
 use super::exit::Failure;
 use crate::config::units;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::time::Duration;
-use unstale::{Ack, Cache, EntryOptions};
+use unstale::{Cache, Error};
+
+/// How long a sidecar may take to answer at all when no --timeout is given.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// Which sidecar, and how to talk to it.
 #[derive(Debug, Args)]
@@ -35,53 +38,22 @@ impl Target {
         if let Some(timeout) = self.timeout {
             builder = builder.timeout(timeout);
         }
-        Ok(builder.connect().await?)
+        let cache = builder.connect().await?;
+        if self.timeout.is_none() {
+            answers(&cache).await?;
+        }
+        Ok(cache)
     }
 }
 
-/// How an entry is stored.
-#[derive(Debug, Args)]
-pub(super) struct Storing {
-    /// Time to live ("500ms", "60s", "5m", "1h", "30d")
-    /// [default: the sidecar's]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    ttl: Option<Duration>,
-    /// A tag by which the entry can be invalidated; may be repeated
-    #[arg(long = "tag", value_name = "TAG")]
-    tags: Vec<String>,
-    /// What the value is, for SDKs (a media type)
-    #[arg(long, value_name = "TYPE", default_value = "")]
-    content_type: String,
-}
-
-impl From<Storing> for EntryOptions {
-    fn from(storing: Storing) -> Self {
-        Self {
-            ttl: storing.ttl,
-            tags: storing.tags,
-            content_type: storing.content_type,
-        }
-    }
-}
-
-/// How far a write or invalidation must have got.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum AckLevel {
-    /// The sidecar obeys it; the log follows
-    Local,
-    /// It is in the log
-    Log,
-    /// Every live sidecar has processed it
-    Fleet,
-}
-
-impl From<AckLevel> for Ack {
-    fn from(level: AckLevel) -> Self {
-        match level {
-            AckLevel::Local => Self::Local,
-            AckLevel::Log => Self::Log,
-            AckLevel::Fleet => Self::Fleet,
-        }
+/// A connection does not show that anybody is there: the kernel accepts for a
+/// process that is stopped. Whatever the answer is, it is one.
+async fn answers(cache: &Cache) -> Result<(), Error> {
+    let answered = tokio::time::timeout(ANSWER, cache.status()).await;
+    match answered {
+        Ok(Err(error @ Error::Unreachable(_))) => Err(error),
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::Unreachable(format!("no answer within {ANSWER:?}"))),
     }
 }
 

@@ -1,17 +1,35 @@
 //! Values from the command line, from stdin and from loaders.
 
 use super::exit::Failure;
+use clap::Args;
 use std::io::Read;
-use unstale::Value;
+use unstale::{Content, Value};
 
 /// More than any sidecar stores; what follows is not read.
 const STDIN_BYTES: u64 = 4 << 20;
 
-/// The value of an argument; `-` is everything on stdin.
-pub(super) fn read(argument: String) -> Result<Value, Failure> {
-    match argument.as_str() {
-        "-" => all_of(std::io::stdin().lock()),
-        _ => Ok(Value::Text(argument)),
+/// What the origin has, as it is given on the command line.
+#[derive(Debug, Args)]
+pub(super) struct Given {
+    /// The value; "-" reads it from stdin
+    #[arg(
+        allow_negative_numbers = true,
+        required_unless_present = "not_found",
+        conflicts_with = "not_found"
+    )]
+    value: Option<String>,
+    /// In place of a value: the origin has nothing under the key
+    #[arg(long, conflicts_with = "content_type")]
+    not_found: bool,
+}
+
+impl Given {
+    /// The value; that of `-` is everything on stdin.
+    pub(super) fn read(self) -> Result<Content, Failure> {
+        Ok(match self.value.as_deref() {
+            Some("-") => all_of(std::io::stdin().lock())?.into(),
+            _ => self.value.into(),
+        })
     }
 }
 

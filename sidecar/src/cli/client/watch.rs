@@ -6,7 +6,7 @@ use super::target::Target;
 use clap::Args;
 use futures::StreamExt as _;
 use serde_json::{Value as Json, json};
-use unstale::WatchEvent;
+use unstale::{InvalidateMode, Invalidation, WatchEvent, WatchOptions};
 
 /// Follow the invalidations of the fleet.
 #[derive(Debug, Args)]
@@ -14,6 +14,16 @@ pub struct Watch {
     /// Start after this position; from now on when not given
     #[arg(long, value_name = "POSITION")]
     position: Option<String>,
+    /// A key you hold; may be repeated. What is proven to cover none of it is
+    /// left out
+    #[arg(long = "key", value_name = "KEY")]
+    keys: Vec<String>,
+    /// A tag carried by what you hold; may be repeated. Name all of them or none
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+    /// A prefix of keys you hold; may be repeated
+    #[arg(long = "prefix", value_name = "PREFIX")]
+    prefixes: Vec<String>,
     #[command(flatten)]
     target: Target,
 }
@@ -21,16 +31,26 @@ pub struct Watch {
 impl Watch {
     pub(super) async fn run(self) -> Result<Ended, Failure> {
         let cache = self.target.connect().await?;
-        let mut events = cache.watch(self.position.as_deref()).await?;
-        while let Some(event) = events.next().await {
-            let event = event?;
+        let options = WatchOptions {
+            position: self.position,
+            keys: self.keys,
+            prefixes: self.prefixes,
+            tags: self.tags,
+        };
+        let mut events = cache.watch(options).await?;
+        let mut abandoned = std::pin::pin!(output::abandoned());
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                () = &mut abandoned => return Ok(Ended::Done),
+            };
+            let event = event.ok_or(Failure::StreamEnded)??;
             if self.target.json {
                 output::object(&json_of(&event))?;
             } else if let Some(text) = text_of(&event) {
                 output::line(&text)?;
             }
         }
-        Err(Failure::StreamEnded)
     }
 }
 
@@ -43,25 +63,28 @@ fn text_of(event: &WatchEvent) -> Option<String> {
             Some(format!("lagged at {position}: drop everything held"))
         }
         WatchEvent::Heartbeat { .. } => None,
-        WatchEvent::Invalidation {
-            keys,
-            tags,
-            all,
-            reason,
-            position,
-            ..
-        } => {
-            let mut line = format!("invalidated at {position}:");
-            let keys = keys.iter().map(|key| format!(" key {key:?}"));
-            let tags = tags.iter().map(|tag| format!(" tag {tag:?}"));
-            line.extend(keys.chain(tags));
-            line.extend(all.then_some(" all"));
-            if !reason.is_empty() {
-                line.extend([" reason ".to_owned(), format!("{reason:?}")]);
-            }
-            Some(line)
-        }
+        WatchEvent::Invalidation { what, position } => Some(line_of(what, position)),
     }
+}
+
+fn line_of(what: &Invalidation, position: &str) -> String {
+    let mut line = match what.mode {
+        InvalidateMode::Hard => format!("invalidated at {position}:"),
+        InvalidateMode::Soft => format!("softly invalidated at {position}:"),
+    };
+    let named = [
+        ("key", &what.keys),
+        ("tag", &what.tags),
+        ("prefix", &what.prefixes),
+    ];
+    for (word, names) in named {
+        line.extend(names.iter().map(|name| format!(" {word} {name:?}")));
+    }
+    line.extend(what.all.then_some(" all"));
+    if !what.reason.is_empty() {
+        line.push_str(&format!(" reason {:?}", what.reason));
+    }
+    line
 }
 
 fn json_of(event: &WatchEvent) -> Json {
@@ -71,20 +94,18 @@ fn json_of(event: &WatchEvent) -> Json {
             json!({ "event": "heartbeat", "position": position })
         }
         WatchEvent::Lagged { position } => json!({ "event": "lagged", "position": position }),
-        WatchEvent::Invalidation {
-            namespace,
-            keys,
-            tags,
-            all,
-            reason,
-            position,
-        } => json!({
+        WatchEvent::Invalidation { what, position } => json!({
             "event": "invalidation",
-            "namespace": namespace,
-            "keys": keys,
-            "tags": tags,
-            "all": all,
-            "reason": reason,
+            "namespace": what.namespace,
+            "keys": what.keys,
+            "tags": what.tags,
+            "prefixes": what.prefixes,
+            "all": what.all,
+            "mode": match what.mode {
+                InvalidateMode::Hard => "HARD",
+                InvalidateMode::Soft => "SOFT",
+            },
+            "reason": what.reason,
             "position": position,
         }),
     }
@@ -96,17 +117,22 @@ mod tests {
 
     #[test]
     fn an_invalidation_is_one_line_whatever_its_keys_hold() {
-        let event = WatchEvent::Invalidation {
-            namespace: "default".into(),
+        let what = Invalidation {
             keys: vec!["a\nb".into()],
             tags: vec!["t".into()],
+            prefixes: vec!["p:".into()],
             all: true,
+            mode: InvalidateMode::Soft,
             reason: "deploy".into(),
+            ..Invalidation::default()
+        };
+        let event = WatchEvent::Invalidation {
+            what,
             position: "1-2".into(),
         };
         let line = text_of(&event).unwrap();
-        let expected = r#"invalidated at 1-2: key "a\nb" tag "t" all reason "deploy""#;
-        assert_eq!(line, expected);
+        let names = r#"key "a\nb" tag "t" prefix "p:" all reason "deploy""#;
+        assert_eq!(line, format!("softly invalidated at 1-2: {names}"));
         assert_eq!(json_of(&event)["keys"][0], "a\nb");
     }
 }

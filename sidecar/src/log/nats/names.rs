@@ -1,6 +1,7 @@
 //! The names of the stream, its subjects and the words' subjects. They are part
 //! of what pods of different versions agree on.
 
+use crate::nats::streams;
 use unstale_engine::coherence::record::SessionId;
 use unstale_engine::log::Subject;
 
@@ -18,12 +19,16 @@ impl Names {
     }
 
     pub(super) fn stream(&self) -> String {
-        format!("UNSTALE_{}_LOG", self.fleet)
+        streams::log_stream(&self.fleet)
+    }
+
+    pub(super) fn fleet(&self) -> &str {
+        &self.fleet
     }
 
     /// Every subject of the log.
     pub(super) fn all(&self) -> String {
-        format!("unstale.{}.log.>", self.fleet)
+        streams::log_subjects(&self.fleet)
     }
 
     pub(super) fn subject(&self, subject: Subject) -> String {

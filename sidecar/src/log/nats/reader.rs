@@ -54,6 +54,8 @@ pub(super) async fn run(
             forward(&mut consumer, incarnation, &sink).await
         }
     };
+    // The engine tries again, with pauses, and says so in its status.
+    tracing::warn!(incarnation, why, "reading the log ended");
     sink.event(Event::Broken { incarnation, why });
 }
 

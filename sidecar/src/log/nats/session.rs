@@ -95,7 +95,7 @@ impl Session<'_> {
         commands: &mut mpsc::Receiver<Command>,
         listen: &mut Option<SessionId>,
     ) -> Ended {
-        let opened = match self.open(tasks).await {
+        let (opened, unwise) = match self.open(tasks).await {
             Ok(opened) => opened,
             Err(Why::Away(text)) => return Ended::soon(self.log.link.denied().unwrap_or(text)),
             Err(Why::Wrong(why)) => {
@@ -112,6 +112,7 @@ impl Session<'_> {
         if let Some(session) = *listen {
             self.listen(tasks, session).await;
         }
+        self.log.adopt(opened.session_ttl, &unwise);
         // Before it is told: the sink may append at once.
         self.log.set_closed(None);
         self.sink.event(Event::Opened(opened));
@@ -124,7 +125,7 @@ impl Session<'_> {
         }
     }
 
-    async fn open(&self, tasks: &mut Tasks) -> Result<Opened, Why> {
+    async fn open(&self, tasks: &mut Tasks) -> Result<(Opened, Vec<String>), Why> {
         let found = self.client.server_info().version;
         if let Some(warning) = version::check(&found).map_err(Why::Wrong)? {
             tracing::warn!("{warning}");

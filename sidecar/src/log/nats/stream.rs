@@ -1,20 +1,19 @@
 //! Opening the log: the server's version, the stream, what it says.
 //!
 //! Whoever comes first makes the stream; everybody else adopts what its
-//! metadata says. A stream that could lose records in the middle is refused.
+//! metadata says. A stream that could lose records in the middle, or that says
+//! no terms, is refused: [`streams`] judges.
 
 use super::NatsLogConfig;
 use super::names::Names;
 use crate::nats::api::{self, Failure};
+use crate::nats::streams::{self, RETENTION, SESSION_TTL, Terms};
 use async_nats::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
-use unstale_engine::coherence::record::{Body, Record};
+use unstale_engine::coherence::record::Record;
 use unstale_engine::log::{Opened, Subject};
 use unstale_engine::position::Epoch;
-
-const SESSION_TTL: &str = "unstale-session-ttl-ms";
-const RETENTION: &str = "unstale-retention-ms";
 
 /// Why the log cannot be opened.
 pub(super) enum Why {
@@ -24,34 +23,63 @@ pub(super) enum Why {
     Wrong(String),
 }
 
-/// Opens the log, making it if there is none.
+/// Opens the log, making it if there is none; also what is unwise about it.
 pub(super) async fn open(
     client: &Client,
     names: &Names,
     config: &NatsLogConfig,
-) -> Result<Opened, Why> {
+) -> Result<(Opened, Vec<String>), Why> {
     let info = match info(client, names).await {
         Err(e) if e.code() == Some(api::STREAM_NOT_FOUND) => create(client, names, config).await?,
         other => other.map_err(|e| Why::Away(e.text()))?,
     };
-    check(&info["config"]).map_err(Why::Wrong)?;
-    let metadata = &info["config"]["metadata"];
+    let (terms, unwise) = check(&info["config"], names).map_err(Why::Wrong)?;
     let (first, last) = range(&info);
-    let epoch = api::newest(client, &names.stream(), &names.subject(Subject::Epochs)).await;
-    Ok(Opened {
-        epoch: epoch
-            .map_err(|e| Why::Away(e.text()))?
-            .and_then(|(_, payload)| epoch_of(&payload)),
+    let told = epoch(client, names, first).await;
+    let (epoch, epoch_told) = told.map_err(|e| Why::Away(e.text()))?;
+    let opened = Opened {
+        epoch,
+        epoch_told,
         first,
         last,
-        session_ttl: millis(&metadata[SESSION_TTL]).unwrap_or(config.session_ttl),
-        retention: millis(&metadata[RETENTION]).unwrap_or(config.retention),
-    })
+        session_ttl: terms.session_ttl,
+        retention: terms.retention,
+        alone: false,
+    };
+    Ok((opened, unwise))
 }
 
 /// The first retained sequence, by the stream's leader.
 pub(super) async fn first(client: &Client, names: &Names) -> Result<u64, Failure> {
     Ok(range(&info(client, names).await?).0)
+}
+
+/// The epoch that the newest readable record names. One that cannot be read (a
+/// newer version's, or none at all) must not hide what was told before it:
+/// whoever processes it raises the floor of everything.
+async fn epoch(
+    client: &Client,
+    names: &Names,
+    first: u64,
+) -> Result<(Option<Epoch>, u64), Failure> {
+    let (stream, subject) = (names.stream(), names.subject(Subject::Epochs));
+    let Some((newest, payload)) = api::newest(client, &stream, &subject).await? else {
+        return Ok((None, 0));
+    };
+    let mut epoch = epoch_of(&payload);
+    if epoch.is_some() {
+        return Ok((epoch, newest));
+    }
+    // Only forwards can be asked for. There are few: a pod tells its epoch
+    // again after a quarter of the retention.
+    let mut from = first;
+    while from < newest
+        && let Some((sequence, payload)) = api::next(client, &stream, &subject, from).await?
+    {
+        epoch = epoch_of(&payload).or(epoch);
+        from = sequence + 1;
+    }
+    Ok((epoch, newest))
 }
 
 async fn info(client: &Client, names: &Names) -> Result<Value, Failure> {
@@ -82,9 +110,9 @@ fn wanted(names: &Names, config: &NatsLogConfig) -> Value {
         "retention": "limits",
         "storage": "file",
         "discard": "old",
-        "max_age": u64::try_from(config.retention.as_nanos()).unwrap_or(u64::MAX),
+        "max_age": nanos(config.retention),
         "num_replicas": config.replicas.max(1),
-        "duplicate_window": 120_000_000_000_u64,
+        "duplicate_window": nanos(streams::DUPLICATE_WINDOW),
         "deny_delete": true,
         "deny_purge": true,
         "allow_msg_ttl": true,
@@ -92,19 +120,15 @@ fn wanted(names: &Names, config: &NatsLogConfig) -> Value {
     })
 }
 
-/// Refuses a stream from which records can vanish unnoticed.
-fn check(config: &Value) -> Result<(), String> {
-    for field in ["deny_delete", "deny_purge", "allow_msg_ttl"] {
-        if config[field] != true {
-            return Err(format!(
-                "the log's stream must have {field}; delete it or set it"
-            ));
-        }
+/// Refuses a stream that is not as it must be.
+fn check(config: &Value, names: &Names) -> Result<(Terms, Vec<String>), String> {
+    let told = |why: String| format!("the log's stream {}: {why}", names.stream());
+    let verdict = streams::judge_log(config, names.fleet());
+    if let Some(why) = verdict.refusal() {
+        return Err(told(why));
     }
-    match config["max_msgs_per_subject"].as_i64() {
-        Some(n) if n > 0 => Err("the log's stream must not have max_msgs_per_subject".to_owned()),
-        _ => Ok(()),
-    }
+    let terms = streams::terms(config).map_err(told)?;
+    Ok((terms, verdict.unwise.into_iter().map(told).collect()))
 }
 
 fn range(info: &Value) -> (u64, u64) {
@@ -112,13 +136,10 @@ fn range(info: &Value) -> (u64, u64) {
     (number("first_seq").max(1), number("last_seq"))
 }
 
-fn millis(value: &Value) -> Option<Duration> {
-    value.as_str()?.parse().ok().map(Duration::from_millis)
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn epoch_of(payload: &[u8]) -> Option<Epoch> {
-    match Record::decode(payload).ok()?.body {
-        Body::NewEpoch(epoch) => Some(epoch),
-        _ => None,
-    }
+    Record::decode(payload).ok()?.epoch()
 }

@@ -1,22 +1,25 @@
 //! Watch: the invalidations of a namespace, in log order, from a bounded ring.
 //!
 //! Guarantees: ordered and complete, or explicitly lagged. A watcher that is
-//! slower than the ring is told to drop what it holds.
+//! slower than the ring is told to drop what it holds. `filter.rs` leaves out
+//! what is proven irrelevant.
 
+mod filter;
+
+use crate::clock::Moment;
 use crate::coherence::Progress;
 use crate::coherence::record::Invalidation;
 use crate::engine::{Engine, lock};
 use crate::key::Namespace;
+use crate::limits::{WATCH_RING, WATCH_RING_BYTES};
 use crate::position::{Epoch, Position};
-use crate::request::{WatchEvent, Watched};
+use crate::read;
+use crate::request::{Mode, WatchEvent, WatchFilter, Watched};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Invalidations kept for watchers.
-const RING: usize = 8192;
 /// A quiet stream says that it is alive this often.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -24,6 +27,16 @@ struct Kept {
     sequence: u64,
     what: Arc<Invalidation>,
     reason: Option<String>,
+}
+
+impl Kept {
+    /// About what it takes in memory.
+    fn bytes(&self) -> usize {
+        let names = [&self.what.keys, &self.what.tags, &self.what.prefixes];
+        let names = names.into_iter().flatten();
+        let names: usize = names.map(|name| name.len() + size_of::<String>()).sum();
+        size_of::<Self>() + names + self.reason.as_ref().map_or(0, String::len)
+    }
 }
 
 /// The newest invalidations of the current epoch.
@@ -34,6 +47,7 @@ pub(crate) struct Ring {
     complete_after: u64,
     newest: u64,
     kept: VecDeque<Kept>,
+    bytes: usize,
 }
 
 impl Ring {
@@ -41,31 +55,40 @@ impl Ring {
         *self = Self::default();
     }
 
-    pub(crate) fn progress(&mut self, progress: Progress) {
+    /// Reading began anew, or lost something: complete after `sequence` only.
+    pub(crate) fn begin(&mut self, progress: Progress, sequence: u64) {
         if self.epoch != progress.epoch {
-            *self = Self {
-                epoch: progress.epoch,
-                complete_after: progress.processed,
-                ..Self::default()
-            };
+            self.reset();
+            self.epoch = progress.epoch;
         }
-        self.newest = self.newest.max(progress.processed);
+        self.complete_after = self.complete_after.max(sequence);
+        self.newest = self.newest.max(sequence);
+    }
+
+    pub(crate) fn progress(&mut self, progress: Progress) {
+        if self.epoch == progress.epoch {
+            self.newest = self.newest.max(progress.processed);
+        }
     }
 
     pub(crate) fn push(&mut self, sequence: u64, what: Arc<Invalidation>, reason: Option<String>) {
         if self.epoch.is_none() || sequence <= self.newest {
             return; // replayed: from before anybody could watch
         }
-        if self.kept.len() >= RING
-            && let Some(oldest) = self.kept.pop_front()
-        {
-            self.complete_after = oldest.sequence;
-        }
-        self.kept.push_back(Kept {
+        let kept = Kept {
             sequence,
             what,
             reason,
-        });
+        };
+        self.bytes += kept.bytes();
+        self.kept.push_back(kept);
+        while self.kept.len() > WATCH_RING || self.bytes > WATCH_RING_BYTES {
+            let Some(oldest) = self.kept.pop_front() else {
+                return;
+            };
+            self.bytes -= oldest.bytes();
+            self.complete_after = self.complete_after.max(oldest.sequence);
+        }
     }
 
     fn position(&self) -> Position {
@@ -76,7 +99,8 @@ impl Ring {
     }
 
     fn covers(&self, position: Position) -> bool {
-        self.epoch == Some(position.epoch) && position.sequence >= self.complete_after
+        let known = self.complete_after..=self.newest;
+        self.epoch == Some(position.epoch) && known.contains(&position.sequence)
     }
 }
 
@@ -84,18 +108,25 @@ impl Ring {
 pub struct Watch {
     engine: Arc<Engine>,
     namespace: Namespace,
+    filter: WatchFilter,
     progress: watch::Receiver<Progress>,
     cursor: Position,
     started: bool,
 }
 
 impl Watch {
-    pub(crate) fn new(engine: Arc<Engine>, namespace: Namespace, from: Option<Position>) -> Self {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        namespace: Namespace,
+        from: Option<Position>,
+        filter: WatchFilter,
+    ) -> Self {
         let progress = engine.progress.subscribe();
         let cursor = from.unwrap_or_else(|| lock(&engine.ring).position());
         Self {
             engine,
             namespace,
+            filter,
             progress,
             cursor,
             started: false,
@@ -108,9 +139,10 @@ impl Watch {
         if !std::mem::replace(&mut self.started, true) {
             return Some(self.at(WatchEvent::Started));
         }
-        let heartbeat = self.engine.now().plus(HEARTBEAT);
+        let mut heartbeat = self.engine.now().plus(HEARTBEAT);
+        self.catch_up(heartbeat).await;
         loop {
-            if self.engine.closing.load(Ordering::Acquire) {
+            if self.engine.is_closing() {
                 return None;
             }
             self.progress.mark_unchanged();
@@ -118,9 +150,26 @@ impl Watch {
                 return Some(self.at(event));
             }
             tokio::select! {
+                biased;
                 changed = self.progress.changed() => changed.ok()?,
-                () = self.engine.ports.clock.sleep_until(heartbeat) => return Some(self.at(WatchEvent::Heartbeat)),
+                () = self.engine.closed() => return None,
+                () = self.engine.ports.clock.sleep_until(heartbeat) => {
+                    // Silence is the truth while this pod may have missed something.
+                    if self.engine.ask(|machine, now| machine.session_fresh(now)) {
+                        return Some(self.at(WatchEvent::Heartbeat));
+                    }
+                    heartbeat = self.engine.now().plus(HEARTBEAT);
+                }
             }
+        }
+    }
+
+    /// Another pod may have processed more when it gave the position out.
+    async fn catch_up(&self, deadline: Moment) {
+        let newest = lock(&self.engine.ring).position();
+        if self.cursor.epoch == newest.epoch && self.cursor.sequence > newest.sequence {
+            // What a barrier does not reach is beyond the log: that is a lag.
+            let _ = read::reach(&self.engine, self.cursor, deadline).await;
         }
     }
 
@@ -142,7 +191,11 @@ impl Watch {
         let first = ring
             .kept
             .partition_point(|kept| kept.sequence <= self.cursor.sequence);
-        let mine = |kept: &&Kept| kept.what.namespace == self.namespace.as_str();
+        let bugs = self.engine.options.bugs;
+        let mine = |kept: &&Kept| {
+            kept.what.namespace == self.namespace.as_str()
+                && filter::is_relevant(&self.filter, &kept.what, bugs)
+        };
         if let Some(kept) = ring.kept.iter().skip(first).find(mine) {
             self.cursor.sequence = kept.sequence;
             return Some(event(kept));
@@ -157,7 +210,12 @@ fn event(kept: &Kept) -> WatchEvent {
     WatchEvent::Invalidation {
         keys: what.keys.clone(),
         tags: what.tags.clone(),
-        all: what.all || !what.prefixes.is_empty(),
+        prefixes: what.prefixes.clone(),
+        all: what.all,
+        mode: match what.soft {
+            true => Mode::Soft,
+            false => Mode::Hard,
+        },
         reason: kept.reason.clone(),
     }
 }

@@ -1,0 +1,168 @@
+//! What the holder of a lease does with it: prolong it, complete it, or give
+//! it back.
+
+use crate::answer::{Answer, proto_duration, std_duration};
+use crate::options::storing;
+use crate::write::least;
+use crate::{Cache, Content, EntryOptions, Error};
+use std::time::Duration;
+use unstale_proto::v1;
+
+/// What became of a renewal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// The lease lasts for another term.
+    Renewed {
+        /// How long from now.
+        term: Duration,
+    },
+    /// The lease is gone; a fill would be refused.
+    Voided(Voided),
+}
+
+/// What became of a fill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// Stored.
+    Stored {
+        /// The version.
+        version: String,
+    },
+    /// The lease was gone; nothing was stored.
+    Voided(Voided),
+}
+
+/// Why a lease was voided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Voided {
+    /// An invalidation or write covered the key after the grant.
+    Invalidated,
+    /// The term passed and another loader took over, or the grant was used.
+    Expired,
+    /// A higher source version of the key is known: the origin that was read
+    /// lags.
+    OlderSourceVersion {
+        /// The least source version that is accepted.
+        min_source_version: u64,
+    },
+    /// A reason this client does not know yet.
+    Other,
+}
+
+impl Voided {
+    fn decode(voided: v1::Voided) -> Result<Self, Error> {
+        Ok(match voided.reason() {
+            v1::VoidedReason::Invalidated => Self::Invalidated,
+            v1::VoidedReason::Expired => Self::Expired,
+            v1::VoidedReason::OlderSourceVersion => Self::OlderSourceVersion {
+                min_source_version: least(voided.min_source_version)?,
+            },
+            v1::VoidedReason::Unspecified => Self::Other,
+        })
+    }
+}
+
+/// How [`Cache::abandon_with`] gives a lease back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AbandonOptions {
+    /// Fail-safe: the stale entry, if there is one, may be served for this much
+    /// longer from now; none: not longer than its `stale_for` said.
+    pub serve_stale_for: Option<Duration>,
+    /// Nobody is granted the key's lease before this has passed (100 ms to
+    /// 5 min); none: at once, or after 1 s with `serve_stale_for`.
+    pub retry_after: Option<Duration>,
+}
+
+impl AbandonOptions {
+    /// Sets how much longer the stale entry may be served.
+    #[must_use]
+    pub fn serve_stale_for(mut self, serve_stale_for: Duration) -> Self {
+        self.serve_stale_for = Some(serve_stale_for);
+        self
+    }
+
+    /// Sets how long nobody is granted the lease.
+    #[must_use]
+    pub fn retry_after(mut self, retry_after: Duration) -> Self {
+        self.retry_after = Some(retry_after);
+        self
+    }
+}
+
+impl Cache {
+    /// Prolongs a lease while its holder works.
+    ///
+    /// # Errors
+    /// See [`Error`]; [`Error::UnknownLease`] for a token of another sidecar.
+    /// A renewal that is dropped may have happened.
+    pub async fn renew(&self, token: &str) -> Result<Renewal, Error> {
+        let request = self.request(v1::RenewRequest {
+            lease_token: token.to_owned(),
+        });
+        let answer = self.answer(self.client.clone().renew(request)).await?;
+        use v1::renew_response::Result as Became;
+        Ok(
+            match answer.result.ok_or(Error::Answer("Renew has no result"))? {
+                Became::Renewed(renewed) => Renewal::Renewed {
+                    term: std_duration(renewed.term),
+                },
+                Became::Voided(voided) => Renewal::Voided(Voided::decode(voided)?),
+            },
+        )
+    }
+
+    /// Completes a lease with what was loaded: a value, or that the origin has
+    /// none ([`Content::NotFound`]).
+    ///
+    /// # Errors
+    /// See [`Error`]. A voided lease is a value. After [`Error::Unreachable`],
+    /// [`Error::DeadlineExceeded`] and [`Error::OutcomeUnknown`] the fill may
+    /// have happened; repeating it does no harm.
+    pub async fn fill(
+        &self,
+        token: &str,
+        content: impl Into<Content>,
+        entry: EntryOptions,
+    ) -> Result<Answer<Filled>, Error> {
+        let lease_token = token.to_owned();
+        let message = storing!(
+            FillRequest {
+                lease_token: lease_token
+            },
+            content.into(),
+            entry
+        );
+        let request = self.request(message);
+        let answer = self.answer(self.client.clone().fill(request)).await?;
+        use v1::fill_response::Result as Became;
+        let result = match answer.result.ok_or(Error::Answer("Fill has no result"))? {
+            Became::Stored(v1::Stored { version }) => Filled::Stored { version },
+            Became::Voided(voided) => Filled::Voided(Voided::decode(voided)?),
+        };
+        Ok(Answer::new(result, answer.position, answer.degraded))
+    }
+
+    /// Gives a lease back: the next caller loads.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn abandon(&self, token: &str) -> Result<(), Error> {
+        self.abandon_with(token, AbandonOptions::default()).await
+    }
+
+    /// Gives a lease back because the origin fails: what is stale may be served
+    /// for longer, and nobody asks the origin for a while.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn abandon_with(&self, token: &str, options: AbandonOptions) -> Result<(), Error> {
+        let request = self.request(v1::AbandonRequest {
+            lease_token: token.to_owned(),
+            serve_stale_for: options.serve_stale_for.map(proto_duration),
+            retry_after: options.retry_after.map(proto_duration),
+        });
+        self.answer(self.client.clone().abandon(request)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,215 @@
+//! The words of [`crate::Cache::get_or_load`]: how to load, what a loader may return,
+//! and what the call gives for it.
+
+use crate::entry::{Entry, Negative};
+use crate::fill::{AbandonOptions, Voided};
+use crate::lease::LeaseOptions;
+use crate::{Bytes, Content, EntryOptions, Error, Value};
+use std::time::Duration;
+
+/// The longest wait of a single Lease call (the sidecar's cap is 60 s).
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// How [`crate::Cache::get_or_load`] loads.
+#[derive(Clone, Debug)]
+pub struct LoadOptions {
+    /// How the loaded entry is stored.
+    pub entry: EntryOptions,
+    /// Time to live of [`Load::NotFound`]; the namespace's `negative_ttl` when
+    /// none. Its tags and source version are those of `entry`.
+    pub negative_ttl: Option<Duration>,
+    /// How long the lease outlives a loader that died; the sidecar's default
+    /// (10 s) when none.
+    pub term: Option<Duration>,
+    /// How long another caller's load is waited for; 30 s by default.
+    pub wait: Duration,
+    /// As in [`crate::ReadOptions`]: read-your-writes across services.
+    pub min_position: Option<String>,
+    /// Whether a stale entry, flagged, is given at once while another caller
+    /// loads, in place of waiting; so by default. There is one only where
+    /// `stale_for` or a soft invalidation made it.
+    pub allow_stale: bool,
+    /// Fail-safe: when the loader fails and there is a stale entry, it is
+    /// given, flagged, in place of the error, and the lease goes back with
+    /// these. Not so when none.
+    pub fail_safe: Option<AbandonOptions>,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self {
+            entry: EntryOptions::default(),
+            negative_ttl: None,
+            term: None,
+            wait: Duration::from_secs(30),
+            min_position: None,
+            allow_stale: true,
+            fail_safe: None,
+        }
+    }
+}
+
+impl From<EntryOptions> for LoadOptions {
+    fn from(entry: EntryOptions) -> Self {
+        Self {
+            entry,
+            ..Self::default()
+        }
+    }
+}
+
+impl LoadOptions {
+    pub(crate) fn lease(&self, wait: Duration) -> LeaseOptions {
+        LeaseOptions {
+            term: self.term,
+            wait: wait.min(WAIT_MAX),
+            min_position: self.min_position.clone(),
+        }
+    }
+
+    /// What to fill with.
+    pub(crate) fn storing(self, load: Load) -> (Content, EntryOptions) {
+        match load {
+            Load::Value(value) => (Content::Value(value), self.entry),
+            Load::With(content, entry) => (content, entry),
+            Load::NotFound => {
+                let entry = EntryOptions {
+                    ttl: self.negative_ttl,
+                    tags: self.entry.tags,
+                    source_version: self.entry.source_version,
+                    ..EntryOptions::default()
+                };
+                (Content::NotFound, entry)
+            }
+        }
+    }
+}
+
+/// What a loader found in the origin. Loaders may return anything that can be
+/// made into one: bytes, text, a [`Value`], an `Option` of them (none meaning
+/// [`Load::NotFound`]), or a [`Content`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// This value; stored as [`LoadOptions::entry`] says.
+    Value(Value),
+    /// Nothing: cached as a negative entry for
+    /// [`LoadOptions::negative_ttl`].
+    NotFound,
+    /// This; stored as these options say in place of the call's. For what only
+    /// the loader knows, such as the source version or the tags.
+    With(Content, EntryOptions),
+}
+
+impl From<Content> for Load {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::Value(value) => Self::Value(value),
+            Content::NotFound => Self::NotFound,
+        }
+    }
+}
+
+impl<V: Into<Value>> From<Option<V>> for Load {
+    fn from(value: Option<V>) -> Self {
+        value.map_or(Self::NotFound, |value| Self::Value(value.into()))
+    }
+}
+
+/// What is a value can be loaded.
+macro_rules! from_value {
+    ($($source:ty),+) => {$(
+        impl From<$source> for Load {
+            fn from(source: $source) -> Self {
+                Self::Value(source.into())
+            }
+        }
+    )+};
+}
+from_value!(Value, Bytes, Vec<u8>, &[u8], String, &str);
+
+/// What the cache or the loader had. `E` is the loader's error.
+#[derive(Debug)]
+pub enum Loaded<E> {
+    /// It was cached, perhaps by a loader this call waited for.
+    Hit(Entry),
+    /// It is cached that the origin has nothing.
+    Negative(Negative),
+    /// A stale entry, flagged: in place of waiting, or because the origin
+    /// fails.
+    Stale {
+        /// The entry; its [`Entry::stale_reason`] says why it is not fresh.
+        entry: Entry,
+        /// Why nothing fresher was loaded.
+        because: Because<E>,
+    },
+    /// This call loaded and stored it.
+    Filled {
+        /// The value, or that the origin has none.
+        content: Content,
+        /// Its version.
+        version: String,
+    },
+    /// This call loaded it, but it was not stored.
+    NotFilled {
+        /// The value, or that the origin has none; it may be older than the
+        /// latest invalidation.
+        content: Content,
+        /// Why.
+        why: NotFilled,
+    },
+}
+
+impl<E> Loaded<E> {
+    /// The value, wherever it came from; none when the origin has none.
+    #[must_use]
+    pub fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Hit(entry) | Self::Stale { entry, .. } => Some(&entry.value),
+            Self::Negative(_) => None,
+            Self::Filled { content, .. } | Self::NotFilled { content, .. } => content.value(),
+        }
+    }
+
+    /// The value, wherever it came from; none when the origin has none.
+    #[must_use]
+    pub fn into_value(self) -> Option<Value> {
+        match self {
+            Self::Hit(entry) | Self::Stale { entry, .. } => Some(entry.value),
+            Self::Negative(_) => None,
+            Self::Filled { content, .. } | Self::NotFilled { content, .. } => content.into_value(),
+        }
+    }
+}
+
+/// Why a stale entry was given.
+#[derive(Debug)]
+pub enum Because<E> {
+    /// Another caller is loading, or nobody may for a while.
+    Busy {
+        /// When to ask again.
+        retry_after: Duration,
+    },
+    /// This call's loader failed.
+    Failed(E),
+}
+
+/// Why what was loaded was not stored.
+#[derive(Debug)]
+pub enum NotFilled {
+    /// The lease was gone.
+    Voided(Voided),
+    /// The fill failed; perhaps it was done.
+    Failed(Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loaders_say_not_found_as_an_option_or_in_full() {
+        assert_eq!(Load::from(None::<String>), Load::NotFound);
+        assert_eq!(Load::from(Content::NotFound), Load::NotFound);
+        assert_eq!(Load::from(Some("a")), Load::from("a"));
+    }
+}

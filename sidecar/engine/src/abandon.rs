@@ -1,0 +1,98 @@
+//! Abandon: the load failed.
+//!
+//! Plainly, the next caller becomes the loader at once. As fail-safe, what is
+//! stale may be served for longer, and nobody loads before `retry_after` has
+//! passed: a marker that no token opens stands in the key's place until then.
+
+use crate::clock::{LogTime, Moment};
+use crate::engine::Engine;
+use crate::entry::{Content, Entry};
+use crate::envelope;
+use crate::error::Error;
+use crate::lease::NewMarker;
+use crate::leases::Grant;
+use crate::limits;
+use crate::remote::Expect;
+use crate::request::{Abandon, LeaseToken};
+use crate::tier;
+use std::time::Duration;
+
+pub(crate) async fn abandon(engine: &Engine, abandon: Abandon) -> Result<(), Error> {
+    let taken = engine.leases.take(abandon.token).await?;
+    let mut grant = taken.end();
+    let serve = abandon.serve_stale_for;
+    let rest = abandon
+        .retry_after
+        .or(serve.map(|_| limits::RETRY_AFTER_DEFAULT));
+    let Some(rest) = rest else {
+        release(engine, &grant, abandon.deadline).await;
+        return Ok(());
+    };
+    engine.meter.fail_safe();
+    if let (Some(stale), Some(serve)) = (&mut grant.stale, serve) {
+        prolong(engine, stale, serve);
+        engine.l1.insert(Entry::clone(stale));
+    }
+    throttle(engine, grant, rest, abandon.deadline).await;
+    Ok(())
+}
+
+/// Moves the end of what may be served stale, never beyond `valid_for`.
+fn prolong(engine: &Engine, stale: &mut Entry, serve: Duration) {
+    let now: LogTime = engine.ask(|machine, now| machine.log_time(now));
+    let gone = now.plus(serve).min(stale.valid_until);
+    stale.facts.gone = stale.facts.gone.max(gone);
+}
+
+/// Nobody is granted the lease before `rest` has passed. If the tier is away,
+/// that holds in this pod only.
+async fn throttle(engine: &Engine, grant: Grant, rest: Duration, deadline: Moment) {
+    // A new token, told to nobody.
+    let token = LeaseToken(engine.ports.random.bits());
+    let Some((revision, _)) = grant.marker else {
+        let now = engine.now();
+        let (term, until) = (rest, now.plus(rest));
+        let resting = Grant {
+            term,
+            until,
+            ..grant
+        };
+        engine.leases.give(token, resting);
+        return;
+    };
+    let marker = NewMarker {
+        key: &grant.key,
+        position: grant.position,
+        token,
+        renewal: 0,
+        term: rest,
+        source_version: grant.source_version,
+        stale: grant.stale.clone(),
+    };
+    // If it is lost, the old marker's term ends the lease.
+    let _ = marker
+        .put(engine, Expect::Revision(revision), deadline)
+        .await;
+    engine.ports.remote.hint(grant.key.hash());
+}
+
+/// Removes the marker, so that the next caller becomes the loader at once; what
+/// it carried is put back. If the tier is away the term's end does the same.
+pub(crate) async fn release(engine: &Engine, grant: &Grant, deadline: Moment) {
+    let hash = grant.key.hash();
+    let remote = tier::remote(engine);
+    let now = engine.ask(|machine, now| machine.log_time(now));
+    match (grant.marker, &grant.stale) {
+        (None, _) => {}
+        (Some((revision, _)), None) => {
+            let _ = tier::call(engine, deadline, remote.delete(hash, revision)).await;
+        }
+        (Some((revision, _)), Some(stale)) => {
+            let record = envelope::encode(&Content::Entry(Entry::clone(stale)));
+            let kept = stale.facts.gone.since(now).max(limits::TTL_MIN);
+            let put = remote.put(hash, Expect::Revision(revision), record, kept);
+            let _ = tier::call(engine, deadline, put).await;
+        }
+    }
+    remote.hint(hash);
+}

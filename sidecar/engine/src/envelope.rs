@@ -1,0 +1,316 @@
+//! The envelope: what the remote tier keeps.
+//!
+//! A mark, a checksum, a header (CBOR with numbered fields, so that older pods
+//! skip what they do not know) and the value's bytes. Its header names the
+//! exact key it was stored for; a record that fails any check is a miss and a
+//! count, never an error. A marker's value is the envelope of the entry that
+//! may be served stale meanwhile.
+
+use crate::clock::LogTime;
+use crate::entry::{self, Content, Entry, Marker, Version};
+use crate::key::{Delimiters, Key, Tag};
+use crate::limits;
+use crate::position::Epoch;
+use crate::request::{Etag, LeaseToken, Payload, Value};
+use bytes::{BufMut, Bytes, BytesMut};
+use minicbor::{Decode, Encode};
+use std::time::Duration;
+
+/// First bytes of every record: the format and its version.
+const MARK: [u8; 4] = *b"UNS2";
+/// Mark, checksum, header length.
+const FIXED: usize = 4 + 8 + 4;
+
+/// The record is not one that was stored for this key, or was damaged.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BadRecord;
+
+#[derive(Default, Encode, Decode)]
+struct Header {
+    #[n(0)]
+    namespace: String,
+    #[n(1)]
+    key: String,
+    #[n(2)]
+    epoch: u64,
+    #[n(3)]
+    as_of: u64,
+    #[n(4)]
+    stored: u64,
+    #[n(5)]
+    expires: u64,
+    #[n(6)]
+    text: bool,
+    #[n(7)]
+    content_type: String,
+    #[n(8)]
+    tags: Vec<String>,
+    /// Of the fill or of the marker; none for a write.
+    #[cbor(n(9), with = "minicbor::bytes")]
+    token: Option<[u8; 16]>,
+    #[n(10)]
+    marker: Option<MarkerHeader>,
+    #[n(11)]
+    gone: u64,
+    #[n(12)]
+    valid_until: u64,
+    #[n(13)]
+    source_version: Option<u64>,
+    #[cbor(n(14), with = "minicbor::bytes")]
+    etag: Option<[u8; 16]>,
+    #[n(15)]
+    not_found: bool,
+}
+
+#[derive(Encode, Decode)]
+struct MarkerHeader {
+    #[n(0)]
+    renewal: u32,
+    #[n(1)]
+    term_ms: u64,
+}
+
+/// Packs what is to be stored under its key.
+pub(crate) fn encode(content: &Content) -> Bytes {
+    let facts = content.facts();
+    let mut header = Header {
+        namespace: facts.key.namespace().as_str().into(),
+        key: facts.key.name().into(),
+        epoch: facts.epoch.0,
+        as_of: facts.as_of,
+        ..Header::default()
+    };
+    match content {
+        Content::Entry(entry) => {
+            fill_header(&mut header, entry);
+            pack(&header, entry.payload.data())
+        }
+        Content::Marker(marker) => {
+            header.token = Some(marker.token.0.to_be_bytes());
+            header.source_version = marker.source_version;
+            let term_ms = u64::try_from(marker.term.as_millis()).unwrap_or(u64::MAX);
+            header.marker = Some(MarkerHeader {
+                renewal: marker.renewal,
+                term_ms,
+            });
+            let stale = marker.stale.as_deref();
+            let stale = stale.map(|entry| encode(&Content::Entry(entry.clone())));
+            pack(&header, &stale.unwrap_or_default())
+        }
+    }
+}
+
+fn fill_header(header: &mut Header, entry: &Entry) {
+    header.stored = entry.stored.0;
+    header.expires = entry.facts.expires.0;
+    header.gone = entry.facts.gone.0;
+    header.valid_until = entry.valid_until.0;
+    header.source_version = entry.facts.source_version;
+    header.etag = Some(entry.etag.0.to_be_bytes());
+    match &entry.payload {
+        Payload::Value(value) => {
+            header.text = value.text;
+            header.content_type.clone_from(&value.content_type);
+        }
+        Payload::NotFound => header.not_found = true,
+    }
+    header.tags = entry.tags.iter().map(|tag| tag.as_str().into()).collect();
+    if let Version::Fill(token) = entry.version {
+        header.token = Some(token.0.to_be_bytes());
+    }
+}
+
+fn pack(header: &Header, value: &[u8]) -> Bytes {
+    let header = minicbor::to_vec(header).expect("encoding into memory does not fail");
+    let mut record = BytesMut::with_capacity(FIXED + header.len() + value.len());
+    record.put_slice(&MARK);
+    record.put_u64(0);
+    record.put_u32(u32::try_from(header.len()).expect("headers are bounded by the limits"));
+    record.put_slice(&header);
+    record.put_slice(value);
+    let sum = checksum(&record[12..]);
+    record[4..12].copy_from_slice(&sum);
+    record.freeze()
+}
+
+/// Unpacks a record read from under `key`; the value shares its memory.
+pub(crate) fn decode(
+    key: &Key,
+    record: &Bytes,
+    delimiters: &Delimiters,
+) -> Result<Content, BadRecord> {
+    let (header, data) = unpack(record)?;
+    if header.key != key.name() || header.namespace != key.namespace().as_str() {
+        return Err(BadRecord);
+    }
+    let tags = header.tags.iter().map(|tag| Tag::new(tag));
+    let tags = tags.collect::<Result<Vec<_>, _>>().map_err(|_| BadRecord)?;
+    let at = entry::position(Epoch(header.epoch), header.as_of);
+    let mut facts = entry::facts(key, &tags, at, delimiters);
+    let token = header.token.map(u128::from_be_bytes).map(LeaseToken);
+    if let Some(marker) = &header.marker {
+        return Ok(Content::Marker(Marker {
+            facts,
+            token: token.ok_or(BadRecord)?,
+            renewal: marker.renewal,
+            // The tier is not trusted: nothing is held up for ever.
+            term: Duration::from_millis(marker.term_ms).min(limits::TERM_MAX),
+            source_version: header.source_version,
+            stale: stale(key, &data, delimiters)?,
+        }));
+    }
+    facts.source_version = header.source_version;
+    (facts.expires, facts.gone) = (LogTime(header.expires), LogTime(header.gone));
+    let version = match token {
+        Some(token) => Version::Fill(token),
+        None => Version::Write(at),
+    };
+    Ok(Content::Entry(Entry {
+        facts,
+        version,
+        etag: Etag(u128::from_be_bytes(header.etag.ok_or(BadRecord)?)),
+        stored: LogTime(header.stored),
+        valid_until: LogTime(header.valid_until),
+        payload: payload(header, data)?,
+        tags: tags.into(),
+    }))
+}
+
+/// Checks what does not depend on the key, and splits header from value.
+fn unpack(record: &Bytes) -> Result<(Header, Bytes), BadRecord> {
+    if record.len() < FIXED || record[..4] != MARK || record[4..12] != checksum(&record[12..]) {
+        return Err(BadRecord);
+    }
+    let length = u32::from_be_bytes(record[12..16].try_into().map_err(|_| BadRecord)?) as usize;
+    let end = FIXED.checked_add(length);
+    let end = end.filter(|end| *end <= record.len()).ok_or(BadRecord)?;
+    let header = minicbor::decode(&record[FIXED..end]).map_err(|_| BadRecord)?;
+    Ok((header, record.slice(end..)))
+}
+
+/// The entry inside a marker; markers do not nest.
+fn stale(
+    key: &Key,
+    data: &Bytes,
+    delimiters: &Delimiters,
+) -> Result<Option<Box<Entry>>, BadRecord> {
+    if data.is_empty() {
+        return Ok(None);
+    }
+    if unpack(data)?.0.marker.is_some() {
+        return Err(BadRecord);
+    }
+    match decode(key, data, delimiters)? {
+        Content::Entry(entry) => Ok(Some(Box::new(entry))),
+        Content::Marker(_) => Err(BadRecord),
+    }
+}
+
+fn payload(header: Header, data: Bytes) -> Result<Payload, BadRecord> {
+    if header.not_found {
+        return Ok(Payload::NotFound);
+    }
+    if header.text && std::str::from_utf8(&data).is_err() {
+        return Err(BadRecord);
+    }
+    Ok(Payload::Value(Value {
+        data,
+        text: header.text,
+        content_type: header.content_type,
+    }))
+}
+
+fn checksum(bytes: &[u8]) -> [u8; 8] {
+    let mut sum = [0; 8];
+    sum.copy_from_slice(&blake3::hash(bytes).as_bytes()[..8]);
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Namespace;
+    use proptest::prelude::*;
+
+    fn key(name: &str) -> Key {
+        Key::new(Namespace::new("shop").expect("a namespace"), name).expect("a key")
+    }
+
+    fn read(name: &str, record: &Bytes) -> Result<Content, BadRecord> {
+        decode(&key(name), record, &Delimiters::default())
+    }
+
+    fn facts(name: &str, tags: &[Tag]) -> crate::coherence::Facts {
+        let at = entry::position(Epoch(7), 42);
+        entry::facts(&key(name), tags, at, &Delimiters::default())
+    }
+
+    fn entry(name: &str, data: Vec<u8>) -> Entry {
+        let tags = vec![Tag::new("red").expect("a tag")];
+        let payload = Payload::Value(Value {
+            data: data.into(),
+            text: false,
+            content_type: "x".into(),
+        });
+        let mut facts = facts(name, &tags);
+        facts.source_version = Some(3);
+        (facts.expires, facts.gone) = (LogTime(2), LogTime(5));
+        Entry {
+            facts,
+            version: Version::Fill(LeaseToken(9)),
+            etag: entry::etag(&payload),
+            payload,
+            tags: tags.into(),
+            stored: LogTime(1),
+            valid_until: LogTime(6),
+        }
+    }
+
+    fn stored(name: &str, data: Vec<u8>) -> Content {
+        Content::Entry(entry(name, data))
+    }
+
+    #[test]
+    fn a_record_is_believed_only_for_its_own_key() {
+        let record = encode(&stored("a:b", vec![1, 2]));
+        assert_eq!(read("a:b", &record), Ok(stored("a:b", vec![1, 2])));
+        assert_eq!(read("b", &record), Err(BadRecord));
+    }
+
+    #[test]
+    fn a_marker_survives_its_envelope_with_what_is_stale_and_does_not_nest() {
+        let (token, term) = (LeaseToken(5), Duration::from_secs(10));
+        let marker = |stale| Marker {
+            facts: facts("a", &[]),
+            token,
+            renewal: 3,
+            term,
+            source_version: Some(8),
+            stale,
+        };
+        for stale in [None, Some(Box::new(entry("a", vec![1])))] {
+            let content = Content::Marker(marker(stale));
+            assert_eq!(read("a", &encode(&content)), Ok(content));
+        }
+        let other = Content::Marker(marker(Some(Box::new(entry("b", vec![1])))));
+        assert_eq!(read("a", &encode(&other)), Err(BadRecord));
+    }
+
+    proptest! {
+        #[test]
+        fn any_changed_byte_is_noticed(data in proptest::collection::vec(any::<u8>(), 0..64), at in 0usize..200, flip in 1u8..) {
+            let mut record = encode(&stored("a", data)).to_vec();
+            let at = at % record.len();
+            record[at] ^= flip;
+            prop_assert_eq!(read("a", &record.into()), Err(BadRecord));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+            let mut record = MARK.to_vec();
+            record.extend(checksum(&bytes));
+            record.extend(&bytes);
+            let _ = read("a", &record.into());
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What this pod remembers of leases: those it granted, and when it first saw
+//! the markers of others.
+
+use crate::clock::Moment;
+use crate::engine::lock;
+use crate::entry::{Entry, Marker};
+use crate::error::Error;
+use crate::key::{Key, NameHash};
+use crate::policy::grants::GrantRate;
+use crate::position::Position;
+use crate::remote::Revision;
+use crate::request::LeaseToken;
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Grants are remembered this long after their term.
+const REMEMBER: Duration = Duration::from_secs(60);
+/// Most grants and sightings remembered each.
+const MOST: usize = 65_536;
+
+/// A lease that this pod granted.
+#[derive(Clone, Debug)]
+pub(crate) struct Grant {
+    pub(crate) key: Key,
+    /// What was processed here before the grant: the fill's `as_of`.
+    pub(crate) position: Position,
+    pub(crate) term: Duration,
+    pub(crate) until: Moment,
+    /// The marker's state in the remote tier; none for a lease of this pod.
+    pub(crate) marker: Option<(Revision, u32)>,
+    /// What may be served stale meanwhile.
+    pub(crate) stale: Option<Box<Entry>>,
+    /// The source version of what was there before.
+    pub(crate) source_version: Option<u64>,
+}
+
+/// A grant as remembered; it is out while its fate is being decided.
+struct Slot {
+    key: Key,
+    position: Position,
+    until: Moment,
+    local: bool,
+    grant: Option<Grant>,
+}
+
+/// The first sight of another pod's marker: its term is counted from here.
+struct Sighting {
+    token: LeaseToken,
+    renewal: u32,
+    first: Moment,
+    /// Remembered as long as its marker may be there.
+    until: Moment,
+}
+
+#[derive(Default)]
+pub(crate) struct Leases {
+    slots: Mutex<HashMap<LeaseToken, Slot>>,
+    /// The newest grant of each key.
+    newest: Mutex<HashMap<NameHash, LeaseToken>>,
+    seen: Mutex<HashMap<NameHash, Sighting>>,
+    returned: Notify,
+    pub(crate) rate: Mutex<GrantRate>,
+}
+
+impl Leases {
+    /// Takes a grant out: who holds it decides its fate. It goes back when the
+    /// holder is dropped without a decision; others wait for that.
+    pub(crate) async fn take(&self, token: LeaseToken) -> Result<Taken<'_>, Error> {
+        loop {
+            let returned = self.returned.notified();
+            let mut returned = std::pin::pin!(returned);
+            returned.as_mut().enable();
+            let taken = match lock(&self.slots).get_mut(&token) {
+                Some(slot) => slot.grant.take(),
+                None => return Err(Error::UnknownLease),
+            };
+            if taken.is_some() {
+                return Ok(Taken {
+                    leases: self,
+                    token,
+                    grant: taken,
+                });
+            }
+            returned.await;
+        }
+    }
+
+    pub(crate) fn give(&self, token: LeaseToken, grant: Grant) {
+        let slot = Slot {
+            key: grant.key.clone(),
+            position: grant.position,
+            until: grant.until,
+            local: grant.marker.is_none(),
+            grant: Some(grant),
+        };
+        lock(&self.newest).insert(slot.key.hash(), token);
+        lock(&self.slots).insert(token, slot);
+    }
+
+    /// The key of a grant.
+    pub(crate) fn key(&self, token: LeaseToken) -> Option<Key> {
+        lock(&self.slots).get(&token).map(|slot| slot.key.clone())
+    }
+
+    /// Room for one more grant.
+    pub(crate) fn has_room(&self) -> bool {
+        lock(&self.slots).len() < MOST
+    }
+
+    /// Forgets what ended long ago.
+    pub(crate) fn sweep(&self, now: Moment) {
+        lock(&self.slots).retain(|_, slot| slot.grant.is_none() || now < slot.until.plus(REMEMBER));
+        lock(&self.seen).retain(|_, seen| now < seen.until);
+        let slots = lock(&self.slots);
+        lock(&self.newest).retain(|_, token| slots.contains_key(token));
+    }
+
+    /// Time until this marker may be taken over; zero: now.
+    /// `kept`: how long the tier may keep it.
+    pub(crate) fn time_left(
+        &self,
+        key: NameHash,
+        marker: &Marker,
+        kept: Duration,
+        now: Moment,
+    ) -> Duration {
+        let mut seen = lock(&self.seen);
+        let first = match seen.get(&key) {
+            Some(s) if s.token == marker.token && s.renewal == marker.renewal => s.first,
+            _ if seen.len() >= MOST => return marker.term,
+            _ => {
+                let sighting = Sighting {
+                    token: marker.token,
+                    renewal: marker.renewal,
+                    first: now,
+                    until: now.plus(kept.max(marker.term) + REMEMBER),
+                };
+                seen.insert(key, sighting);
+                now
+            }
+        };
+        marker.term.saturating_sub(now.since(first))
+    }
+
+    /// The rest of the term of the key's lease that is exclusive in this pod
+    /// only.
+    pub(crate) fn local_left(&self, key: NameHash, now: Moment) -> Duration {
+        let left = self.newest(key, |slot| slot.local.then(|| slot.until.since(now)));
+        left.flatten().unwrap_or_default()
+    }
+
+    /// The rest of the term of any lease of the key that this pod granted, and
+    /// what had been processed before it.
+    pub(crate) fn any_left(&self, key: NameHash, now: Moment) -> Option<(Duration, Position)> {
+        let left = self.newest(key, |slot| (slot.until.since(now), slot.position));
+        left.filter(|(left, _)| !left.is_zero())
+    }
+
+    fn newest<R>(&self, key: NameHash, of: impl FnOnce(&Slot) -> R) -> Option<R> {
+        let token = lock(&self.newest).get(&key).copied()?;
+        lock(&self.slots).get(&token).map(of)
+    }
+}
+
+/// A grant whose fate is being decided. Dropped undecided (the caller went
+/// away), it is as it was: the holder can still fill or abandon.
+pub(crate) struct Taken<'a> {
+    leases: &'a Leases,
+    token: LeaseToken,
+    grant: Option<Grant>,
+}
+
+impl Taken<'_> {
+    pub(crate) fn grant(&mut self) -> &mut Grant {
+        self.grant.as_mut().expect("it was not decided yet")
+    }
+
+    /// The lease is over.
+    pub(crate) fn end(mut self) -> Grant {
+        let grant = self.grant.take().expect("it is decided once");
+        lock(&self.leases.slots).remove(&self.token);
+        let mut newest = lock(&self.leases.newest);
+        if newest.get(&grant.key.hash()) == Some(&self.token) {
+            newest.remove(&grant.key.hash());
+        }
+        drop(newest);
+        self.leases.returned.notify_waiters();
+        grant
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if let Some(grant) = self.grant.take() {
+            self.leases.give(self.token, grant);
+            self.leases.returned.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Namespace;
+    #[test]
+    fn a_dead_loaders_marker_can_be_taken_over_by_who_looks_rarely() {
+        let key = Key::new(Namespace::new("").unwrap(), "k").unwrap();
+        let marker = Marker {
+            facts: crate::entry::facts(
+                &key,
+                &[],
+                Position::default(),
+                &crate::key::Delimiters::default(),
+            ),
+            token: LeaseToken(1),
+            renewal: 0,
+            term: Duration::from_secs(10),
+            source_version: None,
+            stale: None,
+        };
+        let leases = Leases::default();
+        let mut now = Moment::new(Duration::from_secs(1000));
+        let mut left = Duration::ZERO;
+        for _ in 0..100 {
+            // 100 looks, 75 s apart, over two hours
+            left = leases.time_left(key.hash(), &marker, Duration::from_secs(24 * 3600), now);
+            for _ in 0..75 {
+                now = now.plus(Duration::from_secs(1));
+                leases.sweep(now);
+            }
+        }
+        assert_eq!(left, Duration::ZERO, "still busy after two hours");
+    }
+}

@@ -1,0 +1,240 @@
+//! Looking a key up: L1, then the remote tier, each judged by the hit rule.
+//!
+//! The entry is taken first and judged after; missing is always a legal
+//! answer, so whatever keeps a tier away is a miss that says it is degraded.
+//! What is not fresh but may be served comes back beside the miss.
+
+use crate::clock::Moment;
+use crate::coherence::{Bug, Facts, Freshness, Source};
+use crate::engine::Engine;
+use crate::entry::{Content, Entry, Marker};
+use crate::envelope;
+use crate::key::Key;
+use crate::read;
+use crate::remote::{RemoteError, Revision};
+use crate::request::{Found, StaleReason, Tier};
+use crate::tier;
+
+/// What the remote tier holds under a key, when it is no hit.
+pub(crate) enum Remains {
+    Nothing,
+    /// Something that may be replaced: dead, stale, not ours.
+    Dead(Revision),
+    /// Somebody's right to load.
+    Marker(Revision, Box<Marker>),
+    /// An own write or invalidation of it is under way.
+    Pending,
+    /// Cannot be judged now: not replayed yet, or the session is not fresh.
+    Unjudged,
+}
+
+/// An entry that may be served, flagged.
+#[derive(Clone, Debug)]
+pub(crate) struct Stale {
+    pub(crate) entry: Entry,
+    pub(crate) reason: StaleReason,
+    pub(crate) tier: Tier,
+}
+
+/// No fresh entry.
+pub(crate) struct Missed {
+    /// What is in its place, or why the tier did not say.
+    pub(crate) remains: Result<Remains, RemoteError>,
+    pub(crate) stale: Option<Stale>,
+    /// The source version of what is or was there, servable or not.
+    pub(crate) source_version: Option<u64>,
+}
+
+/// The outcome of looking a key up.
+pub(crate) enum Lookup {
+    Hit(Found),
+    Miss(Box<Missed>),
+}
+
+impl Lookup {
+    fn miss(remains: Remains, stale: Option<Stale>) -> Self {
+        Self::Miss(Box::new(Missed {
+            remains: Ok(remains),
+            stale,
+            source_version: None,
+        }))
+    }
+
+    /// A miss that tells how far the origin was known to be.
+    fn knows(mut self, source_version: Option<u64>) -> Self {
+        if let Self::Miss(missed) = &mut self {
+            missed.source_version = source_version;
+        }
+        self
+    }
+}
+
+/// Looks in L1, then in the remote tier. `wants_stale`: what is not fresh is
+/// of use, so the tier is asked even while the session is not fresh.
+pub(crate) async fn look_up(
+    engine: &Engine,
+    key: &Key,
+    wants_stale: impl FnOnce() -> bool,
+    deadline: Moment,
+) -> Lookup {
+    let mut held_stale = None;
+    if let Some(held) = engine.l1.get(key.hash()) {
+        match judge(engine, &held.facts, Source::L1) {
+            Freshness::Fresh => {
+                engine.meter.hit_l1();
+                return Lookup::Hit(found(engine, &held, Tier::L1, None));
+            }
+            Freshness::Stale(reason) => {
+                let (entry, tier) = (Entry::clone(&held), Tier::L1);
+                held_stale = Some(Stale {
+                    entry,
+                    reason,
+                    tier,
+                });
+            }
+            Freshness::Dead => engine.l1.remove(key.hash()),
+            Freshness::Pending => return Lookup::miss(Remains::Pending, None),
+            // The tier may have a newer one.
+            Freshness::Future | Freshness::Unjudged => {}
+        }
+    }
+    let fresh = engine.ask(|machine, now| machine.session_fresh(now));
+    if !fresh && (held_stale.is_some() || !wants_stale()) {
+        return Lookup::miss(Remains::Unjudged, held_stale);
+    }
+    match look_in_remote(engine, key, deadline).await {
+        Lookup::Hit(found) => Lookup::Hit(found),
+        Lookup::Miss(mut missed) => {
+            missed.stale = missed.stale.or(held_stale);
+            Lookup::Miss(missed)
+        }
+    }
+}
+
+async fn look_in_remote(engine: &Engine, key: &Key, deadline: Moment) -> Lookup {
+    let stored = match tier::read(engine, key, deadline).await {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return Lookup::miss(Remains::Nothing, None),
+        Err(error) => {
+            return Lookup::Miss(Box::new(Missed {
+                remains: Err(error),
+                stale: None,
+                source_version: None,
+            }));
+        }
+    };
+    let content = match envelope::decode(key, &stored.record, &engine.options.delimiters) {
+        Ok(content) => content,
+        Err(envelope::BadRecord) => {
+            engine.meter.bad_record();
+            return Lookup::miss(Remains::Dead(stored.revision), None);
+        }
+    };
+    let future = judge(engine, content.facts(), Source::Remote) == Freshness::Future;
+    if future && !read::barrier(engine, deadline).await {
+        return Lookup::miss(Remains::Unjudged, None);
+    }
+    match content {
+        Content::Entry(entry) => settle_entry(engine, stored.revision, entry),
+        Content::Marker(marker) => settle_marker(engine, stored.revision, marker),
+    }
+}
+
+pub(crate) fn judge(engine: &Engine, facts: &Facts, source: Source) -> Freshness {
+    engine.ask(|machine, now| machine.judge(facts, source, now))
+}
+
+fn settle_entry(engine: &Engine, revision: Revision, entry: Entry) -> Lookup {
+    let version = entry.facts.source_version;
+    let lookup = match judge(engine, &entry.facts, Source::Remote) {
+        Freshness::Fresh => {
+            engine.meter.hit_remote();
+            let found = found(engine, &entry, Tier::Remote, None);
+            engine.l1.insert(entry);
+            Lookup::Hit(found)
+        }
+        Freshness::Stale(reason) => {
+            engine.l1.insert(entry.clone());
+            let tier = Tier::Remote;
+            let stale = Stale {
+                entry,
+                reason,
+                tier,
+            };
+            Lookup::miss(Remains::Dead(revision), Some(stale))
+        }
+        // After a barrier still in the future: of a log that lost its tail.
+        Freshness::Dead | Freshness::Future => Lookup::miss(Remains::Dead(revision), None),
+        Freshness::Pending => Lookup::miss(Remains::Pending, None),
+        Freshness::Unjudged => Lookup::miss(Remains::Unjudged, None),
+    };
+    lookup.knows(version)
+}
+
+fn settle_marker(engine: &Engine, revision: Revision, mut marker: Marker) -> Lookup {
+    let mut stale = None;
+    let version = marker.source_version;
+    if let Some(entry) = marker.stale.as_deref_mut() {
+        if engine.options.bugs.has(Bug::StaleByMarker) {
+            entry.facts.as_of = marker.facts.as_of;
+        }
+        match judge(engine, &entry.facts, Source::Remote) {
+            // Another pod's clock had it expire a moment earlier.
+            Freshness::Fresh => {
+                engine.meter.hit_remote();
+                return Lookup::Hit(found(engine, entry, Tier::Remote, None));
+            }
+            Freshness::Stale(reason) => {
+                let (entry, tier) = (entry.clone(), Tier::Remote);
+                stale = Some(Stale {
+                    entry,
+                    reason,
+                    tier,
+                });
+            }
+            _ => {}
+        }
+    }
+    let remains = match judge(engine, &marker.facts, Source::Remote) {
+        Freshness::Fresh | Freshness::Stale(StaleReason::SessionNotFresh) => {
+            Remains::Marker(revision, Box::new(marker))
+        }
+        Freshness::Dead | Freshness::Future | Freshness::Stale(_) => Remains::Dead(revision),
+        Freshness::Pending => Remains::Pending,
+        Freshness::Unjudged => Remains::Unjudged,
+    };
+    Lookup::miss(remains, stale).knows(version)
+}
+
+/// What a caller is told of an entry that may be served stale.
+pub(crate) fn found_stale(engine: &Engine, stale: &Stale) -> Found {
+    engine.meter.hit_stale();
+    let flag = match engine.options.bugs.has(Bug::StaleUnflagged) {
+        true => None,
+        false => Some(stale.reason),
+    };
+    found(engine, &stale.entry, stale.tier, flag)
+}
+
+/// What a caller is told of an entry.
+pub(crate) fn found(
+    engine: &Engine,
+    entry: &Entry,
+    tier: Tier,
+    stale: Option<StaleReason>,
+) -> Found {
+    let times = engine.ask(|machine, now| machine.times(entry.stored, &entry.facts, now));
+    let [age, ttl_left, stale_left] = times;
+    Found {
+        payload: entry.payload.clone(),
+        version: entry.version.to_string(),
+        etag: entry.etag,
+        source_version: entry.facts.source_version,
+        tags: entry.tags.clone(),
+        tier,
+        stale,
+        age,
+        ttl_left,
+        stale_left,
+    }
+}

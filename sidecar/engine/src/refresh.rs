@@ -1,0 +1,105 @@
+//! A Set of what is cached already: content, tags and source version equal to
+//! an entry that is fresh. It prolongs that entry in its place and appends
+//! nothing.
+//!
+//! The entry keeps its version and its `as_of`, so that whatever was appended
+//! meanwhile covers it as before; it is judged after a barrier, so that a write
+//! that had answered OK elsewhere is known here. A life is only ever prolonged:
+//! other pods hold the entry with the one it has. FLEET always appends: other
+//! pods may still serve what the cached entry replaced.
+
+use crate::clock::Moment;
+use crate::coherence::{Bug, Freshness, Source};
+use crate::engine::Engine;
+use crate::entry::{self, Content, Entry, Version};
+use crate::envelope;
+use crate::look;
+use crate::policy::ttl::{self, Life};
+use crate::read;
+use crate::remote::{Expect, PutOutcome, Revision};
+use crate::request::{Ack, Set};
+use crate::store;
+use crate::tier;
+
+/// Refreshes the cached entry if the Set would change nothing; its version
+/// then. None: write.
+pub(crate) async fn refresh(engine: &Engine, set: &Set) -> Option<Version> {
+    if set.ack == Ack::Fleet || !engine.ask(|machine, now| machine.session_fresh(now)) {
+        return None;
+    }
+    let (revision, mut there) = entry_there(engine, set, set.deadline).await?;
+    let (etag, tags) = (entry::etag(&set.entry.payload), &set.entry.tags);
+    let equal = there.equals(etag, tags, set.entry.source_version);
+    if !equal || !prolong(engine, set, &mut there) {
+        return None;
+    }
+    // With the log away the beat would not come back.
+    let away = engine.ask(|machine, _| machine.log_error().is_some());
+    if away || !read::barrier(engine, set.deadline).await {
+        return None;
+    }
+    let processed = engine.position().sequence;
+    let known = set.position.is_none_or(|position| {
+        position.epoch == there.facts.epoch
+            && (there.facts.as_of..=processed).contains(&position.sequence)
+    });
+    let fresh = look::judge(engine, &there.facts, Source::Remote) == Freshness::Fresh
+        || engine.options.bugs.has(Bug::RefreshNotJudged);
+    if !known || !fresh {
+        return None;
+    }
+    if engine.options.bugs.has(Bug::RefreshNotJudged) {
+        there.facts.as_of = processed;
+    }
+    let record = envelope::encode(&Content::Entry(there.clone()));
+    let hash = set.key.hash();
+    let remote = tier::remote(engine);
+    let put = remote.put(
+        hash,
+        Expect::Revision(revision),
+        record,
+        store::kept(&there),
+    );
+    match tier::call(engine, set.deadline, put).await {
+        Ok(PutOutcome::Stored(_)) => {
+            engine.meter.set_refreshed();
+            let version = there.version;
+            store::hold(engine, there);
+            Some(version)
+        }
+        Ok(PutOutcome::Conflict) | Err(_) => None,
+    }
+}
+
+async fn entry_there(engine: &Engine, set: &Set, deadline: Moment) -> Option<(Revision, Entry)> {
+    let stored = tier::read(engine, &set.key, deadline).await.ok()??;
+    match envelope::decode(&set.key, &stored.record, &engine.options.delimiters) {
+        Ok(Content::Entry(entry)) => Some((stored.revision, entry)),
+        Ok(Content::Marker(_)) | Err(envelope::BadRecord) => None,
+    }
+}
+
+/// Gives the entry the life of one that is stored now. False: it would end
+/// sooner than other pods believe. What jitter takes off does not count.
+fn prolong(engine: &Engine, set: &Set, there: &mut Entry) -> bool {
+    let stored = engine.ask(|machine, now| machine.log_time(now));
+    let policy = engine.policy(set.key.namespace());
+    let facts = &mut there.facts;
+    let full = ttl::life(&set.entry, &policy, stored, 0);
+    let shorter = full.expires < facts.expires
+        || full.gone < facts.gone
+        || full.valid_until < there.valid_until;
+    if shorter {
+        return false;
+    }
+    let Life { expires, gone, .. } = ttl::life(
+        &set.entry,
+        &policy,
+        stored,
+        engine.ports.random.bits() as u64,
+    );
+    facts.expires = facts.expires.max(expires);
+    facts.gone = facts.gone.max(gone);
+    (there.stored, there.valid_until) = (stored, full.valid_until);
+    true
+}

@@ -1,0 +1,173 @@
+//! What leases owe their callers; each was broken once.
+
+use super::world::{World, key, new};
+use crate::key::Namespace;
+use crate::request::*;
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[tokio::test(start_paused = true)]
+async fn an_older_source_version_is_refused_while_a_marker_carries_the_newer() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    let LeaseOutcome::Granted(token, ..) = p.lease("k", 0).await else {
+        panic!()
+    };
+    let entry = NewEntry {
+        source_version: Some(7),
+        stale_for: Some(Duration::from_secs(60)),
+        ..new("v7", 50)
+    };
+    p.e.fill(Fill {
+        token,
+        entry,
+        deadline: p.dl(),
+    })
+    .await
+    .unwrap();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert!(matches!(
+        p.lease("k", 0).await,
+        LeaseOutcome::Granted(_, _, Some(_))
+    ));
+    let out = p
+        .set(
+            "k",
+            NewEntry {
+                source_version: Some(5),
+                ..new("v5", 60_000)
+            },
+            Ack::Log,
+        )
+        .await;
+    assert!(
+        matches!(
+            out.result,
+            SetOutcome::NotStored(NotStored::OlderSourceVersion(7), _)
+        ),
+        "{:?} {:?}",
+        out.result,
+        p.get("k", Level::Strong).await
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiters_are_parked_when_what_is_stale_is_negative() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    let LeaseOutcome::Granted(token, ..) = p.lease("k", 0).await else {
+        panic!()
+    };
+    let entry = NewEntry {
+        payload: Payload::NotFound,
+        stale_for: Some(Duration::from_secs(60)),
+        ..new("", 50)
+    };
+    p.e.fill(Fill {
+        token,
+        entry,
+        deadline: p.dl(),
+    })
+    .await
+    .unwrap();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert!(matches!(p.lease("k", 0).await, LeaseOutcome::Granted(..)));
+    let began = Instant::now();
+    let out = p.lease("k", 1000).await;
+    assert!(
+        began.elapsed() >= Duration::from_millis(900),
+        "{:?}: the gRPC answer is Busy without stale",
+        out
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn losers_of_a_race_do_not_use_up_the_grants_of_a_key() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    let mut waits = vec![];
+    for round in 0..3 {
+        let began = Instant::now();
+        let tasks: Vec<_> = (0..64)
+            .map(|_| {
+                let e = p.e.clone();
+                let d = p.dl();
+                tokio::spawn(async move {
+                    e.lease(Lease {
+                        key: key("hot"),
+                        term: Duration::from_secs(10),
+                        wait: Duration::from_secs(3),
+                        min_position: None,
+                        deadline: d,
+                    })
+                    .await
+                })
+            })
+            .collect();
+        let mut tokens = 0;
+        for t in tasks {
+            if let Ok(a) = t.await.unwrap()
+                && let LeaseOutcome::Granted(token, ..) = a.result
+            {
+                tokens += 1;
+                p.e.fill(Fill {
+                    token,
+                    entry: new("v", 60_000),
+                    deadline: p.dl(),
+                })
+                .await
+                .unwrap();
+            }
+        }
+        waits.push((round, tokens, began.elapsed()));
+        let inv = Invalidate {
+            namespace: Namespace::new("").unwrap(),
+            keys: vec![key("hot")],
+            tags: vec![],
+            prefixes: vec![],
+            all: false,
+            mode: Mode::Hard,
+            min_source_version: None,
+            ack: Ack::Log,
+            id: None,
+            reason: None,
+            deadline: p.dl(),
+        };
+        p.e.invalidate(inv).await.unwrap();
+    }
+    assert!(
+        waits
+            .iter()
+            .all(|(_, _, took)| *took < Duration::from_millis(600)),
+        "{waits:?}, {:?}",
+        p.e.counters().grants_limited
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn losers_of_a_race_leave_the_key_a_loader_when_all_have_something_stale() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    for _ in 0..3 {
+        // All in one second: everybody asks, one loads, the others lose.
+        let asked = (0..64).map(|_| p.lease("hot", 0));
+        let answers = futures::future::join_all(asked).await;
+        let mut tokens = answers.into_iter().filter_map(|answer| match answer {
+            LeaseOutcome::Granted(token, ..) => Some(token),
+            LeaseOutcome::Hit(_) | LeaseOutcome::Busy(..) => None,
+        });
+        let token = tokens.next().expect("somebody loads");
+        assert!(tokens.next().is_none(), "one loader");
+        let entry = NewEntry {
+            stale_for: Some(Duration::from_secs(60)),
+            ..new("v", 20)
+        };
+        let fill = Fill {
+            token,
+            entry,
+            deadline: p.dl(),
+        };
+        p.e.fill(fill).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+}

@@ -1,0 +1,11 @@
+//! Several engines together: what reviews broke.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the pods of a test are tasks of its own runtime"
+)]
+
+mod leases;
+mod log;
+mod world;
+mod writes;

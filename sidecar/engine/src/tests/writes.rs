@@ -1,0 +1,221 @@
+//! What writes that answered OK may suffer; each was broken once.
+
+use super::world::{Pod, World, key, new};
+use crate::key::Namespace;
+use crate::request::*;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[tokio::test(start_paused = true)]
+async fn a_local_set_does_not_undo_a_later_set_of_the_same_client() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    p.set("k", new("old", 60_000), Ack::Local).await;
+    p.set("k", new("new", 60_000), Ack::Log).await;
+    assert_eq!(
+        p.get("k", Level::Strong).await.unwrap().0,
+        "new",
+        "right after"
+    );
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let later = p.get("k", Level::Strong).await;
+    assert_ne!(later.map(|l| l.0).as_deref(), Some("old"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn local_sets_keep_their_order_through_an_outage() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    let mut wrong = 0;
+    for i in 0..40 {
+        let k = format!("k{i}");
+        p.log.down.store(true, Ordering::SeqCst);
+        p.set(&k, new("old", 60_000), Ack::Local).await;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        p.set(&k, new("new", 60_000), Ack::Local).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        p.log.down.store(false, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        if p.get(&k, Level::Strong).await.is_some_and(|f| f.0 == "old") {
+            wrong += 1;
+        }
+    }
+    assert_eq!(
+        wrong, 0,
+        "of 40 keys hold the older of two LOCAL Sets that answered OK"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_local_set_that_answered_ok_is_not_undone_by_what_was_there_after_a_long_outage() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    p.set("k", new("old", 3_600_000), Ack::Log).await;
+    p.log.down.store(true, Ordering::SeqCst);
+    p.set("k", new("new", 3_600_000), Ack::Local).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    w.clk.1.fetch_add(95_000, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    p.log.down.store(false, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    p.fresh().await;
+    let got = p.get("k", Level::Strong).await;
+    assert_ne!(got.map(|g| g.0).as_deref(), Some("old"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_shortens_the_life_reaches_other_pods() {
+    let mut w = World::new();
+    let (a, b) = (w.pod().await, w.pod().await);
+    a.set("k", new("v", 3_600_000), Ack::Log).await;
+    assert!(b.get("k", Level::Bounded).await.is_some());
+    a.set(
+        "k",
+        NewEntry {
+            valid_for: Some(Duration::from_millis(200)),
+            ..new("v", 200)
+        },
+        Ack::Log,
+    )
+    .await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(a.get("k", Level::Bounded).await, None);
+    assert_eq!(
+        b.get("k", Level::Strong).await,
+        None,
+        "fresh on another pod after its valid_for"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_is_not_undone_by_a_write_or_cover_that_its_caller_had_seen() {
+    let mut w = World::new();
+    let (a, b) = (w.pod().await, w.pod().await);
+    a.set("k", new("v", 3_600_000), Ack::Log).await;
+    assert!(b.get("k", Level::Bounded).await.is_some());
+    let mark = w.core.lock().unwrap().recs.len();
+    b.log.deaf.store(true, Ordering::SeqCst); // b reads a little late
+    let inv = Invalidate {
+        namespace: Namespace::new("").unwrap(),
+        keys: vec![],
+        tags: vec![],
+        prefixes: vec![],
+        all: true,
+        mode: Mode::Hard,
+        min_source_version: None,
+        ack: Ack::Log,
+        id: None,
+        reason: None,
+        deadline: a.dl(),
+    };
+    let at = a.e.invalidate(inv).await.unwrap().position.unwrap();
+    let s = Set {
+        key: key("k"),
+        entry: new("v", 3_600_000),
+        position: Some(at),
+        if_absent: false,
+        ack: Ack::Log,
+        deadline: b.e.now().plus(Duration::from_millis(400)),
+    };
+    let t = {
+        let e = b.e.clone();
+        tokio::spawn(async move { e.set(s).await })
+    };
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    b.log.undeaf(mark);
+    let out = t.await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    if let Ok(out) = &out
+        && matches!(out.result, SetOutcome::Stored(_))
+    {
+        assert!(
+            b.get("k", Level::Strong).await.is_some(),
+            "stored {:?} with position {at}, and nowhere",
+            out.result
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_after_a_degraded_set_is_linearizable() {
+    let mut w = World::new();
+    let (a, b) = (w.pod().await, w.pod().await);
+    a.set("k", new("A", 3_600_000), Ack::Log).await;
+    b.log.deaf.store(true, Ordering::SeqCst);
+    let mark = w.core.lock().unwrap().recs.len();
+    a.tier.1.store(true, Ordering::SeqCst);
+    a.set("k", new("B", 3_600_000), Ack::Log).await; // OK, degraded
+    a.tier.1.store(false, Ordering::SeqCst);
+    let r = b.set("k", new("A", 3_600_000), Ack::Log).await; // begins after B was answered
+    b.log.undeaf(mark);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let got = a.get("k", Level::Strong).await;
+    assert_ne!(
+        got.map(|g| g.0).as_deref(),
+        Some("B"),
+        "{r:?} was answered after B"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn compare_and_set_absent_does_not_succeed_over_an_entry_that_cannot_be_judged_yet() {
+    let mut w = World::new();
+    let a = w.pod().await;
+    let cas = |p: &Pod| {
+        let c = CompareAndSet {
+            key: key("lock"),
+            expected: Expected::Absent,
+            entry: new("mine", 3_600_000),
+            ack: Ack::Log,
+            deadline: p.dl(),
+        };
+        let e = p.e.clone();
+        async move { e.compare_and_set(c).await }
+    };
+    assert!(matches!(
+        cas(&a).await.unwrap().result,
+        CasOutcome::Stored(_)
+    ));
+    w.core.lock().unwrap().holds_backfill = true;
+    let b = w.pod().await; // still replaying
+    let second = cas(&b).await;
+    w.core.lock().unwrap().holds_backfill = false;
+    assert!(
+        !matches!(&second, Ok(a) if matches!(a.result, CasOutcome::Stored(_))),
+        "{second:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fleet_call_under_way_when_the_pod_leaves_is_answered() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    w.core.lock().unwrap().delay_ms = 200;
+    let inv = Invalidate {
+        namespace: Namespace::new("").unwrap(),
+        keys: vec![key("k")],
+        tags: vec![],
+        prefixes: vec![],
+        all: false,
+        mode: Mode::Hard,
+        min_source_version: None,
+        ack: Ack::Fleet,
+        id: None,
+        reason: None,
+        deadline: p.e.now().plus(Duration::from_secs(20)),
+    };
+    let e = p.e.clone();
+    let t = tokio::spawn(async move { e.invalidate(inv).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let began = Instant::now();
+    p.e.leave(p.e.now().plus(Duration::from_secs(8))).await;
+    let left = began.elapsed();
+    let out = tokio::time::timeout(Duration::from_secs(22), t).await;
+    assert!(left < Duration::from_secs(8), "left after {left:?}");
+    let out = out.expect("it is answered long before its deadline");
+    assert!(
+        out.expect("no panic").is_ok(),
+        "nobody else has to be waited for"
+    );
+}
