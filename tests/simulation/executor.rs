@@ -152,9 +152,9 @@ impl Wake for TaskWaker {
     }
 }
 
-/// Runs tasks until `end` (µs). Returns the number of steps and a hash of the
-/// order in which tasks ran.
-pub(crate) fn run(handle: &Handle, rng: &mut Rng, end: u64) -> (u64, u64) {
+/// Runs tasks until `end` (µs) or until `over` says so. Returns the number of
+/// steps and a hash of the order in which tasks ran.
+pub(crate) fn run(handle: &Handle, rng: &mut Rng, end: u64, over: impl Fn() -> bool) -> (u64, u64) {
     let mut tasks: HashMap<u64, (usize, Task)> = HashMap::new();
     let (mut next_id, mut steps, mut trace) = (0_u64, 0_u64, 0_u64);
     let mut ready: Vec<u64> = Vec::new();
@@ -163,11 +163,12 @@ pub(crate) fn run(handle: &Handle, rng: &mut Rng, end: u64) -> (u64, u64) {
         {
             let mut shared = handle.0.lock().expect("no panic under the lock");
             for process in std::mem::take(&mut shared.killed) {
-                let gone: Vec<u64> = tasks
+                let mut gone: Vec<u64> = tasks
                     .iter()
                     .filter(|(_, t)| t.0 == process)
                     .map(|(id, _)| *id)
                     .collect();
+                gone.sort_unstable();
                 let dropped: Vec<_> = gone.iter().filter_map(|id| tasks.remove(id)).collect();
                 shared.spawned.retain(|(p, _)| *p != process);
                 drop(shared);
@@ -188,7 +189,7 @@ pub(crate) fn run(handle: &Handle, rng: &mut Rng, end: u64) -> (u64, u64) {
             ready.retain(|id| tasks.contains_key(id) && !paused(id));
         }
         if ready.is_empty() {
-            if !advance(handle, end) {
+            if over() || !advance(handle, end) {
                 return (steps, trace);
             }
             continue;

@@ -1,0 +1,138 @@
+//! What a read is asked to satisfy when it begins, and whether it did.
+
+use super::Client;
+use super::names;
+use crate::timeline::Scope;
+use std::time::Duration;
+use unstale_engine::position::Position;
+use unstale_engine::request::{Found, Level, Payload};
+
+/// Nothing is fresh later than its expiry and this (µs).
+const EXPIRED: u64 = 50_000;
+
+/// What a read demands beside its key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Demand {
+    pub(crate) min_position: Option<Position>,
+    pub(crate) level: Level,
+    pub(crate) max_staleness: Option<Duration>,
+}
+
+type Least = (u64, &'static str);
+
+/// What a read that began at `at` has to satisfy.
+pub(crate) struct Asked {
+    at: u64,
+    losses: usize,
+    /// Of a value called fresh, of one that is flagged.
+    fresh: Least,
+    stale: Least,
+    /// Of a fresh value, unless the log lost records meanwhile.
+    current: Least,
+}
+
+impl Client {
+    pub(crate) fn asking(&self, number: usize, demand: Demand) -> Asked {
+        let (pod, at) = (self.pod, self.shared.handle.now());
+        let before = match (demand.level, demand.max_staleness) {
+            (Level::Strong, _) => Some(at),
+            // Clocks may be 2 % off, and 5 % in one mix.
+            (_, Some(most)) => at.checked_sub(most.as_micros() as u64 * 106 / 100),
+            _ => None,
+        };
+        self.shared.with(|w| Asked {
+            at,
+            losses: w.judged.losses.len(),
+            fresh: w.judged.required(pod, number, demand.min_position, at),
+            stale: w
+                .judged
+                .required_stale(pod, number, demand.min_position, at),
+            current: before.map_or((0, ""), |before| w.judged.current(number, before, at)),
+        })
+    }
+
+    /// Judges an entry that was answered.
+    pub(crate) fn judge(&self, number: usize, found: &Found, asked: &Asked) {
+        self.shared.with(|w| w.judged.hits += 1);
+        let Some((of, got)) = self.content(found) else {
+            return;
+        };
+        let (least, rule) = self.least(found, asked);
+        self.note_read(number, got, found, least);
+        let pod = self.pod;
+        if of != number {
+            let what = format!("pod {pod} returned what was stored for key {of}");
+            self.shared.violate("I-11", Some(number), what);
+        }
+        if got < least {
+            let (tier, stale) = (found.tier, found.stale);
+            let what = format!(
+                "pod {pod} returned {got} of key {number} from {tier:?} (stale: {stale:?}), not {least}"
+            );
+            self.shared.violate(rule, Some(number), what);
+        }
+        self.judge_ends(number, got, found, asked);
+    }
+
+    /// Key and counter of what was found; a negative entry's is known by its
+    /// version.
+    fn content(&self, found: &Found) -> Option<(usize, u64)> {
+        match &found.payload {
+            Payload::Value(value) => {
+                let text = std::str::from_utf8(&value.data).expect("text was stored");
+                Some(names::parse(text).expect("a key and a counter"))
+            }
+            Payload::NotFound => self.shared.with(|w| w.lives.content(&found.version)),
+        }
+    }
+
+    fn least(&self, found: &Found, asked: &Asked) -> Least {
+        if found.stale.is_some() {
+            return asked.stale;
+        }
+        let now = self.shared.handle.now();
+        let sure = self
+            .shared
+            .with(|w| !w.judged.suspect(now) && w.judged.losses.len() == asked.losses);
+        match sure && asked.current.0 > asked.fresh.0 {
+            true => asked.current,
+            false => asked.fresh,
+        }
+    }
+
+    fn judge_ends(&self, number: usize, got: u64, found: &Found, asked: &Asked) {
+        let ends = self
+            .shared
+            .with(|w| w.lives.ends(&found.version, (number, got)));
+        let end = match found.stale {
+            None => ends.fresh,
+            Some(_) => ends.valid,
+        };
+        let end = end.saturating_add(EXPIRED);
+        if asked.at > end {
+            let (pod, by) = (self.pod, asked.at - end);
+            let what = format!(
+                "pod {pod} returned {got}, which had ended {by} µs before (stale: {:?})",
+                found.stale
+            );
+            self.shared.violate("I-12", Some(number), what);
+        }
+    }
+
+    fn note_read(&self, number: usize, got: u64, found: &Found, least: u64) {
+        let (pod, tier, version, stale) = (self.pod, found.tier, &found.version, found.stale);
+        self.shared.note(Scope::Key(number), || {
+            format!(
+                "pod {pod} read {got} ({version}) from {tier:?}, stale {stale:?}, at least {least}"
+            )
+        });
+    }
+
+    pub(crate) fn judge_position(&self, position: Position) {
+        let (pod, start) = (self.pod, self.start);
+        if !self.shared.with(|w| w.judged.goes_on(pod, start, position)) {
+            let what = format!("pod {pod} went back to {position}");
+            self.shared.violate("I-21", None, what);
+        }
+    }
+}

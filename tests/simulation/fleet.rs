@@ -1,0 +1,135 @@
+//! Starting pods, each with its clients.
+
+use crate::clients::{self, Client};
+use crate::ports::{Pod, PodLog, Registry};
+use crate::world::{NOBODY, Shared};
+use std::sync::{Arc, Mutex, Weak};
+use tokio::sync::oneshot;
+use unstale_engine::coherence::Bugs;
+use unstale_engine::{Engine, Options, Ports};
+
+/// Clients that belong to no pod.
+const COURIERS: usize = 2;
+
+#[derive(Clone)]
+pub(crate) struct Fleet {
+    pub(crate) shared: Shared,
+    registry: Registry,
+    pods: Arc<Mutex<Vec<Option<Arc<Pod>>>>>,
+    bugs: Bugs,
+}
+
+impl Fleet {
+    /// Starts every pod of the mix.
+    pub(crate) fn start_all(shared: Shared, bugs: Bugs) -> Self {
+        let size = shared.with(|w| w.mix.pods);
+        let fleet = Self {
+            shared,
+            registry: Arc::new(Mutex::new((0..size).map(|_| Weak::new()).collect())),
+            pods: Arc::new(Mutex::new(vec![None; size])),
+            bugs,
+        };
+        (0..size).for_each(|number| fleet.start(number));
+        for _ in 0..COURIERS {
+            let courier = clients::courier::run(fleet.clone());
+            fleet.shared.handle.spawn(NOBODY, courier);
+        }
+        fleet
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.shared.with(|w| w.mix.pods)
+    }
+
+    /// Starts a pod and its clients; an earlier start must be dead.
+    pub(crate) fn start(&self, number: usize) {
+        let pod = Arc::new(self.pod_of(number));
+        let engine = self.engine_of(&pod);
+        *pod.engine.lock().expect("no panic under the lock") = Arc::downgrade(&engine);
+        self.registry.lock().expect("no panic under the lock")[number] = Arc::downgrade(&engine);
+        self.pods.lock().expect("no panic under the lock")[number] = Some(Arc::clone(&pod));
+        let now = self.shared.handle.now();
+        self.shared.with(|w| {
+            w.judged.restarted(number, now);
+            w.lives.died(number, now);
+        });
+        let handle = &self.shared.handle;
+        handle.spawn(number, Arc::clone(&engine).run());
+        let client = Client {
+            shared: self.shared.clone(),
+            pod: number,
+            start: pod.start,
+            engine,
+        };
+        handle.spawn(number, async move { pod.open() });
+        client.spawn_all();
+    }
+
+    fn pod_of(&self, number: usize) -> Pod {
+        let (rate_ppm, base, start) = self.shared.with(|w| {
+            w.links[number].start += 1;
+            let rate = match w.mix.drift {
+                0 => w.rng.range(980_000, 1_020_000),
+                drift if w.rng.chance(50) => 1_000_000 - drift,
+                drift => 1_000_000 + drift,
+            };
+            (rate, w.rng.range(1, 1 << 40), w.links[number].start)
+        });
+        Pod {
+            shared: self.shared.clone(),
+            number,
+            start,
+            rate_ppm,
+            base,
+            engine: Mutex::default(),
+            registry: Arc::clone(&self.registry),
+            stopped: Mutex::default(),
+            asked_for: Mutex::default(),
+        }
+    }
+
+    fn engine_of(&self, pod: &Arc<Pod>) -> Arc<Engine> {
+        let ports = Ports {
+            remote: Arc::<Pod>::clone(pod),
+            log: Arc::new(PodLog(Arc::clone(pod))),
+            clock: Arc::<Pod>::clone(pod),
+            random: Arc::<Pod>::clone(pod),
+        };
+        let options = Options {
+            pod: format!("pod-{}", pod.number),
+            floor_width: self.shared.with(|w| w.mix.floor_width),
+            bugs: self.bugs,
+            ..Options::default()
+        };
+        Engine::new(options, ports)
+    }
+
+    pub(crate) fn engine(&self, number: usize) -> Option<Arc<Engine>> {
+        self.registry.lock().expect("no panic under the lock")[number].upgrade()
+    }
+
+    /// The newest start of a pod.
+    pub(crate) fn pod(&self, number: usize) -> Arc<Pod> {
+        let pods = self.pods.lock().expect("no panic under the lock");
+        Arc::clone(pods[number].as_ref().expect("every pod was started"))
+    }
+
+    /// Calls a pod from outside; none if it is not there or dies meanwhile.
+    pub(crate) async fn call<T, F>(
+        &self,
+        number: usize,
+        call: impl FnOnce(Arc<Engine>) -> F,
+    ) -> Option<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let called = call(self.engine(number)?);
+        let (answer, answered) = oneshot::channel();
+        self.shared.handle.spawn(number, async move {
+            // The caller may have gone.
+            let _ = answer.send(called.await);
+        });
+        answered.await.ok()
+    }
+}

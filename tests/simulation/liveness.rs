@@ -1,0 +1,84 @@
+//! I-16: D + 5 s after the last fault every session is live, and every pod
+//! returns the newest version and hits again.
+
+use crate::clients::Client;
+use crate::clients::judge::Demand;
+use crate::faults::OVER;
+use crate::fleet::Fleet;
+use crate::schedule::END;
+use crate::world::{D_US, KEYS};
+use unstale_engine::request::SessionState;
+
+/// When it is demanded.
+const DEMANDED: u64 = OVER + D_US + 2_500_000;
+
+pub(crate) async fn demand(fleet: &Fleet) {
+    let shared = &fleet.shared;
+    shared.handle.until(DEMANDED - 1_500_000).await;
+    shared.with(|w| w.quiet = true);
+    shared.handle.until(DEMANDED).await;
+    sessions_are_fresh(fleet);
+    losses_were_noticed(fleet);
+    for number in 0..fleet.size() {
+        let Some(engine) = fleet.engine(number) else {
+            continue;
+        };
+        let client = Client {
+            shared: shared.clone(),
+            pod: number,
+            start: 0,
+            engine,
+        };
+        shared.handle.spawn(number, hits_again(client));
+    }
+}
+
+fn sessions_are_fresh(fleet: &Fleet) {
+    for number in 0..fleet.size() {
+        let status = fleet.engine(number).map(|engine| engine.status());
+        if status.as_ref().map(|s| s.state) != Some(SessionState::Fresh) {
+            let what = format!("pod {number} is not fresh after the faults: {status:?}");
+            fleet.shared.violate("I-16", None, what);
+        }
+    }
+}
+
+/// A pod that had read lost records knows it: a new epoch has to follow.
+fn losses_were_noticed(fleet: &Fleet) {
+    let missed = fleet.shared.with(|w| {
+        let unanswered = w.judged.losses.iter().filter(|loss| {
+            let lives = |(pod, start): &(usize, u64)| w.links[*pod].start == *start;
+            let seen = loss.witnesses.iter().any(lives) && w.log.first <= loss.last + 1;
+            seen && !w.log.epoch_since(loss.at)
+        });
+        unanswered.map(|loss| (loss.at, loss.last)).next()
+    });
+    if let Some((at, last)) = missed {
+        let what = format!(
+            "the log lost all above {last} at {at} µs, a pod had read it, and no new epoch followed"
+        );
+        fleet.shared.violate("I-10", None, what);
+    }
+}
+
+/// Loads each key until it is hit; the value is judged as that of every read,
+/// and the last invalidation in the log is older than D by then.
+async fn hits_again(client: Client) {
+    for key in 0..KEYS {
+        loop {
+            match client
+                .get(key, Demand::default())
+                .await
+                .and_then(|answer| answer.result.found().cloned())
+            {
+                Some(_) => break,
+                _ if client.shared.handle.now() > END - 300_000 => {
+                    let what = format!("pod {} does not hit key {key} again", client.pod);
+                    return client.shared.violate("I-16", Some(key), what);
+                }
+                _ => client.load(key).await,
+            }
+            client.shared.delay(1_000, 50_000).await;
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The log as one pod reaches it: appends, words, commands.
+
+use super::Pod;
+use crate::world::{World, scope_of};
+use async_trait::async_trait;
+use std::sync::Arc;
+use unstale_engine::coherence::record::{Record, SessionId};
+use unstale_engine::log::{Append, Appended, Command, Event, Log, Sink as _, Subject};
+
+pub(crate) struct PodLog(pub(crate) Arc<Pod>);
+
+/// What a sender gives up after without an answer (µs).
+const NO_ANSWER: u64 = 400_000;
+
+#[async_trait]
+impl Log for PodLog {
+    fn name(&self) -> &'static str {
+        "model"
+    }
+
+    async fn append(&self, append: Append) -> Appended {
+        let (shared, number) = (&self.0.shared, self.0.number);
+        if !shared.link(number, |link| link.sends()) && shared.chance(50) {
+            return Appended::NotSent("no connection".into());
+        }
+        let sent = append.clone();
+        let commit =
+            move |w: &mut World, now| w.links[number].sends().then(|| w.commit(&sent, now));
+        let done = shared.served(self.0.way(2_000), commit).await;
+        self.0.note_append(&append, done.as_ref());
+        let Some(outcome) = done else {
+            shared.handle.sleep(NO_ANSWER).await;
+            return Appended::Unknown("the request was lost".into());
+        };
+        if !shared.link(number, |link| link.receives()) || shared.loses(5) {
+            shared.handle.sleep(NO_ANSWER).await;
+            return Appended::Unknown("the answer was lost".into());
+        }
+        shared.delay(50, 1_000).await;
+        outcome
+    }
+
+    async fn last(&self, subject: Subject) -> Result<u64, String> {
+        let (shared, number) = (&self.0.shared, self.0.number);
+        let last = shared.served(self.0.way(1_000), move |w, _| w.log.last_on(subject));
+        let last = last.await;
+        match shared.link(number, |link| link.sends() && link.receives()) {
+            true => Ok(last),
+            false => Err("no answer".into()),
+        }
+    }
+
+    fn command(&self, command: Command) {
+        let pod = Arc::clone(&self.0);
+        pod.shared.note(crate::timeline::Scope::Detail, || {
+            format!("pod {} -> {command:?}", pod.number)
+        });
+        match command {
+            Command::Read {
+                incarnation,
+                anchor,
+                session,
+            } => {
+                let generation = pod.shared.link(pod.number, |link| link.generation);
+                pod.count(incarnation, generation);
+                let task = Arc::clone(&pod).read(incarnation, generation, anchor, session);
+                pod.spawn(task);
+            }
+            Command::Stop { incarnation } => {
+                let mut stopped = pod.stopped.lock().expect("no panic under the lock");
+                stopped.push(incarnation);
+            }
+            Command::Backfill { from, to } => pod.spawn(Arc::clone(&pod).backfill(from, to)),
+            Command::CheckFirst { token } => pod.spawn(Arc::clone(&pod).first(token)),
+            Command::Say {
+                to,
+                session,
+                epoch,
+                sequence,
+            } => {
+                let word = Event::Word {
+                    session,
+                    epoch,
+                    sequence,
+                };
+                pod.post(Some(to), &word);
+            }
+            Command::Ask { by } => pod.post(None, &Event::Asked { by }),
+            Command::Listen { session } => {
+                pod.shared.with(|w| w.sessions.insert(session, pod.number));
+            }
+            Command::Reopen => {
+                let again = Arc::clone(&pod);
+                pod.spawn(async move {
+                    again.shared.delay(1_000, 20_000).await;
+                    again.open();
+                });
+            }
+        }
+    }
+}
+
+impl Pod {
+    fn note_append(&self, append: &Append, outcome: Option<&Appended>) {
+        let Ok(record) = Record::decode(&append.payload) else {
+            return;
+        };
+        self.shared.note(scope_of(&record), || {
+            let (number, reason) = (self.number, record.reason.unwrap_or_default());
+            format!(
+                "pod {number} appended {:?} {reason}: {outcome:?}",
+                record.body
+            )
+        });
+    }
+
+    /// A plain message to every pod, or to the one that listens for `to`.
+    fn post(self: &Arc<Self>, to: Option<SessionId>, event: &Event) {
+        let pods = self.shared.with(|w| w.links.len());
+        for number in 0..pods {
+            let listens = |to| self.shared.with(|w| w.sessions.get(&to) == Some(&number));
+            if to.is_none_or(listens) {
+                let message = Arc::clone(self).carry(number, event.clone());
+                // Runs in the receiver: a paused pod hears it when it wakes.
+                self.shared.handle.spawn(number, message);
+            }
+        }
+    }
+
+    async fn carry(self: Arc<Self>, number: usize, event: Event) {
+        self.shared.delay(50, 1_500).await;
+        let up = self
+            .shared
+            .with(|w| w.links[number].receives() && w.links[self.number].sends());
+        let engine = self.registry.lock().expect("no panic under the lock")[number].upgrade();
+        if let (true, Some(engine)) = (up && !self.shared.loses(5), engine) {
+            engine.event(event);
+        }
+    }
+}
