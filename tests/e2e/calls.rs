@@ -72,6 +72,7 @@ pub(crate) async fn get_after(
         namespace: namespace.into(),
         key: key.into(),
         min_position: position.into(),
+        ..GetRequest::default()
     };
     Ok(pod.cache().get(patient(request)).await?.into_inner())
 }
@@ -89,6 +90,7 @@ pub(crate) fn found(answer: &GetResponse) -> Option<String> {
     match answer.result.as_ref().expect("a result") {
         get_response::Result::Found(entry) => Some(text(entry)),
         get_response::Result::Missing(_) => None,
+        other => panic!("neither found nor missing: {other:?}"),
     }
 }
 

@@ -1,11 +1,15 @@
 //! SIGTERM while calls are in flight: each ends with an answer of the
 //! contract, the process ends with 0, and nobody waits for it afterwards.
 
-use crate::calls::{get, invalidate, patient, pods, reason, set, warm};
+use crate::calls::{duration, get, invalidate, patient, pods, reason, set, warm};
 use crate::fleet::Fleet;
+use crate::lease::{fill, granted};
 use std::time::{Duration, Instant};
-use tonic::{Code, Request};
-use unstale_proto::v1::{Ack, InvalidateResponse, WatchRequest};
+use tonic::{Code, Request, Response, Status};
+use unstale_proto::v1::{
+    Ack, InvalidateResponse, LeaseRequest, LeaseResponse, WatchRequest, fill_response,
+    lease_response,
+};
 use unstale_tests::{PATIENCE, Sidecar, Signal, eventually};
 
 /// What a drain may take: the sidecar's default of 10 s, and a busy machine.
@@ -83,10 +87,9 @@ async fn writes_that_keep_coming_are_done_or_refused_while_their_pod_is_drained(
         }
     };
     let ((done, refused), ()) = tokio::join!(writing, terminate(&drained));
-    // Both mean that nothing was done; the drain holds the room for appends.
-    let nothing_done = [Code::Unavailable, Code::ResourceExhausted];
-    assert!(
-        nothing_done.contains(&refused.code()),
+    assert_eq!(
+        refused.code(),
+        Code::Unavailable,
         "after {done}: {refused:?}"
     );
     ended_well(&mut drained).await;
@@ -112,4 +115,87 @@ fn patient_watch() -> Request<WatchRequest> {
     let mut request = patient(WatchRequest::default());
     request.set_timeout(PATIENCE * 2);
     request
+}
+
+type Leased = Result<Response<LeaseResponse>, Status>;
+
+async fn lease(pod: &Sidecar, wait: Duration) -> Leased {
+    let request = LeaseRequest {
+        key: "k".into(),
+        term: Some(duration(Duration::from_secs(60))),
+        wait: Some(duration(wait)),
+        ..LeaseRequest::default()
+    };
+    let mut request = Request::new(request);
+    request.set_timeout(wait + PATIENCE);
+    pod.cache().lease(request).await
+}
+
+fn result(leased: Leased) -> lease_response::Result {
+    let answer = leased.expect("Lease answers").into_inner();
+    answer.result.expect("a result")
+}
+
+#[tokio::test]
+async fn a_parked_lease_is_answered_when_its_pod_is_drained() {
+    let mut fleet = Fleet::of(2).await;
+    let token = granted(result(lease(&fleet.pods[0], Duration::ZERO).await));
+    let mut drained = fleet.pods.pop().expect("two pods");
+    let parked = lease(&drained, Duration::from_secs(40));
+    let (parked, ()) = tokio::join!(parked, terminate(&drained));
+    match parked {
+        Ok(answer) => {
+            let result = answer.into_inner().result.expect("a result");
+            assert!(
+                matches!(result, lease_response::Result::Busy(_)),
+                "{result:?}"
+            );
+        }
+        Err(status) => {
+            let expected = (Code::Unavailable, "SHUTTING_DOWN".to_owned());
+            assert_eq!(reason(&status), expected);
+        }
+    }
+    ended_well(&mut drained).await;
+    nobody_waits(&fleet.pods[0], &["pod-0"]).await;
+    // The holder, on the other pod, has lost nothing.
+    let filled = fill(&fleet.pods[0], &token, "v").await.expect("an answer");
+    assert!(
+        matches!(filled, fill_response::Result::Stored(_)),
+        "{filled:?}"
+    );
+}
+
+/// Keys that another pod loads, each asked for while the pod is drained.
+const HELD: usize = 64;
+
+#[tokio::test]
+async fn a_pod_that_is_drained_grants_no_lease_that_another_pod_holds() {
+    let mut fleet = Fleet::of(2).await;
+    let key = |i: usize| format!("k{i}");
+    let lease = |pod: &Sidecar, i: usize| {
+        let request = LeaseRequest {
+            key: key(i),
+            term: Some(duration(Duration::from_secs(60))),
+            ..LeaseRequest::default()
+        };
+        let mut cache = pod.cache();
+        async move { cache.lease(patient(request)).await }
+    };
+    for i in 0..HELD {
+        granted(result(lease(&fleet.pods[0], i).await));
+    }
+    let drained = fleet.pods.pop().expect("two pods");
+    let asked = futures::future::join_all((0..HELD).map(|i| lease(&drained, i)));
+    let (answers, ()) = tokio::join!(asked, terminate(&drained));
+    for answer in answers {
+        if let Ok(LeaseResponse {
+            result: Some(lease_response::Result::Granted(granted)),
+            degraded,
+            ..
+        }) = answer.map(Response::into_inner)
+        {
+            panic!("a second loader: {granted:?} {degraded:?}");
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! Several sidecars on one NATS server, all fresh and knowing each other.
 
+use crate::sdk::client;
+use std::ops::Range;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use unstale::Cache;
 use unstale_tests::{Nats, Sidecar};
 
 /// Fleets at once: more of them make each other slow, and so late.
@@ -16,16 +19,54 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Starts `count` pods named pod-0, pod-1…
     pub(crate) async fn of(count: usize) -> Self {
-        let permit = ROOM.acquire().await.expect("never closed");
-        let nats = Nats::start();
-        let start = |i: usize| {
-            let pod = Sidecar::builder().nats(&nats.url());
-            pod.pod(&format!("pod-{i}")).spawn()
-        };
-        let pods: Vec<_> = (0..count).map(start).collect();
-        let fleet = Self { pods, nats, permit };
+        Self::configured(count, "").await
+    }
+
+    /// The same, with this configuration file.
+    pub(crate) async fn configured(count: usize, config: &str) -> Self {
+        let mut fleet = Self::empty().await;
+        fleet.start(0..count.min(1), config);
+        // The first one makes the log alone: who races it there starts later.
+        fleet.is_whole().await;
+        fleet.start(1..count, config);
         fleet.is_whole().await;
         fleet
+    }
+
+    /// Starts all at the same time, so that they race to make the log.
+    pub(crate) async fn at_once(count: usize) -> Self {
+        let mut fleet = Self::empty().await;
+        fleet.start(0..count, "");
+        fleet.is_whole().await;
+        fleet
+    }
+
+    async fn empty() -> Self {
+        let permit = ROOM.acquire().await.expect("never closed");
+        Self {
+            pods: Vec::new(),
+            nats: Nats::start(),
+            permit,
+        }
+    }
+
+    fn start(&mut self, pods: Range<usize>, config: &str) {
+        let start = |i: usize| {
+            let pod = Sidecar::builder().nats(&self.nats.url());
+            pod.config(config).pod(&format!("pod-{i}")).spawn()
+        };
+        self.pods.extend(pods.map(start));
+    }
+
+    /// One more pod, which is fresh: it knows what was before it came.
+    pub(crate) async fn late(&self) -> Sidecar {
+        let pod = Sidecar::builder().nats(&self.nats.url());
+        pod.pod("late").fresh().await
+    }
+
+    /// A client of each pod.
+    pub(crate) async fn clients(&self) -> Vec<Cache> {
+        futures::future::join_all(self.pods.iter().map(client)).await
     }
 
     /// Waits until every pod is fresh and knows every other.

@@ -1,20 +1,40 @@
 //! End to end: real sidecar processes on a real NATS server, through the gRPC
 //! contract only. Every test has its own server and its own fleet.
 
+mod admin;
+mod batch;
 mod calls;
 mod cli;
 mod coherence;
+mod covers;
 mod drain;
+mod etag;
+mod fail_safe;
 mod faults;
 mod fleet;
 mod input;
 mod lease;
+mod levels;
+mod logs;
+mod negative;
 mod old_nats;
 mod process;
 mod raw;
 mod renew;
 mod sdk;
+mod sdk_batch;
 mod sdk_load;
+mod sdk_stale;
 mod sdk_watch;
+mod session_loss;
+mod settings;
+mod stale;
+mod stampede;
+mod takeover;
+mod tokens;
+mod unknown_records;
+mod versions;
 mod watch;
+mod watch_filter;
 mod watcher;
+mod words;

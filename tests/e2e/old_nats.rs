@@ -83,3 +83,14 @@ async fn check_exits_1_and_names_both_versions() {
     let said = [checked.stdout, checked.stderr].concat();
     names_both(&String::from_utf8_lossy(&said));
 }
+
+#[tokio::test]
+async fn the_remote_tier_says_so_too_although_no_call_needed_it() {
+    let nats = Nats::too_old();
+    let pod = pod(&nats).await;
+    let ask = || async {
+        let error = pod.status().await.remote_error;
+        (error.contains("is version")).then_some(()).ok_or(error)
+    };
+    eventually("the remote tier's error", PATIENCE, ask).await;
+}

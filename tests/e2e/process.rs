@@ -2,9 +2,9 @@
 
 use crate::calls::{get, set};
 use std::os::unix::net::UnixListener;
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Output, Stdio};
 use tempfile::TempDir;
+use tokio::process::Command;
 use tonic::transport::Endpoint;
 use unstale_proto::v1::GetRequest;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
@@ -15,28 +15,17 @@ const EXIT_SETTINGS: i32 = 64;
 
 /// Runs `unstale serve`, which must end by itself, and soon.
 async fn serve(flags: &[&str]) -> (i32, String) {
-    let child = Command::new(unstale())
-        .arg("serve")
-        .args(flags)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = child.expect("it starts");
-    let ended = tokio::time::timeout(PATIENCE, async {
-        while child.try_wait().expect("a child").is_none() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    });
-    if ended.await.is_err() {
-        child.kill().expect("it is killed");
-        panic!("serve {flags:?} did not end");
-    }
+    let mut serve = Command::new(unstale());
+    serve.arg("serve").args(flags).stdin(Stdio::null());
+    let ended = tokio::time::timeout(PATIENCE, serve.kill_on_drop(true).output());
+    let ended = ended
+        .await
+        .unwrap_or_else(|_| panic!("serve {flags:?} did not end"));
     let Output {
         status,
         stdout,
         stderr,
-    } = child.wait_with_output().expect("its output");
+    } = ended.expect("it starts");
     let said = [stdout, stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     (status.code().expect("no signal"), said)

@@ -129,3 +129,53 @@ async fn after_an_invalidation_renew_says_voided_and_so_does_fill() {
     assert_eq!(reason(&used), expected);
     assert_eq!(get(holder, "k").await, None);
 }
+
+#[tokio::test]
+async fn a_renew_whose_caller_goes_away_leaves_the_lease_to_its_holder() {
+    let fleet = Fleet::of(1).await;
+    let holder = &fleet.pods[0];
+    let token = granted(lease(holder, Duration::ZERO).await);
+    // Keeps the renewal under way, for less than the session or the term lasts.
+    fleet.nats.pause();
+    tokio::select! {
+        result = renew(holder, &token) => panic!("without a server: {result:?}"),
+        // Answered after the renewal arrived, which is dropped then.
+        _ = holder.status() => {}
+    }
+    holder.status().await;
+    fleet.nats.go_on();
+    let filled = fill(holder, &token, "v").await.expect("Fill answers");
+    assert!(
+        matches!(
+            filled,
+            fill_response::Result::Stored(_) | fill_response::Result::Voided(_)
+        ),
+        "{filled:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_fill_while_a_renew_is_under_way_knows_the_lease() {
+    let fleet = Fleet::of(1).await;
+    let holder = &fleet.pods[0];
+    let token = granted(lease(holder, Duration::ZERO).await);
+    fleet.nats.pause();
+    let filling = async {
+        holder.status().await;
+        let filling = fill(holder, &token, "v");
+        let go_on = async {
+            holder.status().await;
+            fleet.nats.go_on();
+        };
+        tokio::join!(filling, go_on).0
+    };
+    let (_renewed, filled) = tokio::join!(renew(holder, &token), filling);
+    let filled = filled.expect("Fill answers");
+    assert!(
+        matches!(
+            filled,
+            fill_response::Result::Stored(_) | fill_response::Result::Voided(_)
+        ),
+        "{filled:?}"
+    );
+}

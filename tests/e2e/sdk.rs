@@ -3,7 +3,7 @@
 
 use crate::fleet::Fleet;
 use std::time::{Duration, Instant};
-use unstale::{Ack, Cache, Error, Invalidate, Lookup, SetOptions};
+use unstale::{Ack, Cache, Error, Invalidate, LeaseOptions, Lookup};
 use unstale_tests::{Sidecar, Signal};
 
 /// The sidecar's default deadline, the client's grace, and a busy machine.
@@ -20,6 +20,7 @@ fn value(found: Lookup) -> Option<String> {
     match found {
         Lookup::Hit(entry) => Some(String::from_utf8_lossy(entry.value.as_bytes()).into_owned()),
         Lookup::Miss => None,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -29,7 +30,7 @@ async fn a_read_after_a_position_never_sees_what_was_before_it() {
     let (one, two) = (client(&fleet.pods[0]).await, client(&fleet.pods[1]).await);
     for round in 0..20 {
         let text = round.to_string();
-        let set = one.set("k", text.as_str(), SetOptions::default()).await;
+        let set = one.set("k", text.as_str()).await;
         let position = set.expect("Set answers").position;
         let read = two.after(position).get("k").await.expect("Get answers");
         assert_eq!(value(read.result), Some(text));
@@ -62,7 +63,7 @@ async fn a_stopped_sidecar_costs_a_call_its_deadline_and_answers_again_later() {
     let cache = client(&pod).await;
     pod.stop();
     let began = Instant::now();
-    let (read, set) = tokio::join!(cache.get("k"), cache.set("k", "v", SetOptions::default()),);
+    let (read, set) = tokio::join!(cache.get("k"), cache.set("k", "v"));
     assert!(began.elapsed() < GIVEN_UP, "{:?}", began.elapsed());
     assert!(matches!(read, Err(Error::Unreachable(_))), "{read:?}");
     assert!(matches!(set, Err(Error::Unreachable(_))), "{set:?}");
@@ -91,9 +92,10 @@ async fn a_connection_that_is_silent_is_given_up_also_by_those_who_only_listen()
     let quick = builder.keep_alive(Duration::from_millis(500));
     let cache = quick.connect().await.expect("it is there");
     // Without a deadline of its own: only the connection's end ends it.
-    let patient = cache.lease("k", None, Duration::ZERO).await;
+    let patient = cache.lease("k").await;
     patient.expect("granted");
-    let waiting = cache.lease("k", None, Duration::from_secs(40));
+    let wait = LeaseOptions::default().wait(Duration::from_secs(40));
+    let waiting = cache.lease_with("k", wait);
     let stop = async {
         pod.status().await;
         pod.stop();

@@ -8,7 +8,9 @@ use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
-use unstale::{Cache, Error, Invalidate, LoadError, LoadOptions, Loaded, NotFilled, Voided};
+use unstale::{
+    Answer, Cache, Error, Invalidate, LoadError, LoadOptions, Loaded, NotFilled, Voided,
+};
 use unstale_tests::{PATIENCE, Sidecar};
 
 /// Callers at once, spread over the pods.
@@ -24,15 +26,21 @@ fn long() -> LoadOptions {
     }
 }
 
-fn text(loaded: &Loaded) -> String {
-    String::from_utf8_lossy(loaded.value().as_bytes()).into_owned()
+fn text<E>(loaded: &Loaded<E>) -> String {
+    let value = loaded.value().expect("a value");
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+/// Without what every answer says beside its result.
+fn alone<E>(loaded: Result<Answer<Loaded<E>>, LoadError<E>>) -> Result<Loaded<E>, LoadError<E>> {
+    loaded.map(|answer| answer.result)
 }
 
 /// The next caller becomes the loader, and soon.
 async fn is_free(cache: &Cache) {
     let began = Instant::now();
     let loader = || async { Ok::<_, Infallible>("next") };
-    let loaded = cache.get_or_load("k", long(), loader).await;
+    let loaded = alone(cache.get_or_load("k", long(), loader).await);
     assert!(matches!(loaded, Ok(Loaded::Filled { .. })), "{loaded:?}");
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
@@ -60,8 +68,11 @@ async fn of_many_callers_over_two_pods_one_loads_and_all_get_its_value() {
     };
     let (loaded, ()) = tokio::join!(callers, last);
     assert_eq!(loads.load(SeqCst), 1);
-    let loaded: Vec<_> = loaded.into_iter().map(|l| l.expect("a value")).collect();
-    let filled = |l: &&Loaded| matches!(l, Loaded::Filled { .. });
+    let loaded: Vec<_> = loaded
+        .into_iter()
+        .map(|l| l.expect("a value").result)
+        .collect();
+    let filled = |l: &&Loaded<Infallible>| matches!(l, Loaded::Filled { .. });
     assert_eq!(loaded.iter().filter(filled).count(), 1);
     let value = text(&loaded[0]);
     assert!(loaded.iter().all(|l| text(l) == value), "{loaded:?}");
@@ -121,7 +132,8 @@ async fn a_value_that_was_invalidated_during_its_load_is_given_but_not_stored() 
         let what = Invalidate::default().key("k").ack(unstale::Ack::Fleet);
         two.invalidate(what).await.map(|_| "old")
     };
-    let loaded = one.get_or_load("k", long(), loader).await.expect("a value");
+    let loaded = one.get_or_load("k", long(), loader).await;
+    let loaded = loaded.expect("a value").result;
     assert_eq!(text(&loaded), "old");
     let Loaded::NotFilled { why, .. } = loaded else {
         panic!("{loaded:?}");
@@ -152,7 +164,7 @@ async fn a_loader_that_outlasts_the_wait_of_others_is_busy_for_them_and_stores()
             other => Err(format!("{other:?}")),
         }
     };
-    let loaded = one.get_or_load("k", short(), loader).await;
+    let loaded = alone(one.get_or_load("k", short(), loader).await);
     assert!(matches!(loaded, Ok(Loaded::Filled { .. })), "{loaded:?}");
 }
 
@@ -174,6 +186,6 @@ async fn a_load_that_ends_while_its_lease_is_being_renewed_is_stored() {
     };
     let loading = cache.get_or_load("k", options, loader);
     let loaded = tokio::time::timeout(PATIENCE, loading).await;
-    let loaded = loaded.expect("it ends").expect("a value");
+    let loaded = loaded.expect("it ends").expect("a value").result;
     assert!(matches!(loaded, Loaded::Filled { .. }), "{loaded:?}");
 }

@@ -4,7 +4,7 @@ use crate::fleet::Fleet;
 use crate::sdk::client;
 use futures::StreamExt as _;
 use std::time::Duration;
-use unstale::{Cache, Error, Invalidate, Watch, WatchEvent};
+use unstale::{Cache, Error, Invalidate, Watch, WatchEvent, WatchOptions};
 use unstale_tests::{PATIENCE, Sidecar, Signal};
 
 /// The next event that is no heartbeat.
@@ -22,7 +22,11 @@ async fn next(watch: &mut Watch) -> Result<WatchEvent, Error> {
 }
 
 async fn started(cache: &Cache, position: Option<&str>) -> (Watch, String) {
-    let mut watch = cache.watch(position).await.expect("Watch answers");
+    let options = WatchOptions {
+        position: position.map(str::to_owned),
+        ..WatchOptions::default()
+    };
+    let mut watch = cache.watch(options).await.expect("Watch answers");
     match next(&mut watch).await.expect("an event") {
         WatchEvent::Started { position } => (watch, position),
         other => panic!("{other:?}"),
@@ -31,7 +35,7 @@ async fn started(cache: &Cache, position: Option<&str>) -> (Watch, String) {
 
 async fn key(watch: &mut Watch) -> (String, String) {
     match next(watch).await.expect("an event") {
-        WatchEvent::Invalidation { keys, position, .. } => (keys.concat(), position),
+        WatchEvent::Invalidation { what, position } => (what.keys.concat(), position),
         other => panic!("{other:?}"),
     }
 }
@@ -67,7 +71,9 @@ async fn a_position_of_another_log_is_lagged_and_one_that_is_none_is_refused() {
     assert!(matches!(lagged, WatchEvent::Lagged { .. }), "{lagged:?}");
     let done = invalidate(&cache, "k").await;
     assert_eq!(key(&mut watch).await, done);
-    let refused = cache.watch(Some("yesterday")).await;
+    let refused = cache
+        .watch(WatchOptions::default().position("yesterday"))
+        .await;
     assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
 }
 

@@ -1,7 +1,7 @@
 //! Watch: what a stream tells is ordered and complete, or it says that it is
 //! not.
 
-use crate::calls::{get_after, invalidate, patient};
+use crate::calls::{invalidate, patient, set};
 use crate::fleet::Fleet;
 use crate::watcher::{Watcher, sequence};
 use unstale_proto::v1::watch_response::Event;
@@ -169,12 +169,29 @@ async fn a_restarted_server_costs_a_watcher_nothing_in_silence() {
     fleet.nats.restart();
     for pod in &fleet.pods {
         let ask = || async {
-            let answer = get_after(pod, ("", "k"), "").await;
-            let degraded = answer.map_err(|e| e.to_string())?.degraded;
-            degraded.map_or(Ok(()), |why| Err(format!("{why:?}")))
+            // A session that has not lapsed yet answers without the log.
+            let error = pod.status().await.log_error;
+            error.is_empty().then_some(()).ok_or(error)
         };
-        eventually("a pod that is whole again", PATIENCE, ask).await;
+        eventually("a pod that has the log again", PATIENCE, ask).await;
     }
     expected.extend(invalidate_all(&fleet.pods[0], 5..10).await);
     complete_or_lagged(&mut watcher, &expected).await;
+}
+
+#[tokio::test]
+async fn a_pod_that_came_later_never_leaves_out_what_was_before_it_in_silence() {
+    let mut fleet = Fleet::of(1).await;
+    let early = set(&fleet.pods[0], "k", "v").await;
+    let mut expected = invalidate_all(&fleet.pods[0], 0..5).await;
+    let later = Sidecar::builder().nats(&fleet.nats.url()).pod("pod-1");
+    fleet.pods.push(later.spawn());
+    fleet.is_whole().await;
+    expected.extend(invalidate_all(&fleet.pods[0], 5..6).await);
+    for pod in &fleet.pods {
+        let (mut watcher, _) = Watcher::after(pod, &early).await;
+        let (first, _) = watcher.next().await;
+        let whole = matches!(&first, Event::Invalidation(what) if what.keys == ["k0"]);
+        assert!(whole || matches!(first, Event::Lagged(_)), "{first:?}");
+    }
 }

@@ -15,6 +15,7 @@ impl Watcher {
         let request = Request::new(WatchRequest {
             namespace: String::new(),
             position: position.into(),
+            ..WatchRequest::default()
         });
         let stream = pod.cache().watch(request).await.expect("Watch answers");
         let mut watcher = Self(stream.into_inner());

@@ -21,6 +21,48 @@ def failure(call, request):
     return raised.value.code(), info, [each.field for each in bad.field_violations]
 
 
+def raw(channel, method):
+    """A method of any name, whose request is bytes."""
+    return channel.unary_unary(f"/unstale.v1.{method}")
+
+
+@pytest.mark.parametrize("method", ["CacheService/Nope", "Nope/Get"])
+def test_a_method_that_does_not_exist_is_named(channel, method):
+    code, info, _ = failure(raw(channel, method), b"")
+    assert (code, info.reason) == (grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")
+
+
+def test_a_compressed_request_has_a_reason(channel, key):
+    def call(request, timeout):
+        packed = request.SerializeToString()
+        gzip = grpc.Compression.Gzip
+        return raw(channel, "CacheService/Get")(packed, timeout=timeout, compression=gzip)
+
+    code, info, _ = failure(call, pb.GetRequest(key=key * 100))
+    assert (code, info.reason) == (grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")
+
+
+def test_text_that_is_not_utf8_names_its_field(channel):
+    code, info, fields = failure(raw(channel, "CacheService/Get"), b"\x12\x02\xff\xfe")
+    assert (code, info.reason, fields) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", ["key"])
+
+
+def test_bytes_that_are_no_message_have_a_reason(channel):
+    code, info, fields = failure(raw(channel, "CacheService/Get"), b"\xff\xff\xff")
+    assert (code, info.reason, fields) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", [])
+
+
+def test_a_request_too_long_to_be_read_is_not_called_a_long_value(cache):
+    code, info, fields = failure(cache.Get, pb.GetRequest(key="x" * 6_000_000))
+    assert (code, info.reason, fields) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", ["request"])
+    code, info, fields = failure(cache.Set, pb.SetRequest(key="k", data=bytes(6_000_000)))
+    assert (code, info.reason, fields) == (grpc.StatusCode.INVALID_ARGUMENT, "VALUE_TOO_LARGE", ["value"])
+    items = [pb.BatchSetItem(key=str(i), data=bytes(1_000_000)) for i in range(6)]
+    code, info, fields = failure(cache.BatchSet, pb.BatchSetRequest(items=items))
+    assert (code, info.reason, fields) == (grpc.StatusCode.INVALID_ARGUMENT, "BATCH_TOO_LARGE", ["items"])
+    assert info.metadata["limit_bytes"] == str(4 * 1024 * 1024)
+
+
 def test_every_violation_is_named_at_once(cache):
     request = pb.SetRequest(namespace="Not Good", key="", text="x", tags=["t"] * 17)
     code, info, fields = failure(cache.Set, request)

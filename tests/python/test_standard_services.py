@@ -8,10 +8,10 @@ import health_pb2_grpc
 import pytest
 from sidecar import ROOT
 
-CACHE = "unstale.v1.CacheService"
+CACHE, ADMIN = "unstale.v1.CacheService", "unstale.v1.AdminService"
 
 
-@pytest.mark.parametrize("service", ["", CACHE])
+@pytest.mark.parametrize("service", ["", CACHE, ADMIN])
 def test_health_says_serving(channel, service):
     request = health_pb2.HealthCheckRequest(service=service)
     answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=10)
@@ -26,12 +26,12 @@ def grpcurl(sidecar, request):
         pytest.fail(f"{tool} is missing; run tests/tools/install")
     target = f"unix:{sidecar.uds}" if request.param == "uds" else sidecar.tcp
 
-    def run(*words, data=None):
+    def run(*words, data=None, fails=False):
         options = [] if data is None else ["-d", json.dumps(data)]
         command = [tool, "-plaintext", "-max-time", "10", *options, target, *words]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=30)
-        assert ran.returncode == 0, ran.stderr
-        return ran.stdout
+        assert (ran.returncode != 0) == fails, ran.stderr
+        return ran.stderr if fails else ran.stdout
 
     return run
 
@@ -50,3 +50,9 @@ def test_grpcurl_sets_text_and_gets_it_back(grpcurl, key):
     assert got["found"]["tier"] == "TIER_L1"
     missing = json.loads(grpcurl(f"{CACHE}/Get", data={"key": f"{key}/none"}))
     assert "missing" in missing
+
+
+def test_grpcurl_shows_the_details_of_an_error(grpcurl):
+    said = grpcurl(f"{CACHE}/Get", data={"key": ""}, fails=True)
+    assert "INVALID_REQUEST" in said and "fieldViolations" in said, said
+    assert "@value" not in said, said

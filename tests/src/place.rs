@@ -21,7 +21,7 @@ pub fn free_port() -> u16 {
 }
 
 /// The NATS server: UNSTALE_NATS_SERVER, else the installed one.
-pub(crate) fn nats_server() -> PathBuf {
+pub fn nats_server() -> PathBuf {
     match std::env::var_os("UNSTALE_NATS_SERVER") {
         Some(path) => path.into(),
         None => program("tools/bin/nats-server", "run tests/tools/install"),

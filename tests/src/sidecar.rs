@@ -32,6 +32,10 @@ pub fn unstale() -> PathBuf {
 pub struct Builder {
     flags: Vec<String>,
     uds: Option<PathBuf>,
+    env: Vec<(String, String)>,
+    files: Option<u32>,
+    session_ttl: Option<Duration>,
+    config: Option<String>,
 }
 
 impl Builder {
@@ -41,9 +45,33 @@ impl Builder {
         self
     }
 
+    /// One environment variable.
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Its setting, instead of [`SESSION_TTL`].
+    pub fn session_ttl(mut self, ttl: Duration) -> Self {
+        self.session_ttl = Some(ttl);
+        self
+    }
+
+    /// How many file descriptors it may have.
+    pub fn files(mut self, count: u32) -> Self {
+        self.files = Some(count);
+        self
+    }
+
     /// The path of its Unix socket; else one in its own directory.
     pub fn uds(mut self, path: &Path) -> Self {
         self.uds = Some(path.to_path_buf());
+        self
+    }
+
+    /// A configuration file with this text, in its own directory.
+    pub fn config(mut self, text: &str) -> Self {
+        self.config = Some(text.to_owned());
         self
     }
 
@@ -64,14 +92,22 @@ impl Builder {
         let own = || dir.path().join("grpc.sock");
         let uds = self.uds.clone().unwrap_or_else(own);
         let log = File::create(dir.path().join("log")).expect("a log file");
-        let child = Command::new(unstale())
+        let mut flags = self.flags.clone();
+        if let Some(text) = &self.config {
+            let file = dir.path().join("unstale.toml");
+            std::fs::write(&file, text).expect("a configuration file");
+            flags.extend(["--config".to_owned(), file.display().to_string()]);
+        }
+        let ttl = self.session_ttl.unwrap_or(SESSION_TTL);
+        let child = self
+            .program()
             .arg("serve")
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .args(["--admin", &format!("127.0.0.1:{admin}")])
-            .args(["--session-ttl", &format!("{}ms", SESSION_TTL.as_millis())])
+            .args(["--session-ttl", &format!("{}ms", ttl.as_millis())])
             .arg("--uds")
             .arg(&uds)
-            .args(&self.flags)
+            .args(&flags)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
@@ -87,6 +123,26 @@ impl Builder {
             uds,
             channel,
         }
+    }
+
+    /// The program, without the settings of whoever runs the tests.
+    fn program(&self) -> Command {
+        let mut program = match self.files {
+            None => Command::new(unstale()),
+            Some(count) => {
+                let mut shell = Command::new("sh");
+                let script = format!("ulimit -n {count} && exec \"$0\" \"$@\"");
+                shell.args(["-c", &script]).arg(unstale());
+                shell
+            }
+        };
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("UNSTALE_") {
+                program.env_remove(name);
+            }
+        }
+        program.envs(self.env.iter().cloned());
+        program
     }
 
     /// Starts the process and waits until it serves.
@@ -143,6 +199,15 @@ impl Sidecar {
         let (head, body) = answer.split_once("\r\n\r\n").expect("HTTP");
         let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
         (code.expect("a status code"), body.to_owned())
+    }
+
+    /// One of its counters or gauges.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let (_, body) = self.page("/metrics").await;
+        let mut lines = body.lines().filter_map(|line| line.split_once(' '));
+        let found = lines.find(|(metric, _)| *metric == name);
+        let (_, value) = found.unwrap_or_else(|| panic!("no {name} in:\n{body}"));
+        value.parse().expect("a whole number")
     }
 
     /// The path of its Unix socket.
