@@ -1,0 +1,45 @@
+//! The clients of one pod, over its Unix socket: two readers, a loader and one
+//! who changes the origin and invalidates. They go on through every fault; an
+//! error or a timeout promises nothing and is not retried.
+
+mod change;
+mod load;
+mod read;
+
+pub(crate) use change::change;
+pub(crate) use read::read_all;
+
+use crate::fleet::Fleet;
+use change::changes;
+use fastrand::Rng;
+use load::loads;
+use read::reads;
+use std::time::Duration;
+use tonic::Request;
+
+/// Between two calls of one client.
+const PACE: Duration = Duration::from_millis(15);
+/// No healthy read takes as long.
+const READ: Duration = Duration::from_millis(800);
+
+/// Runs every client of every pod for ever.
+pub(crate) async fn run(fleet: &Fleet, seed: u64) {
+    let clients = (0..fleet.pods.len()).map(|pod| async move {
+        let mut rngs = (0..4).map(|i| Rng::with_seed(seed ^ (pod as u64 * 8 + i)));
+        let mut next = || rngs.next().expect("four");
+        tokio::join!(
+            reads(fleet, pod, next()),
+            reads(fleet, pod, next()),
+            loads(fleet, pod, next()),
+            changes(fleet, pod, next()),
+        )
+    });
+    futures::future::join_all(clients).await;
+}
+
+/// A request with a deadline.
+pub(crate) fn within<T>(message: T, deadline: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}

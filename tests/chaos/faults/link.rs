@@ -1,0 +1,22 @@
+//! Faults of the proxy between the last pod and NATS. One at a time: the last
+//! one to begin decides what the wire does, and each heals it.
+
+use super::{Fault, Kind, lasts};
+use crate::fleet::Fleet;
+use crate::proxy::Wire;
+use std::time::Duration;
+
+/// How much later everything comes.
+const LATER: Duration = Duration::from_millis(150);
+
+/// Changes the wire for as long as the fault lasts.
+pub(super) async fn apply(fault: &Fault, fleet: &Fleet) {
+    fleet.proxy.set(match fault.kind {
+        Kind::WireDelayed => Wire::Delay(LATER),
+        Kind::WireStalled => Wire::Stall,
+        Kind::WireCut => Wire::Cut,
+        _ => Wire::HalfOpen,
+    });
+    lasts(fault).await;
+    fleet.proxy.set(Wire::Whole);
+}
