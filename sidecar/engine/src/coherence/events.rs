@@ -1,29 +1,20 @@
-//! What the log's driver says: opening, reading, doubting, starting over.
+//! What the log's driver says, and the timers: opening the log, losing it,
+//! another life of it. `reading.rs` keeps the incarnations, `replay.rs` the past.
 
-use super::reader::{Anchor, Verdict};
+use super::reader::Anchor;
 use super::record::{Body, RecordId};
-use super::{Action, Bug, Decision, Machine};
-use crate::clock::{LogTime, Moment};
-use crate::log::{Command, Delivery, Event, Opened, Subject};
+use super::{Action, Bug, Machine};
+use crate::clock::Moment;
+use crate::log::{Event, Opened, Subject};
 use crate::position::Epoch;
 use std::time::Duration;
 
-/// An incarnation is replaced at about this age...
-const INCARNATION_AGE: Duration = Duration::from_secs(220);
-/// ...and dropped at this one, half the beats' ttl, if that did not work.
-const INCARNATION_END: Duration = Duration::from_secs(295);
-/// Waits between failed attempts to read: from, to.
-const BUILD_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// After this many in a row the connection is opened again.
-const REOPEN_AFTER: u32 = 3;
 /// Epochs remembered as left.
 const LEFT_EPOCHS: usize = 64;
 /// No session can be renewed in less.
 const SESSION_TTL_MIN: Duration = Duration::from_millis(100);
 /// A backfill that was not answered is asked for again.
 const BACKFILL_AGAIN: Duration = Duration::from_secs(10);
-/// Sequences replayed at once, newest first.
-const BACKFILL_CHUNK: u64 = 4_000;
 
 impl Machine {
     /// Takes one event of the log's driver.
@@ -84,22 +75,6 @@ impl Machine {
             self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
             let told = Some(self.epoch_told);
             self.append_own(Body::SameEpoch(epoch), Subject::Epochs, told);
-        }
-    }
-
-    /// Replaces an incarnation in time, and builds one after failures.
-    fn tick_reading(&mut self, now: Moment) {
-        if self.build_at.is_some_and(|at| now >= at) {
-            self.build_at = None;
-            self.read(false, now);
-        }
-        let Some(born) = self.reader.born() else {
-            return;
-        };
-        if now >= born.plus(INCARNATION_END) {
-            self.rebuild(now);
-        } else if self.reader.is_verified() && !self.reader.has_next() && now >= self.replace_at {
-            self.read(true, now);
         }
     }
 
@@ -234,197 +209,6 @@ impl Machine {
         self.backfill_to = None;
         self.push(Action::WatchFrom(sequence));
         self.read(false, now);
-    }
-
-    /// The own Join is the first record that was read: replay what came before.
-    pub(super) fn start_backfill(&mut self, joined: u64, now: Moment) {
-        self.backfill_to = Some(joined);
-        self.replayed_from = self.anchor_time();
-        self.ask_backfill(now);
-    }
-
-    fn ask_backfill(&mut self, now: Moment) {
-        let Some(to) = self.backfill_to else { return };
-        if to <= self.first {
-            let begun = (self.first <= 1).then_some(self.anchor_time());
-            self.replay_done(self.first.saturating_sub(1), begun, now);
-            return;
-        }
-        self.backfill_asked = now;
-        let from = to.saturating_sub(BACKFILL_CHUNK).max(self.first);
-        self.command(Command::Backfill { from, to });
-    }
-
-    fn backfilled(&mut self, chunk: &crate::log::Backfilled, now: Moment) {
-        if self.backfill_to != Some(chunk.to) {
-            return;
-        }
-        for (sequence, time, payload) in chunk.records.iter().rev() {
-            if self.apply_old((*sequence, *time, payload), now) {
-                // A NewEpoch: what is below it is of another life.
-                if self.epoch.is_some() {
-                    self.replay_done(*sequence, Some(*time), now);
-                }
-                return;
-            }
-        }
-        self.first = self.first.max(chunk.first);
-        if let Some((_, oldest, _)) = chunk.records.first() {
-            self.replayed_from = *oldest;
-        }
-        if chunk.first > chunk.from {
-            self.replay_done(chunk.first, None, now);
-        } else if chunk.from <= self.first {
-            let begun = (self.first <= 1).then_some(self.replayed_from);
-            self.replay_done(chunk.from.saturating_sub(1), begun, now);
-        } else {
-            self.horizon = chunk.from;
-            self.backfill_to = Some(chunk.from);
-            self.ask_backfill(now);
-        }
-    }
-
-    /// The replay is over. Joins are repeated every retention/4, so every live
-    /// session is known if the replay went half the retention back; else only
-    /// once that much has been read. If it reached the beginning of this log's
-    /// life, at `begun`, every session of this life is known, and those of an
-    /// earlier one are over D after.
-    fn replay_done(&mut self, horizon: u64, begun: Option<LogTime>, now: Moment) {
-        self.horizon = horizon;
-        self.backfill_to = None;
-        self.ends.clear();
-        self.decide_lost();
-        // A gap was found meanwhile: that says when.
-        if self.known_at.is_none() {
-            let bound = self.staleness_bound();
-            let known_in = match begun {
-                _ if self.alone => Duration::ZERO,
-                Some(begun) => bound.saturating_sub(self.clock.at_least(now).since(begun)),
-                None if self.anchor_time().since(self.replayed_from) >= self.retention / 2 => {
-                    Duration::ZERO
-                }
-                None => self.retention / 2,
-            };
-            self.replayed = known_in.is_zero();
-            self.known_at = (!self.replayed).then(|| now.plus(known_in));
-        }
-        self.push(Action::Progress);
-    }
-
-    /// Own records that were acknowledged before this pod began to read anew
-    /// and that the replay did not meet: of another life, or lost with it.
-    pub(super) fn decide_lost(&mut self) {
-        let before = self.own.iter().filter(|(_, open)| open.before);
-        let lost: Vec<RecordId> = before.map(|(id, _)| *id).collect();
-        for id in lost {
-            self.forget(id);
-            self.push(Action::Decided(id, Decision::Unknown));
-        }
-    }
-
-    fn anchor_time(&self) -> LogTime {
-        self.reader
-            .anchor
-            .and_then(|anchor| anchor.time)
-            .unwrap_or_default()
-    }
-
-    fn delivered(&mut self, delivery: &Delivery, now: Moment) {
-        match self.reader.deliver(delivery, self.settings.bugs, now) {
-            Verdict::Process => {
-                self.built();
-                self.follow(delivery.sequence);
-                self.process(delivery, now);
-                self.promote();
-                self.push(Action::Progress);
-            }
-            Verdict::Ignore => {
-                self.built();
-                self.promote();
-            }
-            Verdict::Doubt(why) => self.doubt(delivery.incarnation, why, now),
-            Verdict::Backward => self.went_backward(),
-        }
-    }
-
-    fn went_backward(&mut self) {
-        self.backward = true;
-        self.stop_reading();
-        // Opening again tells whether somebody has declared a new epoch yet.
-        self.command(Command::Reopen);
-    }
-
-    fn built(&mut self) {
-        if self.reader.is_verified() {
-            self.failed_builds = 0;
-            self.reading_error = None;
-        }
-    }
-
-    /// An incarnation is not to be trusted any more. One that was good is
-    /// replaced at once; after one that never was, with pauses.
-    fn doubt(&mut self, incarnation: u64, why: &str, now: Moment) {
-        if self.reader.is_next(incarnation) {
-            self.reader.drop_next();
-            self.command(Command::Stop { incarnation });
-            self.replace_at = now.plus(self.jittered(BUILD_AGAIN.1));
-        } else if self.reader.is_current(incarnation) {
-            if self.reader.is_verified() {
-                self.rebuild(now);
-            } else {
-                self.build_later(why, now);
-            }
-        }
-    }
-
-    fn build_later(&mut self, why: &str, now: Moment) {
-        self.stop_reading();
-        self.fleet.interrupted(now);
-        self.reading_error = Some(format!("the log cannot be read: {why}"));
-        self.failed_builds += 1;
-        if self.failed_builds.is_multiple_of(REOPEN_AFTER) {
-            // Perhaps its stream is gone; opening makes it again.
-            self.command(Command::Reopen);
-        }
-        let pause = BUILD_AGAIN.0 * 2_u32.pow(self.failed_builds.min(8));
-        self.build_at = Some(now.plus(self.jittered(pause.min(BUILD_AGAIN.1))));
-    }
-
-    fn promote(&mut self) {
-        if let Some(incarnation) = self.reader.promote() {
-            self.command(Command::Stop { incarnation });
-        }
-    }
-
-    fn stop_reading(&mut self) {
-        for incarnation in self.reader.drop_all() {
-            self.command(Command::Stop { incarnation });
-        }
-    }
-
-    /// Drops every incarnation and reads anew from the anchor.
-    pub(super) fn rebuild(&mut self, now: Moment) {
-        self.stop_reading();
-        self.fleet.interrupted(now);
-        self.read(false, now);
-        if self.backfill_to.is_some() {
-            self.ask_backfill(now);
-        }
-    }
-
-    fn read(&mut self, overlap: bool, now: Moment) {
-        let Some(anchor) = self.reader.anchor else {
-            return;
-        };
-        let incarnation = self.reader.build(anchor, overlap, now);
-        self.replace_at = now.plus(self.jittered(INCARNATION_AGE));
-        self.incarnations += 1;
-        let session = self.session.id;
-        self.command(Command::Read {
-            incarnation,
-            anchor: anchor.sequence,
-            session,
-        });
     }
 
     pub(super) fn has_bug(&self, bug: Bug) -> bool {

@@ -5,7 +5,7 @@
 //! pending cover or the session forbids. It does not hold values: entries are
 //! judged by their [`Facts`].
 //!
-//! `apply.rs` processes records, `session.rs` keeps the right to serve,
+//! `apply.rs` processes records, `own.rs` keeps those under way, `session.rs` keeps the right to serve,
 //! `fleet.rs` waits for other pods, `judge.rs` is the hit rule, `reader.rs`
 //! judges the log's deliveries.
 
@@ -16,27 +16,32 @@ mod fleet;
 mod floors;
 mod judge;
 mod logtime;
+mod own;
 mod pending;
 mod prefixes;
 mod reader;
+mod reading;
 pub mod record;
+mod replay;
 mod session;
 mod verified;
 mod versions;
 
 pub use bugs::{Bug, Bugs};
 pub use judge::{Facts, Freshness, Source};
+pub use own::{Own, WriteCheck};
 
 use crate::clock::Moment;
-use crate::key::{Delimiters, NameHash, Namespace};
+use crate::key::{Delimiters, NameHash};
 use crate::log::{Append, Command, WRITE_SHARDS};
 use crate::position::{Epoch, Position};
 use crate::random::Random;
-use crate::request::{Mode, NotStored, Session};
+use crate::request::{NotStored, Session};
 use apply::End;
 use fleet::{Fleet, PeerState};
 use floors::Floors;
 use logtime::LogClock;
+use own::Open;
 use pending::Pending;
 use reader::Reader;
 use record::{Invalidation, RecordId, SessionId};
@@ -49,10 +54,6 @@ use versions::SourceVersions;
 
 /// Registers per row of the floor table: 4 rows of 4 MiB, touched as used.
 pub(crate) const FLOOR_WIDTH: usize = 1 << 18;
-/// A value that was decided is where it belongs within this, or lost.
-const ON_ITS_WAY: Duration = Duration::from_secs(1);
-/// Most keys of which that is remembered.
-const WRITTEN: usize = 4096;
 /// Margin in D for what is not drift (timer granularity, one scheduling).
 const MARGIN: Duration = Duration::from_millis(500);
 
@@ -115,57 +116,6 @@ pub struct Progress {
     /// The number of the newest own Beat that echoed, nothing before it having
     /// been truncated unread.
     pub echoed: u64,
-}
-
-/// An own write or invalidation that is under way.
-pub struct Own {
-    /// Its namespace.
-    pub namespace: Namespace,
-    /// Keys, tags and hashed prefixes covered here until the record is
-    /// processed.
-    pub names: Vec<NameHash>,
-    /// Other prefixes; until the record is processed the whole namespace stands
-    /// for them.
-    pub prefixes: Vec<String>,
-    /// Whether the whole namespace is covered.
-    pub all: bool,
-    /// What the cover does.
-    pub mode: Mode,
-    /// Its caller was answered OK before the log has it (LOCAL).
-    pub answered: bool,
-    /// For a write: what it is checked against when it is processed.
-    pub check: Option<WriteCheck>,
-}
-
-impl Own {
-    /// The names that are pending.
-    fn pending(&self) -> impl Iterator<Item = NameHash> {
-        let whole = self.all || !self.prefixes.is_empty();
-        let whole = whole.then(|| NameHash::of_namespace(&self.namespace));
-        self.names.iter().copied().chain(whole)
-    }
-}
-
-/// What decides a write at its own echo.
-pub struct WriteCheck {
-    /// The written entry.
-    pub facts: Facts,
-    /// Refuse if a cover came after this.
-    pub position: Option<Position>,
-}
-
-/// An own record that was not processed here yet.
-struct Open {
-    own: Own,
-    /// Counts up in the order in which they began.
-    order: u64,
-    /// The key, of a write.
-    writes: Option<NameHash>,
-    /// Where the log said it is.
-    acked: Option<u64>,
-    /// It was in before this pod began to read anew: if the replay does not
-    /// meet it, nobody will.
-    before: bool,
 }
 
 /// How the machine behaves.
@@ -390,123 +340,6 @@ impl Machine {
     /// The session's id; it changes when a session is over.
     pub fn session_id(&self) -> SessionId {
         self.session.id
-    }
-
-    /// Begins an own write or invalidation: its names are covered here until
-    /// its record is processed or [`Machine::forget`] is called.
-    pub fn begin(&mut self, id: RecordId, own: Own) {
-        if !self.settings.bugs.has(Bug::NoPending) {
-            self.pending.begin(own.pending(), own.mode);
-        }
-        self.begun += 1;
-        self.own.insert(
-            id,
-            Open {
-                order: self.begun,
-                writes: own.check.as_ref().map(|check| check.facts.key.hash()),
-                own,
-                acked: None,
-                before: false,
-            },
-        );
-    }
-
-    /// An own record was definitely not appended.
-    pub fn forget(&mut self, id: RecordId) {
-        let Some(Open { own, .. }) = self.own.remove(&id) else {
-            return;
-        };
-        self.pending.end(own.pending(), own.mode);
-    }
-
-    /// The log said that an own record is at `sequence`. If that was passed
-    /// already it will not be delivered (again): it is settled now.
-    pub fn acked(&mut self, id: RecordId, sequence: u64) {
-        if let Some(open) = self.own.get_mut(&id) {
-            open.acked = Some(sequence);
-            self.settle_passed();
-        }
-    }
-
-    /// Own records that reading has passed without meeting them: repeats of
-    /// one processed before, or truncated unread. Their names fall here all
-    /// the same; a write's covers may be gone too, so it is not decided.
-    fn settle_passed(&mut self) {
-        let processed = self.reader.processed;
-        let passed = |open: &Open| open.acked.filter(|at| !open.before && *at <= processed);
-        let all: Vec<(RecordId, u64)> = self
-            .own
-            .iter()
-            .filter_map(|(id, open)| Some((*id, passed(open)?)))
-            .collect();
-        for (id, sequence) in all {
-            self.settle(id, sequence);
-        }
-    }
-
-    fn settle(&mut self, id: RecordId, sequence: u64) {
-        let (Some(epoch), Some(Open { own, .. })) = (self.epoch, self.own.get(&id)) else {
-            return;
-        };
-        // A log that lost its tail gives low numbers again: everything that this
-        // pod has loaded until now is covered all the same.
-        let floor = sequence.max(self.reader.processed + 1);
-        let decision = match own.check {
-            Some(_) => Decision::Unknown,
-            None => Decision::Accepted(Position { epoch, sequence }),
-        };
-        for name in &own.names {
-            self.floors.raise(*name, own.mode, floor);
-        }
-        for prefix in &own.prefixes {
-            self.floors
-                .raise_prefix(&own.namespace, prefix, own.mode, floor);
-        }
-        if own.all {
-            let namespace = NameHash::of_namespace(&own.namespace);
-            self.floors.raise_namespace(namespace, own.mode, floor);
-        }
-        self.forget(id);
-        self.push(Action::Decided(id, decision));
-    }
-
-    /// Whether a write may be appended: none of its key that began earlier and
-    /// was answered OK is still on its way. It would land behind this one.
-    pub fn is_its_turn(&self, id: RecordId) -> bool {
-        let Some(Open {
-            writes: Some(key),
-            order,
-            ..
-        }) = self.own.get(&id)
-        else {
-            return true;
-        };
-        let earlier =
-            |open: &Open| open.own.answered && open.writes == Some(*key) && open.order < *order;
-        !self.own.values().any(earlier)
-    }
-
-    /// Whether a Write of this key was decided so lately, and not covered since,
-    /// that its value may not be there yet: then what is missing is not absent.
-    pub fn is_on_its_way(&self, facts: &Facts, now: Moment) -> bool {
-        let written = self.written.get(&facts.key.hash());
-        written.is_some_and(|(sequence, at)| {
-            now < at.plus(ON_ITS_WAY) && self.floor(facts).hard <= *sequence
-        })
-    }
-
-    fn note_write(&mut self, key: NameHash, sequence: u64, now: Moment) {
-        if self.written.len() >= WRITTEN {
-            self.written.retain(|_, (_, at)| now < at.plus(ON_ITS_WAY));
-        }
-        if self.written.len() < WRITTEN {
-            self.written.insert(key, (sequence, now));
-        }
-    }
-
-    /// Whether an own record is still waiting to be processed.
-    pub fn is_open(&self, id: RecordId) -> bool {
-        self.own.contains_key(&id)
     }
 
     fn push(&mut self, action: Action) {

@@ -3,7 +3,9 @@
 use super::record::*;
 use super::*;
 use crate::clock::LogTime;
+use crate::key::Namespace;
 use crate::log::*;
+use crate::request::Mode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts up: equal runs draw equal numbers.
