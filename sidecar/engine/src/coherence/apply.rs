@@ -90,7 +90,7 @@ impl Machine {
             .entry(origin)
             .or_insert_with(|| PeerState::new(pod, sequence));
         peer.joined = peer.joined.max(sequence);
-        peer.joined_time = peer.joined_time.max(delivery.time);
+        peer.heard = now;
         if origin == self.session.id {
             self.own_join(delivery, now);
             if !self.replayed && self.backfill_to.is_none() && self.known_at.is_none() {
@@ -191,7 +191,10 @@ impl Machine {
         let check = self.own.get_mut(&id).and_then(|open| open.own.check.take());
         let refused = check.and_then(|check| self.refuse(&check, sequence));
         self.raise_key(&key, Mode::Hard, write.source_version, sequence);
-        self.note_write(key.hash(), sequence, now);
+        if sequence >= self.reader.processed {
+            // Not replayed: its value may still be on its way.
+            self.note_write(key.hash(), sequence, now);
+        }
         let shard = &mut self.shards[usize::from(key.hash().shard(WRITE_SHARDS))];
         *shard = sequence.max(*shard);
         self.decide(id, sequence, refused);
@@ -268,7 +271,7 @@ impl Machine {
                 };
                 self.write((record.id, record.origin), &write, sequence, now);
             }
-            Body::Join { pod } => self.joined_before(record.origin, pod, sequence, time),
+            Body::Join { pod } => self.joined_before(record.origin, pod, sequence, now),
             Body::Leave => drop(self.ends.insert(record.origin, End::Left)),
             Body::Expel(session) => drop(self.ends.entry(session).or_insert(End::Expelled(now))),
             Body::Beat => {}
@@ -292,7 +295,7 @@ impl Machine {
         true
     }
 
-    fn joined_before(&mut self, origin: SessionId, pod: String, sequence: u64, time: LogTime) {
+    fn joined_before(&mut self, origin: SessionId, pod: String, sequence: u64, now: Moment) {
         let end = self.ends.get(&origin).copied();
         if matches!(end, Some(End::Left)) || origin == self.session.id {
             return;
@@ -302,7 +305,7 @@ impl Machine {
             .entry(origin)
             .or_insert_with(|| PeerState::new(pod, sequence));
         peer.first_join = peer.first_join.min(sequence);
-        peer.joined_time = peer.joined_time.max(time);
+        peer.heard = now;
         if let Some(End::Expelled(at)) = end {
             peer.expelled.get_or_insert(at);
         }

@@ -7,7 +7,7 @@
 
 use super::record::{Body, RecordId, SessionId};
 use super::{Action, Bug, FleetOutcome, Machine};
-use crate::clock::{LogTime, Moment};
+use crate::clock::Moment;
 use crate::log::{Appended, Command, Subject};
 use crate::position::Epoch;
 use crate::request::{Peer, Session};
@@ -24,8 +24,8 @@ pub(super) struct PeerState {
     /// Its first and newest Join.
     pub(super) first_join: u64,
     pub(super) joined: u64,
-    /// Server time of the newest.
-    pub(super) joined_time: LogTime,
+    /// When the newest was processed here.
+    pub(super) heard: Moment,
     /// When its Expel was processed here.
     pub(super) expelled: Option<Moment>,
     /// The Expel under way or in the log.
@@ -40,7 +40,7 @@ impl PeerState {
             pod,
             first_join: joined,
             joined,
-            joined_time: LogTime::default(),
+            heard: Moment::default(),
             expelled: None,
             expel: None,
             word: 0,
@@ -278,11 +278,12 @@ impl Machine {
     /// have to name them is over. One that did not repeat its Join is over, too.
     fn forget_ended(&mut self, now: Moment) {
         let keep = self.staleness_bound() * 2;
-        let (own, time) = (self.session.id, self.clock.at_least(now));
-        let repeats = self.retention / 4 + self.staleness_bound() * 2;
+        let own = self.session.id;
+        // Clock rates differ by at most 2 %, either way.
+        let repeats = self.retention / 4 + self.retention / 100 + self.staleness_bound() * 2;
         self.peers.retain(|id, peer| {
             let ended = peer.expelled.is_some_and(|at| now >= at.plus(keep));
-            *id == own || !(ended || time >= peer.joined_time.plus(repeats))
+            *id == own || !(ended || now >= peer.heard.plus(repeats))
         });
     }
 

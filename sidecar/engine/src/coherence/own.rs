@@ -57,8 +57,8 @@ pub(super) struct Open {
     pub(super) own: Own,
     /// Counts up in the order in which they began.
     pub(super) order: u64,
-    /// The key, of a write.
-    pub(super) writes: Option<NameHash>,
+    /// Every name of the entry that it writes; none of an invalidation.
+    pub(super) writes: Box<[NameHash]>,
     /// Where the log said it is.
     pub(super) acked: Option<u64>,
     /// It was in before this pod began to read anew: if the replay does not
@@ -78,7 +78,11 @@ impl Machine {
             id,
             Open {
                 order: self.begun,
-                writes: own.check.as_ref().map(|check| check.facts.key.hash()),
+                writes: own
+                    .check
+                    .iter()
+                    .flat_map(|check| check.facts.names())
+                    .collect(),
                 own,
                 acked: None,
                 before: false,
@@ -145,20 +149,17 @@ impl Machine {
         self.push(Action::Decided(id, decision));
     }
 
-    /// Whether a write may be appended: none of its key that began earlier and
-    /// was answered OK is still on its way. It would land behind this one.
+    /// Whether an own record may be appended: no write that it covers, that
+    /// began earlier and was answered OK, is still on its way. It would land
+    /// behind this one, and bring back what this one covers.
     pub fn is_its_turn(&self, id: RecordId) -> bool {
-        let Some(Open {
-            writes: Some(key),
-            order,
-            ..
-        }) = self.own.get(&id)
-        else {
+        let Some(this) = self.own.get(&id) else {
             return true;
         };
-        let earlier =
-            |open: &Open| open.own.answered && open.writes == Some(*key) && open.order < *order;
-        !self.own.values().any(earlier)
+        let earlier = |open: &&Open| open.own.answered && open.order < this.order;
+        let covers = |name: &NameHash| this.own.pending().any(|covered| covered == *name);
+        let mut earlier = self.own.values().filter(earlier);
+        !earlier.any(|open| open.writes.iter().any(covers))
     }
 
     /// Whether a Write of this key was decided so lately, and not covered since,

@@ -255,7 +255,7 @@ impl Machine {
 
     fn join_answered(&mut self, id: RecordId, outcome: &Appended, now: Moment) {
         match outcome {
-            Appended::At(sequence) if self.reader.anchor.is_none() => {
+            Appended::At(sequence) if self.reader.anchor.is_none() && self.epoch.is_some() => {
                 self.start_reading(*sequence, id, now)
             }
             Appended::At(_) => {}

@@ -219,3 +219,29 @@ async fn a_fleet_call_under_way_when_the_pod_leaves_is_answered() {
         "nobody else has to be waited for"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidation_does_not_overtake_a_local_set_that_answered_ok() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    for all in [false, true] {
+        p.set("k", new("old", 60_000), Ack::Local).await;
+        let keys = if all { vec![] } else { vec![key("k")] };
+        let invalidate = Invalidate {
+            namespace: Namespace::new("").unwrap(),
+            keys,
+            tags: vec![],
+            prefixes: vec![],
+            all,
+            mode: Mode::Hard,
+            min_source_version: None,
+            ack: Ack::Log,
+            id: None,
+            reason: None,
+            deadline: p.dl(),
+        };
+        p.e.invalidate(invalidate).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(p.get("k", Level::Strong).await, None, "all: {all}");
+    }
+}
