@@ -230,7 +230,8 @@ async fn decision(
     }
 }
 
-/// Waits until an earlier write of the key that was answered OK is decided.
+/// Waits until every earlier write that this record covers, and that was
+/// answered OK, is decided.
 async fn its_turn(engine: &Engine, id: RecordId) {
     loop {
         let turn = engine.turn.notified();
