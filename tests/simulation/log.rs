@@ -17,6 +17,8 @@ pub(crate) struct Kept {
     at: u64,
     pub(crate) append: Append,
     pub(crate) expires: bool,
+    /// What it says, decoded once.
+    record: Option<Record>,
 }
 
 impl Kept {
@@ -25,7 +27,7 @@ impl Kept {
     }
 
     fn epoch(&self) -> Option<Epoch> {
-        match Record::decode(&self.append.payload).ok()?.body {
+        match self.record.as_ref()?.body {
             Body::NewEpoch(epoch) | Body::SameEpoch(epoch) => Some(epoch),
             _ => None,
         }
@@ -82,6 +84,7 @@ impl LogServer {
             at: now,
             append: append.clone(),
             expires: matches!(append.subject, Subject::Beats(_)),
+            record: Record::decode(&append.payload).ok(),
         });
         self.dedupe.insert(append.id, self.last());
         self.expire(now);
@@ -126,19 +129,23 @@ impl LogServer {
         newest.filter_map(Kept::epoch).next().is_some()
     }
 
-    pub(crate) fn record(&self, sequence: u64) -> Option<Record> {
+    pub(crate) fn record(&self, sequence: u64) -> Option<&Record> {
         let kept = self.kept.get(sequence as usize - 1)?;
-        Record::decode(&kept.append.payload).ok()
+        kept.record.as_ref()
+    }
+
+    /// The epoch that the newest record on its subject names.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        let from = match self.epoch_survives {
+            true => 0,
+            false => self.first as usize - 1,
+        };
+        self.kept[from..].iter().rev().find_map(Kept::epoch)
     }
 
     pub(crate) fn opened(&self) -> Opened {
-        let from = if self.epoch_survives {
-            &self.kept
-        } else {
-            self.retained()
-        };
         Opened {
-            epoch: from.iter().rev().find_map(Kept::epoch),
+            epoch: self.epoch(),
             epoch_told: self.last_on(Subject::Epochs),
             first: self.first,
             last: self.last(),

@@ -200,12 +200,12 @@ impl World {
     pub(crate) fn commit(&mut self, append: &Append, now: u64) -> Appended {
         let (outcome, new) = self.log.commit(append, now);
         if let (Appended::At(sequence), true) = (&outcome, new)
-            && let Ok(record) = Record::decode(&append.payload)
+            && let Some(record) = self.log.record(*sequence)
         {
-            match record.body {
+            match &record.body {
                 Body::Invalidate(_) => {
-                    self.judged
-                        .committed(record.reason.as_deref(), *sequence, now);
+                    let reason = record.reason.as_deref();
+                    self.judged.committed(reason, *sequence, now);
                 }
                 Body::NewEpoch(_) => {
                     self.origin.amnesia = Some(now);
@@ -251,7 +251,7 @@ impl World {
         range: Range<u64>,
         holds: Option<usize>,
     ) -> Option<u64> {
-        if !self.judged.is_whole() || self.log.opened().epoch != Some(epoch) {
+        if !self.judged.is_whole() || self.log.epoch() != Some(epoch) {
             return None;
         }
         let mut retained = range.filter(|sequence| *sequence >= self.log.first);

@@ -3,6 +3,7 @@
 
 use crate::lives::Terms;
 use crate::world::{LAGGING, SWAPPED};
+use std::sync::LazyLock;
 use std::time::Duration;
 use unstale_engine::coherence::record::Body;
 use unstale_engine::key::{Key, Namespace, Prefix, Tag};
@@ -12,8 +13,14 @@ pub(crate) fn namespace() -> Namespace {
     Namespace::new("shop").expect("a good name")
 }
 
-/// The key that is swapped lives apart: invalidating all of "shop" is no write.
+/// A key by its number; hashed once.
 pub(crate) fn key(number: usize) -> Key {
+    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| (0..=SWAPPED).map(new_key).collect());
+    KEYS[number].clone()
+}
+
+/// The key that is swapped lives apart: invalidating all of "shop" is no write.
+fn new_key(number: usize) -> Key {
     let (namespace, name) = match number {
         SWAPPED => (Namespace::new("swap").expect("a good name"), "it".into()),
         number => (namespace(), format!("key-{number}:a")),

@@ -60,7 +60,7 @@ fn knows_lost(fleet: &Fleet, number: usize, last: u64) -> bool {
     let position = engine.status().position;
     let now = fleet.shared.handle.now();
     fleet.shared.with(|w| {
-        w.log.opened().epoch == Some(position.epoch)
+        w.log.epoch() == Some(position.epoch)
             && !w.links[number].down
             && !w.judged.suspect(now)
             && w.log.has_lasting(last + 1, position.sequence)
