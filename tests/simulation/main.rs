@@ -21,6 +21,7 @@ mod ports;
 mod runs;
 mod schedule;
 mod seeds;
+mod size;
 mod table;
 mod tier;
 mod timeline;

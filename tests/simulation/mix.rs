@@ -3,12 +3,14 @@
 
 use crate::executor::Rng;
 use crate::faults::Fault;
+use crate::size::Size;
 use std::fmt;
 use unstale_engine::coherence::Bug;
 
 /// Drawn from the seed alone, so that a seed names its mix.
 #[derive(Clone, Debug)]
 pub(crate) struct Mix {
+    pub(crate) size: Size,
     pub(crate) pods: usize,
     /// Pods that write and invalidate; the others only read and load, so that
     /// no pending cover of their own hides what they hold.
@@ -45,13 +47,15 @@ impl Mix {
         if weights.iter().all(|weight| *weight == 0) {
             weights[0] = 1;
         }
-        let pods = pick(&mut rng, &[2, 3, 3, 4]);
+        let (size, pods) = Size::draw(&mut rng);
+        let pace = pick(&mut rng, &[600_000, 1_500_000, 3_000_000]);
         Self {
+            size,
             pods,
             writing: pick(&mut rng, &[1, 1, 2, pods]),
             eviction: pick(&mut rng, &[800_000, 800_000, 6_000_000]),
             weights,
-            pace: pick(&mut rng, &[600_000, 1_500_000, 3_000_000]),
+            pace: pace.min(size.faults_until / 2),
             floor_width: pick(&mut rng, &[1, 2, 64, 64, 64, 64]),
             retention: pick(
                 &mut rng,
@@ -72,6 +76,7 @@ impl Mix {
             mix.weights = Fault::TIMED.map(|fault| u64::from(faults.contains(&fault)));
             (mix.pods, mix.writing, mix.pace) = (pods, writing, 600_000);
             (mix.eviction, mix.floor_width) = (6_000_000, 64);
+            mix.size = Size::LONG;
         }
         if case == Some(Bug::NoDriftMargin) {
             // More than A2 allows; the margin would still hold.
@@ -131,7 +136,8 @@ pub(crate) fn directed(bug: Bug) -> Option<(&'static [Fault], usize, usize)> {
     }
 }
 
-fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
+/// One of them.
+pub(crate) fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
     of[rng.range(0, of.len() as u64) as usize]
 }
 
@@ -144,9 +150,11 @@ impl fmt::Display for Mix {
             .collect();
         write!(
             f,
-            "{} pods, {} of them writing, a fault within {} ms, {}; floor width {}, retention {} s, epoch survives {}, revisions repeat {}, drift {} ppm",
+            "{} pods, {} of them writing, faults for {} ms of {} ms at most, one within {} ms, {}; floor width {}, retention {} s, epoch survives {}, revisions repeat {}, drift {} ppm",
             self.pods,
             self.writing,
+            self.size.faults_until / 1000,
+            self.size.longest / 1000,
             self.pace / 1000,
             faults.join(" "),
             self.floor_width,

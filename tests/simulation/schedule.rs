@@ -11,9 +11,6 @@ use crate::table::Table;
 use crate::world::{NOBODY, Shared};
 use unstale_engine::coherence::{Bug, Bugs};
 
-/// The schedule ends here (µs).
-pub(crate) const END: u64 = 20_500_000;
-
 /// What one schedule showed.
 pub(crate) struct Outcome {
     pub(crate) mix: Mix,
@@ -46,8 +43,9 @@ fn play(seed: u64, case: Option<Bug>, keep_timeline: bool) -> Outcome {
     });
     let mut rng = Rng(seed ^ 0xABCD_EF01);
     let stop = shared.clone();
-    let over = move || stop.with(|w| w.judged.violation.is_some());
-    let (_, trace) = executor::run(&shared.handle, &mut rng, END, over);
+    let over = move || stop.with(|w| w.converged || w.judged.violation.is_some());
+    let end = shared.with(|w| w.mix.size.end());
+    let (_, trace) = executor::run(&shared.handle, &mut rng, end, over);
     shared.with(|w| Outcome {
         mix: w.mix.clone(),
         timeline: w

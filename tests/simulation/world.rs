@@ -76,6 +76,9 @@ pub(crate) struct World {
     pub(crate) origin: Origin,
     /// Clients change nothing any more.
     pub(crate) quiet: bool,
+    /// Pods that have to hit every key again; true: all have, nothing is left.
+    pub(crate) not_hitting: usize,
+    pub(crate) converged: bool,
     pub(crate) judged: Judged,
     pub(crate) lives: Lives,
     pub(crate) timeline: Timeline,
@@ -110,6 +113,8 @@ impl Shared {
             origin: Origin::default(),
             lives: Lives::default(),
             quiet: false,
+            not_hitting: 0,
+            converged: false,
             judged: Judged::default(),
             timeline: Timeline::new(keep_timeline),
             mix,

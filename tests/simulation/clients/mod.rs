@@ -33,8 +33,9 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn spawn_all(self) {
         let (handle, pod) = (self.shared.handle.clone(), self.pod);
-        handle.spawn(pod, self.clone().read());
-        handle.spawn(pod, self.clone().read());
+        for _ in 0..self.shared.with(|w| w.mix.size.readers) {
+            handle.spawn(pod, self.clone().read());
+        }
         if self.writes() {
             handle.spawn(pod, self.clone().write());
             handle.spawn(pod, self.clone().swap());

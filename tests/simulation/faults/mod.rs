@@ -8,13 +8,6 @@ use crate::fleet::Fleet;
 use crate::timeline::Scope;
 use crate::world::NOBODY;
 
-/// Faults begin until here (µs)...
-const BEGIN_UNTIL: u64 = 9_000_000;
-/// ...and last this long at most.
-const LONGEST: u64 = 3_500_000;
-/// When the last fault is over.
-pub(crate) const OVER: u64 = BEGIN_UNTIL + LONGEST;
-
 /// What can go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -112,19 +105,19 @@ pub(crate) async fn run(fleet: Fleet) {
     lasting
         .iter()
         .for_each(|f| shared.with(|w| w.active(*f, true, 0)));
-    let pace = shared.with(|w| w.mix.pace);
-    while shared.handle.now() < BEGIN_UNTIL {
+    let (pace, size) = shared.with(|w| (w.mix.pace, w.mix.size));
+    while shared.handle.now() < size.faults_until {
         shared.delay(50_000, pace).await;
         let (fault, length) = shared.with(|w| {
             let fault = w.mix.clone().next_fault(&mut w.rng);
-            (fault, w.rng.range(50_000, LONGEST))
+            (fault, w.rng.range(50_000, size.longest))
         });
         let number = shared.draw(fleet.size());
         shared
             .handle
             .spawn(NOBODY, strike(fleet.clone(), fault, number, length));
     }
-    shared.handle.until(OVER + 1_000_000).await;
+    shared.handle.until(size.over() + 1_000_000).await;
     let now = shared.handle.now();
     lasting
         .iter()
@@ -133,7 +126,8 @@ pub(crate) async fn run(fleet: Fleet) {
 
 async fn strike(fleet: Fleet, fault: Fault, number: usize, length: u64) {
     let shared = &fleet.shared;
-    let length = length.min(OVER.saturating_sub(shared.handle.now()));
+    let over = shared.with(|w| w.mix.size.over());
+    let length = length.min(over.saturating_sub(shared.handle.now()));
     shared.note(Scope::All, || {
         format!("{fault:?} on pod {number} for {length}")
     });
