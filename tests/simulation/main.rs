@@ -31,10 +31,10 @@ use std::time::Instant;
 use unstale_engine::coherence::Bug;
 
 /// Schedules of the main test unless UNSTALE_SCHEDULES says otherwise.
-const SCHEDULES: u64 = 2000;
+const SCHEDULES: u64 = 200_000;
 /// A planted bug must show within this many schedules unless UNSTALE_WITHIN
 /// says otherwise.
-const WITHIN: u64 = 3000;
+const WITHIN: u64 = 20_000;
 /// One schedule in so many is run twice.
 const TWICE: u64 = 100;
 

@@ -44,7 +44,7 @@ pub(crate) fn all(schedules: u64, sample: u64) -> (Sum, Option<u64>) {
         let outcome = schedule::run(seed, None);
         let mut sum = sum.lock().expect("no panic under the lock");
         sum.add(seed, &outcome, seed % sample == 0);
-        if sum.schedules % 500 == 0 {
+        if sum.schedules % 10_000 == 0 {
             println!("{} schedules, {} reads", sum.schedules, sum.reads);
         }
         outcome.violation.is_some()

@@ -33,8 +33,8 @@ impl Size {
     /// A size and a number of pods.
     pub(crate) fn draw(rng: &mut Rng) -> (Self, usize) {
         match rng.range(0, 100) {
-            0..75 => (Self::short(rng), pick(rng, &[2, 2, 2, 3])),
-            75..92 => (Self::middling(rng), pick(rng, &[2, 2, 3, 3, 4])),
+            0..62 => (Self::short(rng), pick(rng, &[2, 2, 2, 3])),
+            62..95 => (Self::middling(rng), pick(rng, &[2, 2, 3, 3, 4])),
             _ => (Self::LONG, pick(rng, &[2, 3, 3, 4, 5, 6])),
         }
     }
@@ -42,7 +42,11 @@ impl Size {
     fn short(rng: &mut Rng) -> Self {
         Self {
             faults_until: rng.range(500_000, 2_000_000),
-            longest: rng.range(300_000, 1_500_000),
+            // Some outlast a session.
+            longest: match rng.chance(40) {
+                true => 3_500_000,
+                false => rng.range(300_000, 1_500_000),
+            },
             readers: 1,
             think: 150_000,
             lingers: false,
