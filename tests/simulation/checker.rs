@@ -76,6 +76,10 @@ pub(crate) struct Judged {
     proofs: Vec<Proof>,
     epochs: Vec<EpochBegan>,
     pub(crate) losses: Vec<Loss>,
+    /// The clock behind the log's stamps was set. Open: pods may then differ
+    /// on the log's time for as long as they live, so expiry (I-12) is not
+    /// judged any more; everything else is.
+    pub(crate) clock_was_set: bool,
     /// A1 is broken until then; u64::MAX: until a new epoch begins.
     suspect_until: u64,
     /// Versions on which a CompareAndSet has succeeded.

@@ -3,7 +3,7 @@
 
 use crate::mix::Mix;
 use crate::world::TTL_US;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use unstale_engine::clock::LogTime;
 use unstale_engine::coherence::record::{Body, Record, RecordId, SessionId};
@@ -15,6 +15,8 @@ const SERVER_EPOCH_US: u64 = 1_700_000_000_000_000;
 
 pub(crate) struct Kept {
     at: u64,
+    /// What the server's clock showed.
+    time: LogTime,
     pub(crate) append: Append,
     pub(crate) expires: bool,
     /// What it says, decoded once.
@@ -23,7 +25,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) fn time(&self) -> LogTime {
-        LogTime(SERVER_EPOCH_US + self.at)
+        self.time
     }
 
     fn epoch(&self) -> Option<Epoch> {
@@ -34,8 +36,17 @@ impl Kept {
     }
 }
 
+/// An append that was taken in, not committed yet.
+pub(crate) type Ticket = u64;
+
 pub(crate) struct LogServer {
     kept: Vec<Kept>,
+    submitted: VecDeque<(Ticket, Append)>,
+    next_ticket: Ticket,
+    /// Outcomes of commits that nobody was told.
+    answers: HashMap<Ticket, Appended>,
+    /// How far the server's clock was set from where it would be (µs).
+    pub(crate) clock_off: i64,
     pub(crate) first: u64,
     /// The highest sequence that any pod was given.
     pub(crate) given: u64,
@@ -48,6 +59,10 @@ impl LogServer {
     pub(crate) fn new(mix: &Mix) -> Self {
         Self {
             kept: Vec::new(),
+            submitted: VecDeque::new(),
+            next_ticket: 0,
+            answers: HashMap::new(),
+            clock_off: 0,
             first: 1,
             given: 0,
             dedupe: HashMap::new(),
@@ -70,8 +85,36 @@ impl LogServer {
         at.map_or(0, |at| at as u64 + self.first)
     }
 
-    /// The server's one step: everything before may be lost, everything after
-    /// is only the answer. True: appended now, not by an earlier attempt.
+    /// Takes an append in, unless its expectation does not hold or may not hold
+    /// any more when it is committed.
+    pub(crate) fn submit(&mut self, append: Append) -> Result<Ticket, Appended> {
+        let subject = append.subject;
+        let under_way = || self.submitted.iter().any(|(_, a)| a.subject == subject);
+        let known = self.dedupe.contains_key(&append.id);
+        let conflicts = |expected| expected != self.last_on(subject) || under_way();
+        if !known && append.expect_last.is_some_and(conflicts) {
+            return Err(Appended::Conflict);
+        }
+        self.next_ticket += 1;
+        self.submitted.push_back((self.next_ticket, append));
+        Ok(self.next_ticket)
+    }
+
+    /// What was submitted up to a ticket: commits keep that order.
+    pub(crate) fn submitted_until(&mut self, ticket: Ticket) -> Vec<(Ticket, Append)> {
+        let until = self.submitted.partition_point(|(of, _)| *of <= ticket);
+        self.submitted.drain(..until).collect()
+    }
+
+    pub(crate) fn answers(&mut self, ticket: Ticket, outcome: Appended) {
+        self.answers.insert(ticket, outcome);
+    }
+
+    pub(crate) fn answer(&mut self, ticket: Ticket) -> Option<Appended> {
+        self.answers.remove(&ticket)
+    }
+
+    /// The commit. True: appended now, not by an earlier attempt.
     pub(crate) fn commit(&mut self, append: &Append, now: u64) -> (Appended, bool) {
         if let Some(sequence) = self.dedupe.get(&append.id) {
             return (Appended::At(*sequence), false);
@@ -82,6 +125,7 @@ impl LogServer {
         }
         self.kept.push(Kept {
             at: now,
+            time: self.time(now),
             append: append.clone(),
             expires: matches!(append.subject, Subject::Beats(_)),
             record: Record::decode(&append.payload).ok(),
@@ -91,9 +135,15 @@ impl LogServer {
         (Appended::At(self.last()), true)
     }
 
-    /// Discards what is older than the retention.
-    fn expire(&mut self, now: u64) {
-        let old = |kept: &&Kept| kept.at + self.retention < now;
+    /// The server's clock.
+    fn time(&self, now: u64) -> LogTime {
+        LogTime((SERVER_EPOCH_US + now).saturating_add_signed(self.clock_off))
+    }
+
+    /// Discards what is older than the retention by the server's clock.
+    pub(crate) fn expire(&mut self, now: u64) {
+        let time = self.time(now).0;
+        let old = |kept: &&Kept| kept.time.0 + self.retention < time;
         let old = self.retained().iter().take_while(old).count() as u64;
         self.discard(self.first + old);
     }
@@ -114,6 +164,7 @@ impl LogServer {
         self.first = self.first.min(last + 1);
         self.dedupe.retain(|_, sequence| *sequence <= last);
         self.given = self.given.min(last);
+        self.submitted.clear();
     }
 
     /// Whether a record in `from..=to` never expires: its readers know it.

@@ -2,7 +2,8 @@
 //! remote tier, faults, and a checker that judges every read while it runs.
 //!
 //! `UNSTALE_SEED=n cargo test -p unstale-tests --test simulation replay` runs
-//! one schedule (UNSTALE_CASE plants a bug, UNSTALE_TRACE prints everything);
+//! one schedule (UNSTALE_CASE plants a bug, UNSTALE_LESS leaves things out as a
+//! report says, UNSTALE_TRACE prints everything, UNSTALE_SHRINK makes it small);
 //! `UNSTALE_SCHEDULES` sets how many the main test runs, `UNSTALE_WITHIN` in
 //! how many a planted bug must show. A seed that failed goes to seeds.txt.
 
@@ -11,22 +12,28 @@ mod clients;
 mod executor;
 mod faults;
 mod fleet;
+mod less;
 mod liveness;
 mod lives;
 mod log;
 mod mix;
 mod origin;
+mod plan;
 mod planted;
 mod ports;
+mod report;
 mod runs;
 mod schedule;
 mod seeds;
+mod shrink;
 mod size;
 mod table;
 mod tier;
 mod timeline;
 mod world;
 
+use less::Less;
+use plan::Plan;
 use std::time::Instant;
 use unstale_engine::coherence::Bug;
 
@@ -52,7 +59,7 @@ fn no_schedule_shows_a_stale_value_as_fresh() {
     let begin = Instant::now();
     let (sum, failed) = runs::all(schedules, TWICE);
     if let Some(seed) = failed {
-        panic!("{}", runs::report(seed, None));
+        panic!("{}", report::of(&Plan::new(seed, None, Less::default())));
     }
     println!(
         "0 violations in {schedules} schedules: {} reads judged, {} hits, {} invalidations, {:?}",
@@ -83,12 +90,13 @@ fn no_schedule_shows_a_stale_value_as_fresh() {
 /// The seeds that failed once: mistakes do not come back unnoticed.
 fn repeat_kept_seeds() {
     for kept in seeds::kept() {
-        let caught = schedule::run(kept.seed, kept.case).violation.is_some();
+        let plan = Plan::new(kept.seed, kept.case, kept.less);
+        let caught = schedule::play(&plan, false).violation.is_some();
         assert!(
             caught == kept.case.is_some(),
             "kept seed ({}): {}",
             kept.why,
-            runs::report(kept.seed, kept.case)
+            report::of(&plan)
         );
     }
 }
@@ -127,21 +135,47 @@ fn every_planted_bug_is_caught() {
     );
 }
 
+#[test]
+fn a_schedule_that_failed_is_shrunk_and_still_breaks_the_same_rule() {
+    let fails = |seed| schedule::run(seed, Some(Bug::NoHorizon)).violation;
+    let seed = runs::first(0..1000, |seed| fails(seed).is_some()).expect("it is caught soon");
+    let plan = Plan::new(seed, Some(Bug::NoHorizon), Less::default());
+    let rule = fails(seed).expect("it was caught").rule;
+    let small = shrink::shrink(&plan, rule);
+    let again: Less = small.less.to_string().parse().expect("its text form");
+    let violation = schedule::play(&plan.with(again), false).violation;
+    assert_eq!(violation.map(|violation| violation.rule), Some(rule));
+    assert!(
+        small.strikes.len() < plan.strikes.len(),
+        "{}",
+        report::of(&plan)
+    );
+}
+
 fn named_case() -> Option<Bug> {
     let name = std::env::var("UNSTALE_CASE").ok()?;
+    if name.is_empty() {
+        return None;
+    }
     Some(crate::planted::named(&name).expect("UNSTALE_CASE names a planted bug"))
 }
 
 #[test]
 fn replay() {
     let seed = from_environment("UNSTALE_SEED").unwrap_or(0);
-    let outcome = schedule::look_at(seed, named_case());
+    let less = std::env::var("UNSTALE_LESS").unwrap_or_default();
+    let less = less.parse().expect("UNSTALE_LESS is what a report says");
+    let plan = Plan::new(seed, named_case(), less);
+    if std::env::var_os("UNSTALE_SHRINK").is_some() {
+        println!("{}", report::of(&plan));
+    }
+    let outcome = schedule::play(&plan, true);
     println!(
         "seed {seed}: {} reads, {} hits, {} invalidations\nmix: {}\n{}",
         outcome.reads,
         outcome.hits,
         outcome.operations,
-        outcome.mix,
+        plan.mix,
         outcome.timeline.join("\n")
     );
     assert_eq!(outcome.violation, None);

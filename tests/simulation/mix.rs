@@ -35,6 +35,9 @@ pub(crate) struct Mix {
 }
 
 impl Mix {
+    /// Nothing is discarded by age (µs).
+    pub(crate) const LONG_RETENTION: u64 = 3_600_000_000;
+
     pub(crate) fn draw(seed: u64) -> Self {
         let mut rng = Rng(seed ^ 0x5EED_0F7E_3A11_C0DE);
         let mut weights = Fault::TIMED.map(|fault| {

@@ -2,13 +2,14 @@
 //! links that fail, and what the checker remembers.
 
 use crate::checker::{Judged, Violation};
-use crate::clients::names;
+use crate::clients::{Role, names};
 use crate::executor::{Handle, Rng, Until};
 use crate::faults::Fault;
 use crate::lives::{Lives, Terms};
-use crate::log::LogServer;
+use crate::log::{LogServer, Ticket};
 use crate::mix::Mix;
 use crate::origin::Origin;
+use crate::plan::{Plan, Strike};
 use crate::table::{Operation, Table};
 use crate::tier::TierServer;
 use crate::timeline::{Scope, Timeline};
@@ -44,6 +45,9 @@ pub(crate) struct Link {
     pub(crate) slow: u32,
     /// Deliveries come twice, and those of dead readers still come.
     pub(crate) duplicates: u32,
+    /// The like for the remote tier.
+    pub(crate) tier_no_sends: u32,
+    pub(crate) tier_no_receives: u32,
     /// Rises with every reconnect: readers of an older one are void.
     pub(crate) generation: u64,
     /// Rises with every start of the pod.
@@ -65,6 +69,9 @@ impl Link {
 pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) mix: Mix,
+    pub(crate) strikes: Vec<Strike>,
+    /// Clients that a shrunk schedule does without.
+    pub(crate) absent: Vec<Role>,
     pub(crate) log: LogServer,
     pub(crate) tier: TierServer,
     pub(crate) links: Vec<Link>,
@@ -97,12 +104,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(seed: u64, mix: Mix, keep_timeline: bool) -> Self {
+    pub(crate) fn new(plan: &Plan, keep_timeline: bool) -> Self {
+        let mix = plan.mix.clone();
         let changed = Arc::new(Notify::new());
         let world = World {
             changed: Arc::clone(&changed),
             calm_since: Some(0),
-            rng: Rng(seed),
+            rng: Rng(plan.randomness()),
             log: LogServer::new(&mix),
             tier: TierServer::default(),
             links: vec![Link::default(); mix.pods],
@@ -118,6 +126,8 @@ impl Shared {
             judged: Judged::default(),
             timeline: Timeline::new(keep_timeline),
             mix,
+            strikes: plan.strikes.clone(),
+            absent: plan.less.roles.clone(),
         };
         Self {
             world: Arc::new(Mutex::new(world)),
@@ -166,13 +176,24 @@ impl Shared {
         delay: u64,
         step: impl FnOnce(&mut World, u64) -> T + Send + 'static,
     ) -> T {
-        let (answer, answered) = oneshot::channel();
         let shared = self.clone();
-        self.handle.spawn(NOBODY, async move {
+        let server = async move {
             shared.handle.sleep(delay).await;
             let now = shared.handle.now();
+            shared.with(|w| step(w, now))
+        };
+        self.by_servers(server).await
+    }
+
+    /// What servers do on a request, in any number of steps.
+    pub(crate) async fn by_servers<T: Send + 'static>(
+        &self,
+        server: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let (answer, answered) = oneshot::channel();
+        self.handle.spawn(NOBODY, async move {
             // Nobody waits any more: the deed is done all the same.
-            let _ = answer.send(shared.with(|w| step(w, now)));
+            let _ = answer.send(server.await);
         });
         answered.await.expect("servers are never killed")
     }
@@ -201,6 +222,16 @@ impl Shared {
 }
 
 impl World {
+    /// Commits all that was submitted before an append, and this; none: it was
+    /// lost meanwhile.
+    pub(crate) fn commit_until(&mut self, ticket: Ticket, now: u64) -> Option<Appended> {
+        for (next, append) in self.log.submitted_until(ticket) {
+            let outcome = self.commit(&append, now);
+            self.log.answers(next, outcome);
+        }
+        self.log.answer(ticket)
+    }
+
     /// Commits to the log; the checker learns what it binds.
     pub(crate) fn commit(&mut self, append: &Append, now: u64) -> Appended {
         let (outcome, new) = self.log.commit(append, now);

@@ -30,20 +30,55 @@ pub(crate) struct Client {
     pub(crate) engine: Arc<Engine>,
 }
 
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Reader,
+    Looker,
+    Writer,
+    Swapper,
+    Watcher,
+    Evictor,
+    Courier,
+}
+
+impl Role {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Reader,
+        Self::Looker,
+        Self::Writer,
+        Self::Swapper,
+        Self::Watcher,
+        Self::Evictor,
+        Self::Courier,
+    ];
+}
+
 impl Client {
     pub(crate) fn spawn_all(self) {
+        let there = |role| self.shared.with(|w| !w.absent.contains(&role));
         let (handle, pod) = (self.shared.handle.clone(), self.pod);
-        for _ in 0..self.shared.with(|w| w.mix.size.readers) {
-            handle.spawn(pod, self.clone().read());
+        if there(Role::Reader) {
+            for _ in 0..self.shared.with(|w| w.mix.size.readers) {
+                handle.spawn(pod, self.clone().read());
+            }
         }
-        if self.writes() {
+        if self.writes() && there(Role::Writer) {
             handle.spawn(pod, self.clone().write());
+        }
+        if self.writes() && there(Role::Swapper) {
             handle.spawn(pod, self.clone().swap());
         }
-        handle.spawn(pod, self.clone().look_often());
-        handle.spawn(pod, self.clone().follow(None));
-        handle.spawn(pod, self.clone().follow(Some(0)));
-        handle.spawn(pod, self.evict());
+        if there(Role::Looker) {
+            handle.spawn(pod, self.clone().look_often());
+        }
+        if there(Role::Watcher) {
+            handle.spawn(pod, self.clone().follow(None));
+            handle.spawn(pod, self.clone().follow(Some(0)));
+        }
+        if there(Role::Evictor) {
+            handle.spawn(pod, self.clone().evict());
+        }
     }
 
     fn writes(&self) -> bool {

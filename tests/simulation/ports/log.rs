@@ -1,6 +1,6 @@
 //! The log as one pod reaches it: appends, words, commands.
 
-use super::Pod;
+use super::{Pod, Point};
 use crate::world::{World, scope_of};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -23,11 +23,10 @@ impl Log for PodLog {
         if !shared.link(number, |link| link.sends()) && shared.chance(50) {
             return Appended::NotSent("no connection".into());
         }
-        let sent = append.clone();
-        let commit =
-            move |w: &mut World, now| w.links[number].sends().then(|| w.commit(&sent, now));
-        let done = shared.served(self.0.way(2_000), commit).await;
+        self.0.passes(Point::Append).await;
+        let done = self.0.submit_and_commit(append.clone()).await;
         self.0.note_append(&append, done.as_ref());
+        self.0.passes(Point::Append).await;
         let Some(outcome) = done else {
             shared.handle.sleep(NO_ANSWER).await;
             return Appended::Unknown("the request was lost".into());
@@ -37,6 +36,7 @@ impl Log for PodLog {
             return Appended::Unknown("the answer was lost".into());
         }
         shared.delay(50, 1_000).await;
+        self.0.passes(Point::Append).await;
         outcome
     }
 
@@ -44,6 +44,7 @@ impl Log for PodLog {
         let (shared, number) = (&self.0.shared, self.0.number);
         let last = shared.served(self.0.way(1_000), move |w, _| w.log.last_on(subject));
         let last = last.await;
+        self.0.passes(Point::Get).await;
         match shared.link(number, |link| link.sends() && link.receives()) {
             true => Ok(last),
             false => Err("no answer".into()),
@@ -52,6 +53,9 @@ impl Log for PodLog {
 
     fn command(&self, command: Command) {
         let pod = Arc::clone(&self.0);
+        if pod.dies_at(Point::Command) {
+            return;
+        }
         pod.shared.note(crate::timeline::Scope::Detail, || {
             format!("pod {} -> {command:?}", pod.number)
         });
@@ -101,6 +105,26 @@ impl Log for PodLog {
 }
 
 impl Pod {
+    /// The server takes an append in, and commits it a little later: readers
+    /// see it then, and only then it is answered. None: it was lost, on the way
+    /// or with a log that fell back meanwhile.
+    async fn submit_and_commit(&self, append: Append) -> Option<Appended> {
+        let (shared, number) = (self.shared.clone(), self.number);
+        let (way, delay) = (self.way(2_000), shared.with(|w| w.rng.range(20, 400)));
+        let server = async move {
+            shared.handle.sleep(way).await;
+            let submit = |w: &mut World| w.links[number].sends().then(|| w.log.submit(append));
+            let ticket = match shared.with(submit)? {
+                Ok(ticket) => ticket,
+                Err(refused) => return Some(refused),
+            };
+            shared.handle.sleep(delay).await;
+            let now = shared.handle.now();
+            shared.with(|w| w.commit_until(ticket, now))
+        };
+        self.shared.by_servers(server).await
+    }
+
     fn note_append(&self, append: &Append, outcome: Option<&Appended>) {
         let Ok(record) = Record::decode(&append.payload) else {
             return;
