@@ -6,6 +6,8 @@
 //! invalidations are answered and what reads returned; it keeps what was
 //! promised, and every broken promise.
 //!
+//! Keys that are written rather than loaded are judged by [`linear`].
+//!
 //! Guarantees: no sockets, no clock (times are passed in, as time since any
 //! fixed moment of the caller's), no randomness. It demands less than it could
 //! where it cannot know, never more: a violation is one.
@@ -16,6 +18,7 @@
 //! of that can be seen from outside a process.
 
 mod checker;
+pub mod linear;
 mod names;
 mod promises;
 mod required;
