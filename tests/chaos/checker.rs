@@ -139,7 +139,13 @@ impl Checker {
 
     /// A promise was broken.
     pub(crate) fn broke(&self, rule: &'static str, key: Option<usize>, what: String) {
-        self.rules().broke(Violation { rule, key, what });
+        let pod = None;
+        self.rules().broke(Violation {
+            rule,
+            key,
+            pod,
+            what,
+        });
     }
 
     /// The promises broken so far.

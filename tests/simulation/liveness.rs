@@ -3,6 +3,7 @@
 
 use crate::clients::Client;
 use crate::clients::judge::Demand;
+use crate::clients::recorder;
 use crate::faults::OVER;
 use crate::fleet::Fleet;
 use crate::schedule::END;
@@ -19,6 +20,7 @@ pub(crate) async fn demand(fleet: &Fleet) {
     shared.handle.until(DEMANDED).await;
     sessions_are_fresh(fleet);
     losses_were_noticed(fleet);
+    recorder::judge(shared);
     for number in 0..fleet.size() {
         let Some(engine) = fleet.engine(number) else {
             continue;

@@ -13,6 +13,8 @@ pub struct Violation {
     pub rule: &'static str,
     /// The key's number, when one key is concerned.
     pub key: Option<usize>,
+    /// The pod's number, when one pod is concerned.
+    pub pod: Option<usize>,
     /// What was seen, and what was needed.
     pub what: String,
 }
@@ -123,6 +125,20 @@ impl Checker {
         self.promises.saw(epoch, self.bound, now)
     }
 
+    /// A pod that had named another epoch names this one: unless it is known,
+    /// the log lost records before it began. Says whether that is news.
+    pub fn moved_on(&mut self, position: &str, now: Duration) -> bool {
+        let Some(epoch) = epoch(position) else {
+            return false;
+        };
+        if self.promises.knows(epoch) {
+            return false;
+        }
+        self.loses_records();
+        self.promises.saw(epoch, self.bound, now);
+        true
+    }
+
     /// The log is about to lose acknowledged records.
     pub fn loses_records(&mut self) {
         self.promises.loses_records(self.origin.clone());
@@ -160,26 +176,35 @@ impl Checker {
         text: &str,
         fresh: bool,
     ) -> (u64, Option<Violation>) {
-        let pod = began.pod;
         let of = |rule, what| {
+            let (key, pod) = (Some(key), Some(began.pod));
             Some(Violation {
                 rule,
-                key: Some(key),
+                key,
+                pod,
                 what,
             })
         };
         let Some(value) = self.names.value(key, text) else {
-            let what = format!("{text:?} on pod {pod}");
-            return (0, of("I-11 wrong key", what));
+            return (0, of("I-11 wrong key", format!("{text:?} was returned")));
         };
         if value > self.origin(key) {
-            let what = format!("{text:?} was never stored; pod {pod} returned it");
+            let what = format!("{text:?} was returned and never stored");
             return (value, of("I-11 never stored", what));
         }
         let required = self.promises.still(began, required);
         let broken = required.broken_by(value, fresh);
         let how = if fresh { "fresh" } else { "flagged" };
-        let what = || format!("pod {pod} returned {text:?} ({how}); it needed {required:?}");
+        let what = || {
+            let Required {
+                everywhere, here, ..
+            } = required;
+            let newest = self.origin(key);
+            format!(
+                "{text:?} was returned ({how}); promised was {everywhere} or newer, of this pod \
+                 itself {here} or newer, the origin has {newest}"
+            )
+        };
         (value, broken.and_then(|rule| of(rule, what())))
     }
 

@@ -15,9 +15,11 @@ mod history;
 #[cfg(any(test, feature = "porcupine"))]
 mod porcupine;
 mod register;
+mod registers;
 mod search;
 
 pub use history::{Ended, History, Illegal, Intent, MOST, Ticket, Verdict};
+pub use registers::{Access, Call, Register, Registers, Tally};
 
 #[cfg(test)]
 mod tests;

@@ -119,6 +119,11 @@ impl Promises {
         }
     }
 
+    /// Whether an answer named this epoch before.
+    pub(crate) fn knows(&self, epoch: &str) -> bool {
+        self.epochs.contains(epoch)
+    }
+
     /// An answer named this epoch; says what is special about it, if anything.
     pub(crate) fn saw(
         &mut self,
@@ -126,7 +131,7 @@ impl Promises {
         bound: Duration,
         now: Duration,
     ) -> Option<&'static str> {
-        if self.epochs.contains(epoch) {
+        if self.knows(epoch) {
             return None;
         }
         let first = self.epochs.is_empty();

@@ -156,3 +156,15 @@ fn an_epoch_without_a_loss_is_told() {
     assert_eq!(checker.unexpected(), ["00000000000000e2"]);
     assert_eq!(checker.saw(TWO, at(2)), None);
 }
+
+#[test]
+fn a_pod_that_moves_on_to_an_unknown_epoch_tells_of_a_loss_once() {
+    let mut checker = checker();
+    invalidated(&mut checker, Reached::Fleet, 5);
+    assert!(!checker.moved_on(ONE, at(6)));
+    assert!(checker.moved_on(TWO, at(10)));
+    assert!(!checker.moved_on(TWO, at(11)) && !checker.suspect());
+    assert_eq!(read(&mut checker, 1, 25, 1, true), None);
+    let broken = read(&mut checker, 1, 27, 1, true);
+    assert_eq!(broken, Some("I-10 of another epoch"));
+}
