@@ -1,13 +1,16 @@
 //! The checker of what reads must satisfy (unstale-checker, which `unstale
 //! verify` uses too), shared by the clients of all pods, and given the time.
 //! A call's time is taken before it, an answer's after it, so that no rule binds
-//! earlier than it may.
+//! earlier than it may. Beside it the registers, keys that are written rather
+//! than loaded (clients/swap.rs).
 
 pub(crate) use unstale_checker::{Reached, Required, Violation};
 
+use crate::clients::REGISTERS;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use unstale_checker::Names;
+use unstale_checker::linear::{Registers, Verdict};
 
 /// Keys of the origin.
 pub(crate) const KEYS: usize = 64;
@@ -35,6 +38,7 @@ pub(crate) struct Checker {
     epoch: Instant,
     bound: Duration,
     rules: Mutex<unstale_checker::Checker>,
+    registers: Mutex<Registers>,
 }
 
 impl Checker {
@@ -44,6 +48,7 @@ impl Checker {
             epoch: Instant::now(),
             bound,
             rules: Mutex::new(unstale_checker::Checker::new(names(), pods, bound)),
+            registers: Mutex::new(Registers::new("register-", REGISTERS)),
         }
     }
 
@@ -89,7 +94,7 @@ impl Checker {
         position: &str,
     ) {
         let mut rules = self.rules();
-        let now = self.epoch.elapsed();
+        let now = self.now();
         rules.promised(&began.under, values, reached, position, now);
     }
 
@@ -97,13 +102,14 @@ impl Checker {
     /// loss, or is a surprise. Says which.
     pub(crate) fn saw(&self, position: &str) -> Option<&'static str> {
         let mut rules = self.rules();
-        let now = self.epoch.elapsed();
+        let now = self.now();
         rules.saw(position, now)
     }
 
     /// The log is about to lose acknowledged records.
     pub(crate) fn loses_records(&self) {
         self.rules().loses_records();
+        self.registers().forget();
     }
 
     /// It turned out that the log still has what it was thought to lose.
@@ -166,6 +172,31 @@ impl Checker {
     fn count(&self, kind: fn(&Violation) -> bool) -> usize {
         let rules = self.rules();
         rules.broken().iter().filter(|broken| kind(broken)).count()
+    }
+
+    /// Whether nothing is promised now.
+    pub(crate) fn suspended(&self) -> bool {
+        self.rules().suspended(self.now())
+    }
+
+    /// Time since the fleet began.
+    pub(crate) fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// The keys that are written rather than loaded.
+    pub(crate) fn registers(&self) -> MutexGuard<'_, Registers> {
+        self.registers.lock().expect("no panic")
+    }
+
+    /// Searches every register's history for an order (I-8).
+    pub(crate) fn judge_registers(&self) {
+        let broken = self.registers().finish();
+        for (key, verdict) in broken {
+            if let Verdict::Illegal(illegal) = verdict {
+                self.broke("I-8 not linearizable", None, format!("{key}: {illegal}"));
+            }
+        }
     }
 
     fn rules(&self) -> MutexGuard<'_, unstale_checker::Checker> {

@@ -77,6 +77,8 @@ impl Report {
             checker.unexpected().len(),
         );
         println!("{line}");
+        let linear = checker.registers().tally();
+        println!("{name}: searched for an order (I-8): {linear:?}");
         self.phases.lock().expect("no panic").push(line);
         *self.operations.lock().expect("no panic") += operations;
         *self.bad.lock().expect("no panic") += checker.broken().len() as u64;

@@ -155,6 +155,12 @@ impl Checker {
         self.promises.lost.is_some()
     }
 
+    /// Whether nothing is demanded now: from a loss until D after the new epoch.
+    #[must_use]
+    pub fn suspended(&self, now: Duration) -> bool {
+        self.promises.suspended(now)
+    }
+
     /// Epochs that followed no loss that was told.
     #[must_use]
     pub fn unexpected(&self) -> &[String] {

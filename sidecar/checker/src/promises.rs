@@ -160,6 +160,11 @@ impl Promises {
         self.keys.fill_with(|| Key::new(pods));
     }
 
+    /// Whether promises do not bind yet, or no more.
+    pub(crate) fn suspended(&self, now: Duration) -> bool {
+        self.lost.is_some() || now < self.from
+    }
+
     /// A pod ends or starts: what it promised of itself is over.
     pub(crate) fn restarted(&mut self, pod: usize) {
         self.starts[pod] += 1;

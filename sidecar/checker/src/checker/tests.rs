@@ -129,9 +129,10 @@ fn a_loss_suspends_promises_until_d_after_the_new_epoch() {
     let began = checker.begin(1, at(6));
     let required = checker.required(&began, &[1])[0];
     checker.loses_records();
-    assert!(checker.suspect());
+    assert!(checker.suspect() && checker.suspended(at(7)));
     checker.judge(&began, (1, required), "g1:1:1", true);
     assert_eq!(checker.saw(TWO, at(10)), Some("after a loss"));
+    assert!(checker.suspended(at(25)) && !checker.suspended(at(26)));
     assert_eq!(read(&mut checker, 1, 25, 1, true), None);
     let broken = read(&mut checker, 1, 27, 1, true);
     assert_eq!(broken, Some("I-10 of another epoch"));

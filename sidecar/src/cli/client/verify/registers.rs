@@ -14,6 +14,9 @@ type Seen = Option<(u64, String)>;
 impl Run {
     /// One call on one register; a compare-and-set is two.
     pub(super) async fn access(&self, endpoint: usize) {
+        if self.rules().suspended(self.now()) {
+            return;
+        }
         let place = self.draw(REGISTERS);
         let register = self.registers().current(place);
         match self.draw(4) {
