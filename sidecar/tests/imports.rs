@@ -105,6 +105,12 @@ fn the_engine_and_the_clients_know_no_more_than_they_may() {
     ] {
         assert!(!engine.contains(network), "the engine knows {network}");
     }
+    let checker = dependencies("checker/Cargo.toml");
+    let mut checker = checker.lines().filter(|line| line.contains('='));
+    assert!(
+        checker.all(|line| line.contains("optional = true")),
+        "the checker is pure"
+    );
     let sdk = dependencies("../sdk-rust/Cargo.toml");
     for inner in ["unstale-sidecar", "unstale-engine"] {
         assert!(!sdk.contains(inner), "the SDK knows {inner}");

@@ -42,6 +42,7 @@ pub(crate) async fn converge(fleet: &Fleet) -> Converged {
     // Whoever changes the origin finishes what it has begun, no more.
     let _still = fleet.changing.write().await;
     let whole = whole(fleet, healed + log).await;
+    fleet.checker.judge_registers();
     Converged { log, fleet: whole }
 }
 

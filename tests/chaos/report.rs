@@ -68,8 +68,8 @@ impl Report {
              {} epochs without a loss",
             history.hits.load(Relaxed),
             history.fleets.load(Relaxed),
-            checker.stale.load(Relaxed),
-            checker.wrong_key.load(Relaxed),
+            checker.stale(),
+            checker.wrong_key(),
             converged.len(),
             most(|c| c.log),
             most(|c| c.fleet),
@@ -77,6 +77,8 @@ impl Report {
             checker.unexpected().len(),
         );
         println!("{line}");
+        let linear = checker.registers().tally();
+        println!("{name}: searched for an order (I-8): {linear:?}");
         self.phases.lock().expect("no panic").push(line);
         *self.operations.lock().expect("no panic") += operations;
         *self.bad.lock().expect("no panic") += checker.broken().len() as u64;

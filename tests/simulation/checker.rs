@@ -8,6 +8,7 @@
 use crate::clients::{Swaps, names};
 use crate::world::{D_US, KEYS};
 use std::collections::HashMap;
+use unstale_checker::linear::History;
 use unstale_engine::position::Position;
 use unstale_engine::request::Ack;
 
@@ -85,6 +86,8 @@ pub(crate) struct Judged {
     /// Versions on which a CompareAndSet has succeeded.
     swapped: HashMap<String, u64>,
     pub(crate) swaps: Swaps,
+    /// The calls on the key that is swapped.
+    pub(crate) history: History,
     /// How far each start of a pod said it was, per epoch (I-21).
     progress: HashMap<(usize, u64, u64), u64>,
     pub(crate) reads: u64,

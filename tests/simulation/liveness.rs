@@ -3,6 +3,7 @@
 
 use crate::clients::Client;
 use crate::clients::judge::Demand;
+use crate::clients::recorder;
 use crate::fleet::Fleet;
 use crate::world::{KEYS, Shared};
 use unstale_engine::request::SessionState;
@@ -15,6 +16,7 @@ pub(crate) async fn demand(fleet: &Fleet) {
     shared.handle.until(size.demanded()).await;
     sessions_are_fresh(fleet);
     losses_were_noticed(fleet);
+    recorder::judge(shared);
     for number in 0..fleet.size() {
         let Some(engine) = fleet.engine(number) else {
             continue;

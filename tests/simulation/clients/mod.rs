@@ -6,6 +6,7 @@ pub(crate) mod judge;
 mod loader;
 pub(crate) mod names;
 mod reader;
+pub(crate) mod recorder;
 mod setter;
 mod swapper;
 mod watcher;
