@@ -185,9 +185,20 @@ impl Host {
         self.nft(&format!("table inet {name} {{\n{chains}}}\n"));
     }
 
-    /// Takes the table away.
-    pub(crate) fn unfilter(&self, name: &str) {
+    /// Takes the table away; how many packets its rules had counted.
+    pub(crate) fn unfilter(&self, name: &str) -> u64 {
+        let mut nft = self.command(Path::new("nft"));
+        let table = nft.args(["list", "table", "inet", name]).output();
+        let table = table.expect("nft starts").stdout;
         self.nft(&format!("delete table inet {name}\n"));
+        let words = String::from_utf8_lossy(&table);
+        let mut words = words.split_whitespace();
+        let mut packets = 0;
+        while words.any(|word| word == "packets") {
+            let count = words.next().and_then(|count| count.parse::<u64>().ok());
+            packets += count.expect("a number of packets");
+        }
+        packets
     }
 
     fn nft(&self, script: &str) {

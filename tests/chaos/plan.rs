@@ -36,12 +36,18 @@ fn single(times: usize) -> Phase {
     Phase {
         name: "single",
         shape: shape(6, 1, SHORT),
-        storms: 9 * times,
-        faults_per_storm: 11,
+        storms: 8 * times,
+        faults_per_storm: 12,
         storm: Duration::from_secs(6),
         most_ttls: 3.0,
         kinds: Kind::HARMLESS.to_vec(),
-        alone: vec![Kind::LogMadeAnew, Kind::LogPutBack, Kind::LogPutBackUnseen],
+        alone: vec![
+            Kind::WireLoses,
+            Kind::LogTruncated,
+            Kind::LogMadeAnew,
+            Kind::LogPutBack,
+            Kind::LogPutBackUnseen,
+        ],
     }
 }
 
@@ -51,8 +57,8 @@ fn cluster(times: usize) -> Phase {
     Phase {
         name: "cluster",
         shape: shape(4, 3, SHORT),
-        storms: 8 * times,
-        faults_per_storm: 10,
+        storms: 7 * times,
+        faults_per_storm: 11,
         storm: Duration::from_secs(8),
         most_ttls: 3.0,
         kinds: Kind::HARMLESS.into_iter().chain(Kind::CLUSTER).collect(),

@@ -14,10 +14,9 @@ const REMOTE: &str = "unstale remote";
 /// How long a pod may take to have the connection that is spared.
 const CONNECTED: Duration = Duration::from_secs(8);
 
-/// Partitions for as long as the fault lasts.
+/// Partitions for as long as the fault lasts; whether a packet met it.
 pub(super) async fn apply(fault: &Fault, fleet: &Fleet) -> bool {
-    cut(fault, fleet, None).await;
-    true
+    cut(fault, fleet, None).await
 }
 
 /// Partitions one of a pod's two connections: everything but the other, which
@@ -41,21 +40,26 @@ pub(super) async fn one_link(fault: &Fault, fleet: &Fleet) -> bool {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let port = tokio::time::timeout(CONNECTED, port).await.ok();
-    if port.is_some() {
-        cut(&fault, fleet, port).await;
+    match tokio::time::timeout(CONNECTED, port).await {
+        Ok(port) => cut(&fault, fleet, Some(port)).await,
+        Err(_) => false,
     }
-    port.is_some()
 }
 
 /// Cuts all but the connection from the port that is spared.
-async fn cut(fault: &Fault, fleet: &Fleet, spared: Option<u16>) {
+async fn cut(fault: &Fault, fleet: &Fleet, spared: Option<u16>) -> bool {
     let (host, others) = ends(fault, fleet);
     let others: Vec<_> = others.iter().map(Ipv4Addr::to_string).collect();
     let rules = chains(fault.kind, &others.join(", "), spared);
     host.filter(&fault.name, &rules);
     lasts(fault).await;
-    host.unfilter(&fault.name);
+    let packets = host.unfilter(&fault.name);
+    let cut = format!(
+        "{} cut {packets} packets of pod {}, spared {spared:?}",
+        fault.name, fault.pod
+    );
+    fleet.history.tell(None, cut);
+    packets > 0
 }
 
 /// Whose rules, and about whom.
@@ -92,7 +96,7 @@ fn chains(kind: Kind, others: &str, spared: Option<u16>) -> String {
     for (hook, whose, port, verdict) in ways {
         if let Some(verdict) = verdict {
             let but = spared.map_or(String::new(), |spared| format!("tcp {port} != {spared}"));
-            let rule = format!("ip {whose} {{ {others} }} {but} {verdict}");
+            let rule = format!("ip {whose} {{ {others} }} {but} counter {verdict}");
             let chain = format!("chain {hook} {{\ntype filter hook {hook} priority 0\n{rule}\n}}");
             writeln!(text, "{chain}").expect("a string takes it");
         }
