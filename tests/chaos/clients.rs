@@ -20,8 +20,8 @@ use std::time::Duration;
 use swap::swaps;
 use tonic::Request;
 
-/// Between two calls of one client.
-const PACE: Duration = Duration::from_millis(15);
+/// Between two calls of one client, for each pod that the machine has to run.
+const PACE: Duration = Duration::from_millis(5);
 /// No healthy read takes as long.
 const READ: Duration = Duration::from_millis(800);
 
@@ -39,6 +39,12 @@ pub(crate) async fn run(fleet: &Fleet, seed: u64) {
         )
     });
     futures::future::join_all(clients).await;
+}
+
+/// Rests between two calls of one client, `times` as long as the quickest.
+async fn rest(fleet: &Fleet, times: u32) {
+    let pods = u32::try_from(fleet.pods.len()).expect("a few pods");
+    tokio::time::sleep(PACE * pods * times).await;
 }
 
 /// A request with a deadline.

@@ -4,7 +4,8 @@
 //! Everything of a network carries its id and is removed by a guard: a shell
 //! that waits for the end of a pipe, so that it also cleans up after a panic
 //! or a kill of this process. It ends what still runs in the namespaces,
-//! unmounts what is under the directory, and removes both.
+//! unmounts what is under the directory, and removes both. What is left when
+//! the guard was killed too, [`sweep`] removes.
 
 use rustix::process::geteuid;
 use std::io::Write as _;
@@ -23,6 +24,8 @@ done
 grep -o " $2/[^ ]*" /proc/mounts | xargs -r umount -l
 rm -rf "$2"
 "#;
+/// What every network's id begins with; the process's id and a letter follow.
+const PREFIX: &str = "uc";
 /// This process on the wire.
 const SELF: u8 = 254;
 
@@ -36,6 +39,32 @@ pub(crate) fn impossible() -> Option<String> {
     Some(format!("{tool} is missing: run tests/tools/install"))
 }
 
+/// Removes the networks of processes of this test that are gone, and whose
+/// guards are.
+pub(crate) fn sweep() {
+    let files = std::fs::read_dir(std::env::temp_dir()).expect("a directory for temporary files");
+    for file in files.flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix(PREFIX).and_then(|id| {
+            let digits = id.get(..id.len().checked_sub(1)?)?;
+            digits.parse::<u32>().ok()
+        });
+        let gone = |owner| !Path::new(&format!("/proc/{owner}")).exists();
+        if owner.is_some_and(gone) {
+            println!("an earlier run left {name}");
+            let guard = Command::new("sh")
+                .args(["-c", GUARD, "guard", &name])
+                .arg(file.path())
+                .stdin(Stdio::null())
+                .status();
+            assert!(
+                guard.expect("a guard").success(),
+                "{name} cannot be removed"
+            );
+        }
+    }
+}
+
 /// A bridge with hosts; removed when it is dropped, whatever runs in it.
 pub(crate) struct Network {
     id: String,
@@ -47,7 +76,7 @@ impl Network {
     /// A new one; `number` tells those of this process apart.
     pub(crate) fn open(number: usize) -> Self {
         let id = format!(
-            "uc{}{}",
+            "{PREFIX}{}{}",
             std::process::id(),
             ["a", "b", "c", "d"][number % 4]
         );
@@ -156,9 +185,20 @@ impl Host {
         self.nft(&format!("table inet {name} {{\n{chains}}}\n"));
     }
 
-    /// Takes the table away.
-    pub(crate) fn unfilter(&self, name: &str) {
+    /// Takes the table away; how many packets its rules had counted.
+    pub(crate) fn unfilter(&self, name: &str) -> u64 {
+        let mut nft = self.command(Path::new("nft"));
+        let table = nft.args(["list", "table", "inet", name]).output();
+        let table = table.expect("nft starts").stdout;
         self.nft(&format!("delete table inet {name}\n"));
+        let words = String::from_utf8_lossy(&table);
+        let mut words = words.split_whitespace();
+        let mut packets = 0;
+        while words.any(|word| word == "packets") {
+            let count = words.next().and_then(|count| count.parse::<u64>().ok());
+            packets += count.expect("a number of packets");
+        }
+        packets
     }
 
     fn nft(&self, script: &str) {

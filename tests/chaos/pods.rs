@@ -70,9 +70,9 @@ impl Pod {
         }
     }
 
-    /// From now on its wall clock is this much off.
-    pub(crate) fn show(&self, offset: &str) {
-        std::fs::write(&self.clock, offset).expect("written");
+    /// From now on its wall clock is this many seconds off.
+    pub(crate) fn show(&self, seconds: i64) {
+        std::fs::write(&self.clock, format!("{seconds:+}")).expect("written");
     }
 
     /// A client of its cache.
@@ -109,7 +109,7 @@ impl Pod {
 
 /// Has libfaketime take the wall clock, and no other clock, from this file.
 fn fake(command: &mut Command, clock: &Path) {
-    std::fs::write(clock, "+0d").expect("written");
+    std::fs::write(clock, "+0").expect("written");
     let found = std::fs::read_dir("/usr/lib")
         .expect("a directory")
         .flatten();

@@ -11,7 +11,7 @@ mod sidecar;
 mod wait;
 
 pub use nats::Nats;
-pub use place::{free_port, nats_server};
+pub use place::{free_port, nats_server, nats_server_with_clock};
 pub use rustix::process::Signal;
 pub use sidecar::{Builder, SESSION_TTL, Sidecar, unstale};
 pub use wait::{PATIENCE, eventually};

@@ -28,6 +28,16 @@ pub fn nats_server() -> PathBuf {
     }
 }
 
+/// A NATS server of the same version whose wall clock is as many seconds off as
+/// the file says that NATS_WALL_CLOCK names: UNSTALE_NATS_SERVER_CLOCK, else the
+/// one that the installation built.
+pub fn nats_server_with_clock() -> PathBuf {
+    match std::env::var_os("UNSTALE_NATS_SERVER_CLOCK") {
+        Some(path) => path.into(),
+        None => program("tools/bin/nats-server-clock", "run tests/tools/install"),
+    }
+}
+
 /// A NATS server that is too old: UNSTALE_NATS_SERVER_OLD, else the installed
 /// one.
 pub(crate) fn nats_server_too_old() -> PathBuf {

@@ -136,7 +136,7 @@ impl Link {
 
     async fn connect(&self, tell: mpsc::Sender<Event>) -> Result<Client, State> {
         let addresses = options::addresses(&self.config).map_err(State::Refused)?;
-        let options = options::options(&self.config).await;
+        let options = options::options(&self.config, self.name).await;
         let options = options.map_err(State::Refused)?.event_callback(move |e| {
             // When it is full the counter of connects still tells of a loss.
             let _ = tell.try_send(e);

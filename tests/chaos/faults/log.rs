@@ -1,42 +1,56 @@
 //! What somebody with the rights does to the log's stream.
 
+use super::{Fault, Kind};
 use crate::cluster::STREAM;
 use crate::fleet::Fleet;
+use unstale_tests::eventually;
+
+/// Records that a truncated log keeps: fewer than a pod that is away misses.
+const KEPT: i64 = 8;
+
+/// Whether somebody was there who did it, or refused.
+pub(super) async fn apply(fault: &Fault, fleet: &Fleet) -> bool {
+    match fault.kind {
+        Kind::LogPurge => purge(fleet).await,
+        Kind::LogTruncated => truncated(fleet).await,
+        _ => made_anew(fleet).await,
+    }
+}
 
 /// Purges the log; the stream must refuse.
-pub(super) async fn purge(fleet: &Fleet) {
+async fn purge(fleet: &Fleet) -> bool {
     let before = fleet.cluster.log_end().await;
-    let Ok(answer) = fleet
-        .cluster
-        .api(&format!("STREAM.PURGE.{STREAM}"), "")
-        .await
-    else {
+    let purge = format!("STREAM.PURGE.{STREAM}");
+    let Ok(answer) = fleet.cluster.api(&purge, "").await else {
         // Nobody answers: nobody purges.
-        return;
+        return false;
     };
-    fleet
-        .history
-        .tell(None, format!("purge was answered {answer}"));
+    let told = format!("purge was answered {answer}");
+    fleet.history.tell(None, told);
     if answer["error"].is_null() {
         let what = format!("the log (ended at {before:?}) was purged: {answer}");
         fleet.checker.broke("the log denies purge", None, what);
     }
+    true
+}
+
+/// What a purge would do, done by a limit for a moment: the oldest records go,
+/// read or not, and with them the one that names the epoch.
+async fn truncated(fleet: &Fleet) -> bool {
+    let limited = fleet.cluster.limit(KEPT).await;
+    // One without an answer may have been done.
+    let free = || fleet.cluster.limit(-1);
+    eventually("a log without a limit", super::process::LEADER * 2, free).await;
+    limited.is_ok()
 }
 
 /// Deletes the stream; the pods make it again, and a new epoch.
-pub(super) async fn made_anew(fleet: &Fleet) {
+async fn made_anew(fleet: &Fleet) -> bool {
     fleet.checker.loses_records();
-    let answer = fleet
-        .cluster
-        .api(&format!("STREAM.DELETE.{STREAM}"), "")
-        .await;
-    fleet
-        .history
-        .tell(None, format!("delete was answered {answer:?}"));
-    if !answer.is_ok_and(|answer| answer["success"] == true) {
-        // Whether it went is not known; converging tells.
-        fleet
-            .history
-            .tell(None, "the log may not have been deleted".to_owned());
-    }
+    let delete = format!("STREAM.DELETE.{STREAM}");
+    let answer = fleet.cluster.api(&delete, "").await;
+    let told = format!("delete was answered {answer:?}");
+    fleet.history.tell(None, told);
+    // Whether it went without an answer is not known; converging tells.
+    answer.is_ok_and(|answer| answer["success"] == true)
 }

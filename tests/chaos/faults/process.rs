@@ -1,9 +1,8 @@
-//! Processes stop, die, leave and come back; wall clocks jump.
+//! Processes stop, die, leave and come back.
 
 use super::{Fault, Kind, lasts};
 use crate::cluster::Node;
 use crate::fleet::Fleet;
-use crate::pods::{JUMPY, Pod};
 use crate::proxy::Wire;
 use std::time::Duration;
 use unstale_tests::eventually;
@@ -15,18 +14,20 @@ pub(super) const LEADER: Duration = Duration::from_secs(30);
 
 /// A consumer whose server is away for longer is given up by its reader.
 const AWAY: Duration = Duration::from_millis(500);
+/// After that a reader has given up a silent consumer.
+const SILENCE: Duration = Duration::from_millis(2500);
+/// How often a consumer is looked for that can be renumbered.
+const TRIES: usize = 6;
 
 /// A fault of one pod's process.
-pub(super) async fn pod(fault: &Fault, fleet: &Fleet) {
-    if fault.kind == Kind::PodClockJumps {
-        return clock(fault, &fleet.pods[JUMPY]).await;
-    }
+pub(super) async fn pod(fault: &Fault, fleet: &Fleet) -> bool {
     let pod = &fleet.pods[fault.pod];
     let mut process = pod.process.lock().await;
     if fault.kind == Kind::PodStopped {
         process.stop();
         lasts(fault).await;
-        return process.go_on();
+        process.go_on();
+        return true;
     }
     // Before and after: an answer may arrive in between.
     fleet.checker.restarted(fault.pod);
@@ -43,22 +44,11 @@ pub(super) async fn pod(fault: &Fault, fleet: &Fleet) {
     fleet.checker.restarted(fault.pod);
     lasts(fault).await;
     process.start();
-}
-
-/// The wall clock of a pod is a day off, one way or the other, and back.
-async fn clock(fault: &Fault, pod: &Pod) {
-    let day = if fault.node.is_multiple_of(2) {
-        "+1d"
-    } else {
-        "-1d"
-    };
-    pod.show(day);
-    lasts(fault).await;
-    pod.show("+0d");
+    true
 }
 
 /// A fault of one server's process, or of all in turn.
-pub(super) async fn node(fault: &Fault, fleet: &Fleet) {
+pub(super) async fn node(fault: &Fault, fleet: &Fleet) -> bool {
     let nodes = &fleet.cluster.nodes;
     match fault.kind {
         Kind::NodeStopped => {
@@ -78,22 +68,53 @@ pub(super) async fn node(fault: &Fault, fleet: &Fleet) {
                 eventually("a log between two restarts", LEADER, ask).await;
             }
         }
-        Kind::ConsumerRenumbered => renumber(fault, fleet).await,
+        Kind::ConsumerRenumbered => return renumber(fault, fleet).await,
         _ => restart(fault, &nodes[fault.node]).await,
     }
+    true
 }
 
 /// A server that holds a reader's consumer comes back and makes it again: the
-/// same name, counting from 1. The last pod hears of it late and all at once.
-async fn renumber(fault: &Fault, fleet: &Fleet) {
-    let home = fleet.cluster.consumer_home(fault.pod).await;
+/// same name, counting from 1. The pod hears of it late, all at once, and not
+/// all of it. Whether the numbers were seen to begin again.
+async fn renumber(fault: &Fault, fleet: &Fleet) -> bool {
     let short = Fault {
         lasts: fault.lasts.min(AWAY),
         ..fault.clone()
     };
-    fleet.proxy.set(Wire::Stall);
-    restart(&short, &fleet.cluster.nodes[home.unwrap_or(fault.node)]).await;
-    fleet.proxy.set(Wire::Whole);
+    for _ in 0..TRIES {
+        let Some(home) = home(fleet).await else {
+            continue;
+        };
+        let before = fleet.proxy.seen().renumbered;
+        fleet.proxy.set(Wire::Stall);
+        restart(&short, &fleet.cluster.nodes[home]).await;
+        fleet.proxy.set(Wire::Loses);
+        // Longer than any reader waits for a heartbeat.
+        tokio::time::sleep(SILENCE).await;
+        fleet.proxy.set(Wire::Whole);
+        if fleet.proxy.seen().renumbered > before {
+            return true;
+        }
+    }
+    false
+}
+
+/// The server that holds the consumer of the pod behind the proxy; another one
+/// than that through which it reads, whose restart it would notice. A pod that
+/// reads through the same is made to connect again.
+async fn home(fleet: &Fleet) -> Option<usize> {
+    let (consumer, through) = fleet.proxy.seen().reading?;
+    let home = fleet.cluster.home(&consumer).await;
+    if home == Some(through) {
+        fleet.proxy.set(Wire::Cut);
+        tokio::time::sleep(AWAY).await;
+        fleet.proxy.set(Wire::Whole);
+    }
+    if home.is_none_or(|home| home == through) {
+        tokio::time::sleep(SILENCE).await;
+    }
+    home.filter(|&home| home != through)
 }
 
 async fn restart(fault: &Fault, node: &Node) {
