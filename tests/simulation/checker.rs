@@ -8,7 +8,7 @@
 use crate::clients::{Swaps, names};
 use crate::world::{D_US, KEYS};
 use std::collections::HashMap;
-use unstale_engine::position::Position;
+use unstale_engine::position::{Epoch, Position};
 use unstale_engine::request::Ack;
 
 /// A broken promise.
@@ -32,6 +32,7 @@ struct Committed {
     sequence: u64,
     key: usize,
     value: u64,
+    soft: bool,
     /// Committed to a log that had lost its tail unnoticed: it binds nobody.
     suspect: bool,
 }
@@ -62,6 +63,17 @@ struct EpochBegan {
     origin: [u64; KEYS],
 }
 
+/// How far a read is bound to the log by positions, if sequences of the epoch
+/// name one record each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) epoch: Option<Epoch>,
+    /// The first retained record: older ones may have gone unread.
+    pub(crate) first: u64,
+    /// What the read waits for.
+    pub(crate) reached: Option<u64>,
+}
+
 /// A loss that the pods in `witnesses` (pod, start) must notice.
 pub(crate) struct Loss {
     pub(crate) at: u64,
@@ -87,6 +99,8 @@ pub(crate) struct Judged {
     pub(crate) swaps: Swaps,
     /// How far each start of a pod said it was, per epoch (I-21).
     progress: HashMap<(usize, u64, u64), u64>,
+    /// The newest position that anybody was told.
+    pub(crate) newest: Option<Position>,
     pub(crate) reads: u64,
     pub(crate) hits: u64,
     pub(crate) operations: u64,
@@ -103,6 +117,7 @@ impl Judged {
                 sequence,
                 key,
                 value,
+                soft: reason.is_some_and(names::is_soft),
                 suspect,
             });
         }
@@ -150,18 +165,22 @@ impl Judged {
         now < self.suspect_until
     }
 
-    /// An invalidation answered OK on `pod`.
+    /// An invalidation answered OK on `pod`. False: it was not done (I-13).
     pub(crate) fn answered(
         &mut self,
         pod: usize,
         (key, value, soft): (usize, u64, bool),
         (ack, position): (Ack, Option<Position>),
         (asked, answered): (u64, u64),
-    ) {
+    ) -> bool {
         let same = |c: &Committed| c.key == key && c.value == value && !c.suspect;
         let logged = self.committed.iter().any(same);
+        let lost = self.losses.last().is_some_and(|loss| loss.at >= asked);
+        if !logged && ack != Ack::Local && !lost && !self.suspect(answered) {
+            return false;
+        }
         if self.suspect_until == u64::MAX || (!logged && ack != Ack::Local) {
-            return;
+            return true;
         }
         let mut prove = |by| {
             self.proofs.push(Proof {
@@ -181,6 +200,7 @@ impl Judged {
         if let Some(position) = position {
             prove(By::Position(position));
         }
+        true
     }
 
     /// A pod started again: what the last start promised of itself is over.
@@ -192,9 +212,9 @@ impl Judged {
     /// The least value that a read of `key` beginning now on `pod` may return.
     pub(crate) fn required(
         &self,
-        pod: usize,
+        (pod, start): (usize, u64),
         key: usize,
-        min_position: Option<Position>,
+        (min_position, bounds): (Option<Position>, Bounds),
         now: u64,
     ) -> (u64, &'static str) {
         let proofs = self.proofs.iter().filter_map(|p| {
@@ -213,17 +233,45 @@ impl Judged {
         let epochs = self.epochs.iter().filter_map(|e| {
             (now >= e.at + D_US).then_some((e.origin[key], "I-10 of another epoch"))
         });
-        let all = proofs.chain(bound).chain(epochs);
+        let logged = self.logged((pod, start), key, bounds, now);
+        let logged = logged.map(|(c, rule)| (c.value, rule));
+        let all = proofs.chain(bound).chain(epochs).chain(logged);
         all.max_by_key(|r| r.0).unwrap_or((0, ""))
+    }
+
+    /// The invalidations of a key that a start of a pod has processed, as far as
+    /// it has said so, or has to process before it answers.
+    fn logged(
+        &self,
+        (pod, start): (usize, u64),
+        key: usize,
+        bounds: Bounds,
+        now: u64,
+    ) -> impl Iterator<Item = (&Committed, &'static str)> {
+        let epoch = bounds.epoch.filter(|_| !self.suspect(now));
+        let processed = epoch.and_then(|epoch| self.progress.get(&(pod, start, epoch.0)));
+        let reached = epoch.and(bounds.reached);
+        let all = self.committed.iter();
+        all.filter(move |c| c.key == key && !c.suspect)
+            .filter_map(move |c| {
+                let until = |most: Option<u64>| most.is_some_and(|most| c.sequence <= most);
+                if until(reached) {
+                    Some((c, "I-4 min_position was not below it"))
+                } else if until(processed.copied()) && c.sequence >= bounds.first {
+                    Some((c, "I-5 this pod had processed it"))
+                } else {
+                    None
+                }
+            })
     }
 
     /// The least value that such a read may return flagged: nothing below a
     /// hard floor that is known there is served at all.
     pub(crate) fn required_stale(
         &self,
-        pod: usize,
+        (pod, start): (usize, u64),
         key: usize,
-        min_position: Option<Position>,
+        (min_position, bounds): (Option<Position>, Bounds),
         now: u64,
     ) -> (u64, &'static str) {
         let known = |p: &&Proof| match p.by {
@@ -233,7 +281,9 @@ impl Judged {
         };
         let hard = |p: &&Proof| !p.soft && p.key == key && now >= p.from;
         let all = self.proofs.iter().filter(known).filter(hard);
-        let most = all.map(|p| p.value).max();
+        let logged = self.logged((pod, start), key, bounds, now);
+        let logged = logged.filter(|(c, _)| !c.soft).map(|(c, _)| c.value);
+        let most = all.map(|p| p.value).chain(logged).max();
         (most.unwrap_or(0), "I-13 below a hard floor")
     }
 
@@ -276,9 +326,16 @@ impl Judged {
 
     /// I-21: true if a start of a pod did not go back within an epoch.
     pub(crate) fn goes_on(&mut self, pod: usize, start: u64, at: Position) -> bool {
+        self.newest = Some(at);
         let known = self.progress.entry((pod, start, at.epoch.0)).or_default();
         let on = at.sequence >= *known;
         *known = at.sequence.max(*known);
         on
+    }
+
+    /// A start of a pod has said that it processed a position: it stays there.
+    pub(crate) fn reached(&mut self, pod: usize, start: u64, at: Position) {
+        let known = self.progress.entry((pod, start, at.epoch.0)).or_default();
+        *known = at.sequence.max(*known);
     }
 }

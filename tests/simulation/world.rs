@@ -1,10 +1,11 @@
 //! The world around the engines: the modelled log and remote tier, the origin,
 //! links that fail, and what the checker remembers.
 
-use crate::checker::{Judged, Violation};
+use crate::checker::{Bounds, Judged, Violation};
 use crate::clients::{Role, names};
 use crate::executor::{Handle, Rng, Until};
 use crate::faults::Fault;
+use crate::grants::{Calm, Grants};
 use crate::lives::{Lives, Terms};
 use crate::log::{LogServer, Ticket};
 use crate::mix::Mix;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, oneshot};
 use unstale_engine::coherence::record::{Body, Record, SessionId};
 use unstale_engine::log::{Append, Appended};
-use unstale_engine::position::Epoch;
+use unstale_engine::position::{Epoch, Position};
 
 /// Keys that are loaded and invalidated; [`SWAPPED`] is one more.
 pub(crate) const KEYS: usize = 3;
@@ -88,11 +89,14 @@ pub(crate) struct World {
     pub(crate) converged: bool,
     pub(crate) judged: Judged,
     pub(crate) lives: Lives,
+    pub(crate) grants: Grants,
     pub(crate) timeline: Timeline,
     /// Told when the log grows.
     changed: Arc<Notify>,
     /// Since when no fault is active; none: one is.
     pub(crate) calm_since: Option<u64>,
+    /// The like, but faults of the remote tier do not count.
+    but_tier_since: Option<u64>,
 }
 
 #[derive(Clone)]
@@ -120,6 +124,8 @@ impl Shared {
             table: Table::default(),
             origin: Origin::default(),
             lives: Lives::default(),
+            grants: Grants::default(),
+            but_tier_since: Some(0),
             quiet: false,
             not_hitting: 0,
             converged: false,
@@ -239,11 +245,19 @@ impl World {
             && let Some(record) = self.log.record(*sequence)
         {
             match &record.body {
-                Body::Invalidate(_) => {
+                Body::Invalidate(what) => {
                     let reason = record.reason.as_deref();
+                    match reason.and_then(names::parse) {
+                        Some((key, _)) if !names::may_cover_all(what) => {
+                            self.grants.raised(key, now)
+                        }
+                        _ => self.grants.all_raised(now),
+                    }
                     self.judged.committed(reason, *sequence, now);
                 }
+                Body::Write(write) => self.grants.raised(names::number_of(&write.key), now),
                 Body::NewEpoch(_) => {
+                    self.grants.all_raised(now);
                     self.origin.amnesia = Some(now);
                     self.judged.new_epoch(*sequence, now, self.origin.counters);
                 }
@@ -262,6 +276,31 @@ impl World {
         *count = if begins { *count + 1 } else { *count - 1 };
         let calm = self.active.iter().all(|count| *count == 0);
         self.calm_since = calm.then_some(now);
+        let others = Fault::ALL.iter().zip(self.active);
+        let mut others = others.filter(|(fault, _)| !fault.is_of_tier());
+        match others.all(|(_, count)| count == 0) {
+            true => self.but_tier_since = self.but_tier_since.or(Some(now)),
+            false => self.but_tier_since = None,
+        }
+    }
+
+    pub(crate) fn calm(&self) -> Calm {
+        let sure = !self.mix.shares_floors();
+        Calm {
+            whole: self.calm_since.filter(|_| sure),
+            but_tier: self.but_tier_since.filter(|_| sure),
+        }
+    }
+
+    /// What the log and its life bind a read to.
+    pub(crate) fn bounds(&self, min_position: Option<Position>) -> Bounds {
+        let epoch = self.log.epoch().filter(|_| self.judged.is_whole());
+        let here = |position: &Position| Some(position.epoch) == epoch;
+        Bounds {
+            epoch,
+            first: self.log.first,
+            reached: min_position.filter(here).map(|position| position.sequence),
+        }
     }
 
     /// How long what is stored lives, and how long it may be served stale.
