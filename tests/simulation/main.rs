@@ -12,6 +12,7 @@ mod clients;
 mod executor;
 mod faults;
 mod fleet;
+mod grants;
 mod less;
 mod liveness;
 mod lives;

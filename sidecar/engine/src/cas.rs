@@ -58,7 +58,10 @@ pub(crate) async fn compare_and_set(
             Logged::Conflict => {
                 last_on_server = Some(catch_up(engine, shard, position, cas.deadline).await?)
             }
-            Logged::Decided(decision) => return decided(engine, cas, decision).await,
+            Logged::Decided(decision) => {
+                let sure = write::confirmed(engine, decision, Some(position), cas.deadline).await?;
+                return decided(engine, cas, sure).await;
+            }
         }
     }
     // Every attempt lost definitely: nothing was done.

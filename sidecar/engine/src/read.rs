@@ -103,6 +103,26 @@ pub(crate) async fn barrier(engine: &Engine, deadline: Moment) -> bool {
     }
 }
 
+/// Waits until nothing can be missing up to a `position` that was processed
+/// here.
+pub(crate) async fn verified(
+    engine: &Engine,
+    position: Position,
+    deadline: Moment,
+) -> Result<(), Error> {
+    let mut progress = engine.progress.subscribe();
+    let has = |p: &Progress| p.epoch == Some(position.epoch) && p.verified >= position.sequence;
+    if has(&progress.borrow_and_update()) {
+        return Ok(());
+    }
+    engine.with(|machine, now| machine.verify(now));
+    tokio::select! {
+        biased;
+        verified = progress.wait_for(has) => verified.map(|_| ()).map_err(|_| Error::DeadlineExceeded),
+        () = engine.ports.clock.sleep_until(deadline) => Err(Error::DeadlineExceeded),
+    }
+}
+
 /// Waits until `position` was processed here. A position that any pod had
 /// handed out is in the log, so what a barrier does not reach never comes.
 pub(crate) async fn reach(

@@ -5,7 +5,7 @@ use crate::lives::Terms;
 use crate::world::{LAGGING, SWAPPED};
 use std::sync::LazyLock;
 use std::time::Duration;
-use unstale_engine::coherence::record::Body;
+use unstale_engine::coherence::record::{Body, Invalidation};
 use unstale_engine::key::{Key, Namespace, Prefix, Tag};
 use unstale_engine::request::{NewEntry, Payload, Value};
 
@@ -80,6 +80,17 @@ pub(crate) fn parse(text: &str) -> Option<(usize, u64)> {
     let mut words = text.split(':');
     let key = words.next()?.parse().ok()?;
     Some((key, words.next()?.parse().ok()?))
+}
+
+/// Whether an invalidation may cover keys that its reason does not name: a
+/// prefix compared as text may push another one into the namespace's floor.
+pub(crate) fn may_cover_all(what: &Invalidation) -> bool {
+    what.all || what.prefixes.iter().any(|prefix| !prefix.ends_with(':'))
+}
+
+/// Whether an invalidation with this reason is soft.
+pub(crate) fn is_soft(reason: &str) -> bool {
+    reason.ends_with(":soft")
 }
 
 /// Whether a Watch that holds this key (none: any) has to be told of a record.

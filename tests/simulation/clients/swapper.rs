@@ -83,6 +83,13 @@ impl Client {
         let found = answer.result.found().map(|f| f.version.clone());
         self.shared
             .note(Scope::Key(SWAPPED), || format!("pod {pod} read {found:?}"));
+        self.judge_position(answer.position);
+        if let Some(entry) = answer.result.found()
+            && self.content(entry).is_some_and(|(of, _)| of != SWAPPED)
+        {
+            let what = format!("pod {pod} returned what was stored for another key");
+            self.shared.violate("I-11", Some(SWAPPED), what);
+        }
         let same = self.shared.with(|w| w.judged.swaps.begun) == before;
         if stands && same && found.is_none() && degraded == Degraded::default() {
             let what = format!("pod {pod} misses a write that had answered OK");

@@ -106,6 +106,19 @@ impl Fault {
         all
     };
 
+    pub(crate) fn is_of_tier(self) -> bool {
+        let all = [
+            Self::TierCut,
+            Self::TierCutSends,
+            Self::TierCutReceives,
+            Self::TierAway,
+            Self::TierLags,
+            Self::TierForgets,
+            Self::TierFailsOver,
+        ];
+        all.contains(&self)
+    }
+
     /// In how many of a hundred runs it is drawn. A new epoch ends what other
     /// faults might show.
     pub(crate) fn share(self) -> u64 {

@@ -308,6 +308,11 @@ impl Machine {
         self.horizon.max(self.gap)
     }
 
+    /// What was read up to here may lack records that were discarded unread.
+    pub fn gap(&self) -> u64 {
+        self.gap
+    }
+
     /// What keeps the log away, or keeps it from being read.
     pub fn log_error(&self) -> Option<&str> {
         self.log_error.as_deref().or(self.reading_error.as_deref())

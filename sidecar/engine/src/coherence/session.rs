@@ -332,6 +332,7 @@ impl Machine {
         self.fleet.interrupted(now);
         self.replayed = false;
         self.known_at = Some(now.plus(self.retention / 2));
+        self.push(Action::Progress);
         self.join(now);
         self.command(Command::Reopen);
     }

@@ -245,3 +245,44 @@ async fn an_invalidation_does_not_overtake_a_local_set_that_answered_ok() {
         assert_eq!(p.get("k", Level::Strong).await, None, "all: {all}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_set_is_refused_if_a_cover_was_discarded_before_this_pod_read_it() {
+    let mut w = World::new();
+    let (p, q) = (w.pod().await, w.pod().await);
+    let loading = q.e.get(Get::plain(key("k"), q.dl())).await.unwrap();
+    q.log.deaf.store(true, Ordering::SeqCst);
+    let invalidate = Invalidate {
+        namespace: Namespace::new("").unwrap(),
+        keys: vec![key("k")],
+        tags: vec![],
+        prefixes: vec![],
+        all: false,
+        mode: Mode::Hard,
+        min_source_version: None,
+        ack: Ack::Log,
+        id: None,
+        reason: None,
+        deadline: p.dl(),
+    };
+    p.e.invalidate(invalidate).await.unwrap();
+    let discarded = {
+        let mut log = w.core.lock().unwrap();
+        log.discarded = log.recs.len() as u64;
+        log.discarded
+    };
+    // Reading goes on behind the gap.
+    q.log.undeaf(discarded as usize);
+    let set = Set {
+        key: key("k"),
+        entry: new("from before", 60_000),
+        position: Some(loading.position),
+        if_absent: false,
+        ack: Ack::Log,
+        deadline: q.dl(),
+    };
+    let outcome = q.e.set(set).await.map(|answer| answer.result);
+    let stored = matches!(outcome, Ok(SetOutcome::Stored(_)));
+    assert!(!stored, "{outcome:?}");
+    assert_eq!(p.get("k", Level::Bounded).await, None);
+}
