@@ -125,6 +125,12 @@ async fn a_healthy_fleet_keeps_every_promise_and_is_left_as_it_was() {
         );
     }
     assert!(count(&report, "/linearizability/calls") > 50, "{report}");
+    let calls: u64 = (0..3)
+        .map(|pod| count(&report, &format!("/endpoints/{pod}/calls")))
+        .sum();
+    let seconds = report["seconds"].as_f64().expect("seconds");
+    // 200 a second, and what the probe has not paid for yet.
+    assert!((calls as f64) < 200.0 * seconds + 50.0, "{report}");
     let bound = report["staleness_bound_seconds"].as_f64();
     assert_eq!(bound, Some(fleet.pods[0].bound().await.as_secs_f64()));
     // The last thing it did was to empty its namespace.
