@@ -33,6 +33,7 @@ mod stampede;
 mod takeover;
 mod tokens;
 mod unknown_records;
+mod verify;
 mod versions;
 mod watch;
 mod watch_filter;

@@ -17,14 +17,14 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(1), Duration::from_mi
 
 impl Run {
     /// Measures for ever. Its reads cannot wait for their turns: they are paid
-    /// for afterwards, threefold, so that it has a third of the rate at most.
+    /// for afterwards.
     pub(super) async fn probe(&self) {
         let keys = self.names.members(PROBED);
         for number in 0.. {
             let endpoint = number % self.endpoints.0.len();
             let key = keys[number % keys.len()];
             let calls = self.measure(endpoint, key).await;
-            tokio::time::sleep(self.pace.price(3 * calls)).await;
+            tokio::time::sleep(self.pace.price(calls)).await;
         }
     }
 
