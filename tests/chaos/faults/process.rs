@@ -92,10 +92,11 @@ async fn renumber(fault: &Fault, fleet: &Fleet) -> bool {
         let before = fleet.proxy.seen().renumbered;
         fleet.proxy.set(Wire::Stall);
         restart(&short, &fleet.cluster.nodes[home]).await;
-        fleet.proxy.set(Wire::Loses);
+        fleet.proxy.lose();
+        fleet.proxy.set(Wire::Whole);
         // Longer than any reader waits for a heartbeat.
         tokio::time::sleep(SILENCE).await;
-        fleet.proxy.set(Wire::Whole);
+        fleet.proxy.lose_no_more();
         if fleet.proxy.seen().renumbered > before {
             return true;
         }
