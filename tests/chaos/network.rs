@@ -1,69 +1,21 @@
 //! Network namespaces on one bridge: a host for every process, and a leg of
 //! this process on the same wire.
 //!
-//! Everything of a network carries its id and is removed by a guard: a shell
-//! that waits for the end of a pipe, so that it also cleans up after a panic
-//! or a kill of this process. It ends what still runs in the namespaces,
-//! unmounts what is under the directory, and removes both. What is left when
-//! the guard was killed too, [`sweep`] removes.
+//! Everything of a network carries its id and is removed by its [`guard`].
 
-use rustix::process::geteuid;
+mod guard;
+
+pub(crate) use guard::{impossible, sweep};
+
 use std::io::Write as _;
 use std::net::Ipv4Addr;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// What the guard does once its standard input ends.
-const GUARD: &str = r#"
-read -r _
-for ns in $(ip netns list | cut -d' ' -f1 | grep "^$1-"); do
-  ip netns pids "$ns" | xargs -r kill -9 2>/dev/null
-  ip netns del "$ns"
-done
-grep -o " $2/[^ ]*" /proc/mounts | xargs -r umount -l
-rm -rf "$2"
-"#;
 /// What every network's id begins with; the process's id and a letter follow.
 const PREFIX: &str = "uc";
 /// This process on the wire.
 const SELF: u8 = 254;
-
-/// Why no network can be made here, if so.
-pub(crate) fn impossible() -> Option<String> {
-    if !geteuid().is_root() {
-        return Some("it needs root, for network namespaces and nftables".to_owned());
-    }
-    let missing = |tool: &&&str| Command::new(tool).arg("-V").output().is_err();
-    let tool = ["ip", "nft", "mount"].iter().find(missing)?;
-    Some(format!("{tool} is missing: run tests/tools/install"))
-}
-
-/// Removes the networks of processes of this test that are gone, and whose
-/// guards are.
-pub(crate) fn sweep() {
-    let files = std::fs::read_dir(std::env::temp_dir()).expect("a directory for temporary files");
-    for file in files.flatten() {
-        let name = file.file_name().to_string_lossy().into_owned();
-        let owner = name.strip_prefix(PREFIX).and_then(|id| {
-            let digits = id.get(..id.len().checked_sub(1)?)?;
-            digits.parse::<u32>().ok()
-        });
-        let gone = |owner| !Path::new(&format!("/proc/{owner}")).exists();
-        if owner.is_some_and(gone) {
-            println!("an earlier run left {name}");
-            let guard = Command::new("sh")
-                .args(["-c", GUARD, "guard", &name])
-                .arg(file.path())
-                .stdin(Stdio::null())
-                .status();
-            assert!(
-                guard.expect("a guard").success(),
-                "{name} cannot be removed"
-            );
-        }
-    }
-}
 
 /// A bridge with hosts; removed when it is dropped, whatever runs in it.
 pub(crate) struct Network {
@@ -82,17 +34,9 @@ impl Network {
         );
         let dir = std::env::temp_dir().join(&id);
         std::fs::create_dir_all(&dir).expect("a directory");
-        let guard = Command::new("sh")
-            .args(["-c", GUARD, "guard", &id])
-            .arg(&dir)
-            .stdin(Stdio::piped())
-            .process_group(0)
-            .spawn();
-        let network = Self {
-            id,
-            dir,
-            guard: guard.expect("a guard"),
-        };
+        let guard = guard::of(&id, &dir).stdin(Stdio::piped()).spawn();
+        let guard = guard.expect("a guard");
+        let network = Self { id, dir, guard };
         network.build();
         network
     }

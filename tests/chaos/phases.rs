@@ -24,7 +24,8 @@ pub(crate) struct Phase {
     /// The longest fault, in session ttls.
     pub(crate) most_ttls: f64,
     pub(crate) kinds: Vec<Kind>,
-    /// One after the other, with clients but no storm, at the end.
+    /// One after the other, with clients but no storm, at the end: what no other
+    /// fault may keep from coming about, and what takes the log away.
     pub(crate) alone: Vec<Kind>,
 }
 

@@ -37,13 +37,14 @@ fn single(times: usize) -> Phase {
         name: "single",
         shape: shape(6, 1, SHORT),
         storms: 8 * times,
-        faults_per_storm: 12,
+        faults_per_storm: 13,
         storm: Duration::from_secs(6),
         most_ttls: 3.0,
         kinds: Kind::HARMLESS.to_vec(),
         alone: vec![
             Kind::WireLoses,
             Kind::LogTruncated,
+            Kind::NodeClockJumps,
             Kind::LogMadeAnew,
             Kind::LogPutBack,
             Kind::LogPutBackUnseen,
@@ -52,17 +53,22 @@ fn single(times: usize) -> Phase {
 }
 
 fn cluster(times: usize) -> Phase {
-    let renumbered = std::iter::repeat_n(Kind::ConsumerRenumbered, times);
-    let losses = [Kind::LogPutBackUnderThird, Kind::LogMadeAnew];
+    // Only here, so they come twice as often as the rest.
+    let own = Kind::CLUSTER.into_iter().chain(Kind::CLUSTER);
     Phase {
         name: "cluster",
         shape: shape(4, 3, SHORT),
         storms: 7 * times,
-        faults_per_storm: 11,
+        faults_per_storm: 12,
         storm: Duration::from_secs(8),
         most_ttls: 3.0,
-        kinds: Kind::HARMLESS.into_iter().chain(Kind::CLUSTER).collect(),
-        alone: renumbered.chain(losses).collect(),
+        kinds: Kind::HARMLESS.into_iter().chain(own).collect(),
+        alone: vec![
+            Kind::ConsumerRenumbered,
+            Kind::NodeToNodeOneWay,
+            Kind::LogPutBackUnderThird,
+            Kind::LogMadeAnew,
+        ],
     }
 }
 

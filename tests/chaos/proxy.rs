@@ -31,8 +31,6 @@ pub(crate) enum Wire {
     Cut,
     /// What the servers say is swallowed.
     HalfOpen,
-    /// Some deliveries in a row are lost, some come, and so on.
-    Loses,
 }
 
 /// What went through.
@@ -46,6 +44,8 @@ pub(crate) struct Seen {
     pub(crate) renumbered: u64,
     /// Deliveries that were lost on purpose.
     pub(crate) lost: u64,
+    /// How many faults lose deliveries now.
+    losing: u32,
 }
 
 /// The proxy; it ends with its runtime.
@@ -95,6 +95,17 @@ impl Proxy {
     /// Changes what happens to bytes from now on.
     pub(crate) fn set(&self, wire: Wire) {
         self.wire.send_replace(wire);
+    }
+
+    /// From now on some deliveries in a row are lost, some come, and so on,
+    /// whatever else the wire does; until [`Proxy::lose_no_more`].
+    pub(crate) fn lose(&self) {
+        lock(&self.seen).losing += 1;
+    }
+
+    /// Ends one [`Proxy::lose`].
+    pub(crate) fn lose_no_more(&self) {
+        lock(&self.seen).losing -= 1;
     }
 
     /// What went through so far.
@@ -164,7 +175,7 @@ async fn answers(
         dead |= now == Wire::HalfOpen;
         frames.push(&buffer[..count]);
         while let Some(message) = frames.next() {
-            let lost = dead || lock(&route.seen).loses(now, route.number, &message);
+            let lost = dead || lock(&route.seen).loses(route.number, &message);
             if !lost {
                 to.write_all(&message).await?;
             }
@@ -188,7 +199,7 @@ async fn hold(wire: &mut watch::Receiver<Wire>) -> io::Result<Wire> {
 
 impl Seen {
     /// Takes note of a server's message; whether it is lost.
-    fn loses(&mut self, wire: Wire, server: usize, message: &[u8]) -> bool {
+    fn loses(&mut self, server: usize, message: &[u8]) -> bool {
         let Some(delivery) = frames::delivery(message) else {
             return false;
         };
@@ -197,7 +208,7 @@ impl Seen {
         self.renumbered += u64::from(before.is_some_and(|before| number <= before));
         self.reading = Some((name, server));
         // Runs of eight: a part of a burst, and the whole of a small one.
-        let lost = wire == Wire::Loses && number / 8 % 2 == 0;
+        let lost = self.losing > 0 && number / 8 % 2 == 0;
         self.lost += u64::from(lost);
         lost
     }

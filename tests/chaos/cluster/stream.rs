@@ -4,6 +4,9 @@ use super::{Cluster, JUMPY, STREAM};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// Between two questions.
+const REST: Duration = Duration::from_millis(50);
+
 impl Cluster {
     /// One request to the JetStream API, over any server that can be reached.
     pub(crate) async fn api(&self, what: &str, body: &str) -> Result<Value, String> {
@@ -70,6 +73,13 @@ impl Cluster {
         let body = json!({ "placement": { "preferred": self.nodes[JUMPY].name } });
         let what = format!("STREAM.LEADER.STEPDOWN.{STREAM}");
         let _ = self.api(&what, &body.to_string()).await;
+    }
+
+    /// How many records the log keeps, if somebody says.
+    pub(crate) async fn limited(&self) -> Option<i64> {
+        tokio::time::sleep(REST).await;
+        let info = self.api(&format!("STREAM.INFO.{STREAM}"), "").await.ok()?;
+        info["config"]["max_msgs"].as_i64()
     }
 
     /// Keeps only so many records of the log from now on; all with -1.

@@ -7,13 +7,15 @@ use crate::pods;
 use std::time::Duration;
 
 const DAY: i64 = 24 * 3600;
+/// libfaketime reads its file once a second.
+const NOTICED: Duration = Duration::from_secs(2);
 /// How long the log may take to stamp a record by the new time: its leader may
 /// have to change first.
 const STAMPED: Duration = Duration::from_secs(10);
 
 /// Whether a clock jumped and, if a server's, the log's stamps with it.
 pub(super) async fn apply(fault: &Fault, fleet: &Fleet) -> bool {
-    let day = if fault.node.is_multiple_of(2) {
+    let day = if fault.pod.is_multiple_of(2) {
         DAY
     } else {
         -DAY
@@ -23,7 +25,7 @@ pub(super) async fn apply(fault: &Fault, fleet: &Fleet) -> bool {
     }
     let pod = &fleet.pods[pods::JUMPY];
     pod.show(day);
-    lasts(fault).await;
+    tokio::time::sleep(fault.lasts.max(NOTICED)).await;
     pod.show(0);
     true
 }

@@ -11,15 +11,25 @@ const LATER: Duration = Duration::from_millis(150);
 
 /// Changes the wire for as long as the fault lasts; whether that was felt.
 pub(super) async fn apply(fault: &Fault, fleet: &Fleet) -> bool {
-    let lost = fleet.proxy.seen().lost;
+    if fault.kind == Kind::WireLoses {
+        return loses(fault, fleet).await;
+    }
     fleet.proxy.set(match fault.kind {
         Kind::WireDelayed => Wire::Delay(LATER),
         Kind::WireStalled => Wire::Stall,
         Kind::WireCut => Wire::Cut,
-        Kind::WireLoses => Wire::Loses,
         _ => Wire::HalfOpen,
     });
     lasts(fault).await;
     fleet.proxy.set(Wire::Whole);
-    fault.kind != Kind::WireLoses || fleet.proxy.seen().lost > lost
+    true
+}
+
+/// Goes together with the others.
+async fn loses(fault: &Fault, fleet: &Fleet) -> bool {
+    let before = fleet.proxy.seen().lost;
+    fleet.proxy.lose();
+    lasts(fault).await;
+    fleet.proxy.lose_no_more();
+    fleet.proxy.seen().lost > before
 }

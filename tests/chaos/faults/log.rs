@@ -37,11 +37,18 @@ async fn purge(fleet: &Fleet) -> bool {
 /// What a purge would do, done by a limit for a moment: the oldest records go,
 /// read or not, and with them the one that names the epoch.
 async fn truncated(fleet: &Fleet) -> bool {
-    let limited = fleet.cluster.limit(KEPT).await;
-    // One without an answer may have been done.
-    let free = || fleet.cluster.limit(-1);
+    let cluster = &fleet.cluster;
+    let limited = cluster.limit(KEPT).await.is_ok();
+    if !limited {
+        // It may be done when there is a leader again, after the next one.
+        let late = async { while cluster.limited().await != Some(KEPT) {} };
+        let late = tokio::time::timeout(super::process::LEADER / 2, late).await;
+        let late = format!("the log was limited late: {}", late.is_ok());
+        fleet.history.tell(None, late);
+    }
+    let free = || cluster.limit(-1);
     eventually("a log without a limit", super::process::LEADER * 2, free).await;
-    limited.is_ok()
+    limited
 }
 
 /// Deletes the stream; the pods make it again, and a new epoch.

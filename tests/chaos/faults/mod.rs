@@ -52,6 +52,14 @@ impl Fault {
         }
     }
 
+    /// The same, over sooner.
+    fn at_most(&self, longest: Duration) -> Self {
+        Self {
+            lasts: self.lasts.min(longest),
+            ..self.clone()
+        }
+    }
+
     /// Breaks and heals it, and reports that.
     pub(crate) async fn run(&self, fleet: &Fleet, report: &Report) {
         tokio::time::sleep(self.after).await;

@@ -12,6 +12,8 @@ const DRAIN: Duration = Duration::from_secs(15);
 /// Longer than a healthy cluster needs to have a leader again.
 pub(super) const LEADER: Duration = Duration::from_secs(30);
 
+/// The longest that a planned restart takes.
+const PLANNED: Duration = Duration::from_secs(1);
 /// A consumer whose server is away for longer is given up by its reader.
 const AWAY: Duration = Duration::from_millis(500);
 /// After that a reader has given up a silent consumer.
@@ -61,27 +63,28 @@ pub(super) async fn node(fault: &Fault, fleet: &Fleet) -> bool {
             let leader = fleet.cluster.leader().await.unwrap_or(fault.node);
             restart(fault, &nodes[leader]).await;
         }
-        Kind::RollingRestart => {
-            for node in nodes {
-                restart(fault, node).await;
-                let ask = || fleet.cluster.log_works();
-                eventually("a log between two restarts", LEADER, ask).await;
-            }
-        }
+        Kind::RollingRestart => rolling(fault, fleet).await,
         Kind::ConsumerRenumbered => return renumber(fault, fleet).await,
         _ => restart(fault, &nodes[fault.node]).await,
     }
     true
 }
 
+/// Every server in turn is away for as long as a planned restart takes.
+async fn rolling(fault: &Fault, fleet: &Fleet) {
+    let short = fault.at_most(PLANNED);
+    for node in &fleet.cluster.nodes {
+        restart(&short, node).await;
+        let ask = || fleet.cluster.log_works();
+        eventually("a log between two restarts", LEADER, ask).await;
+    }
+}
+
 /// A server that holds a reader's consumer comes back and makes it again: the
 /// same name, counting from 1. The pod hears of it late, all at once, and not
 /// all of it. Whether the numbers were seen to begin again.
 async fn renumber(fault: &Fault, fleet: &Fleet) -> bool {
-    let short = Fault {
-        lasts: fault.lasts.min(AWAY),
-        ..fault.clone()
-    };
+    let short = fault.at_most(AWAY);
     for _ in 0..TRIES {
         let Some(home) = home(fleet).await else {
             continue;
@@ -89,10 +92,11 @@ async fn renumber(fault: &Fault, fleet: &Fleet) -> bool {
         let before = fleet.proxy.seen().renumbered;
         fleet.proxy.set(Wire::Stall);
         restart(&short, &fleet.cluster.nodes[home]).await;
-        fleet.proxy.set(Wire::Loses);
+        fleet.proxy.lose();
+        fleet.proxy.set(Wire::Whole);
         // Longer than any reader waits for a heartbeat.
         tokio::time::sleep(SILENCE).await;
-        fleet.proxy.set(Wire::Whole);
+        fleet.proxy.lose_no_more();
         if fleet.proxy.seen().renumbered > before {
             return true;
         }

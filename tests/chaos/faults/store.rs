@@ -10,10 +10,13 @@ use std::process::Command;
 use std::time::Duration;
 use unstale_tests::eventually;
 
-/// Breaks it; always comes about.
+/// What a server says then.
+const FULL: &str = "no space left on device";
+
+/// Breaks it; whether that came about.
 pub(super) async fn apply(fault: &Fault, fleet: &Fleet) -> bool {
     match fault.kind {
-        Kind::DiskFull => full(fault, fleet).await,
+        Kind::DiskFull => return full(fault, fleet).await,
         Kind::LogPutBack => put_back(fault, fleet, false).await,
         Kind::LogPutBackUnseen => put_back(fault, fleet, true).await,
         _ => put_back_under_third(fault, fleet).await,
@@ -23,17 +26,20 @@ pub(super) async fn apply(fault: &Fault, fleet: &Fleet) -> bool {
 
 /// Fills the file system under one server. A server that met the full disk may
 /// turn its JetStream off until it is started again, which is what an operator
-/// does after making room.
-async fn full(fault: &Fault, fleet: &Fleet) {
+/// does after making room. Whether the server met it.
+async fn full(fault: &Fault, fleet: &Fleet) -> bool {
     let node = &fleet.cluster.nodes[fault.node];
     let mut process = node.process.lock().await;
     let filler = node.store.join("filler");
+    let before = process.said(FULL);
     fill(&filler);
     lasts(fault).await;
+    let met = process.said(FULL) > before;
     fs::remove_file(&filler).expect("the filler goes");
     process.kill();
     process.start();
     node.listens().await;
+    met
 }
 
 fn fill(filler: &Path) {
