@@ -147,9 +147,13 @@ impl Machine {
         };
         // A name that this version cannot judge: its namespace falls.
         let mut whole = invalidation.all;
+        let version = match self.has_bug(Bug::OlderVersionAfterDeletion) {
+            true => None,
+            false => invalidation.min_source_version,
+        };
         for key in &invalidation.keys {
             match Key::new(namespace.clone(), key) {
-                Ok(key) => self.raise_key(&key, mode, invalidation.min_source_version, sequence),
+                Ok(key) => self.raise_key(&key, mode, version, sequence),
                 Err(_) => whole = true,
             }
         }
