@@ -28,17 +28,25 @@ pub(crate) struct Outcome {
 }
 
 pub(crate) fn run(seed: u64, case: Option<Bug>) -> Outcome {
-    play(seed, case, false)
+    play(seed, case, bugs(case), false)
+}
+
+/// Runs the schedule of a bug without the bug.
+pub(crate) fn run_sound(seed: u64, case: Bug) -> Outcome {
+    play(seed, Some(case), Bugs::NONE, false)
 }
 
 /// Runs a schedule and keeps its timeline.
 pub(crate) fn look_at(seed: u64, case: Option<Bug>) -> Outcome {
-    play(seed, case, true)
+    play(seed, case, bugs(case), true)
 }
 
-fn play(seed: u64, case: Option<Bug>, keep_timeline: bool) -> Outcome {
+fn bugs(case: Option<Bug>) -> Bugs {
+    case.map_or(Bugs::NONE, Bugs::plant)
+}
+
+fn play(seed: u64, case: Option<Bug>, bugs: Bugs, keep_timeline: bool) -> Outcome {
     let shared = Shared::new(seed, Mix::with(seed, case), keep_timeline);
-    let bugs = case.map_or(Bugs::NONE, Bugs::plant);
     let fleet = Fleet::start_all(shared.clone(), bugs);
     shared.handle.spawn(NOBODY, async move {
         faults::run(fleet.clone()).await;
