@@ -39,6 +39,7 @@ impl Fleet {
             let courier = clients::courier::run(fleet.clone());
             fleet.shared.handle.spawn(NOBODY, courier);
         }
+        clients::spawn_directed(&fleet);
         fleet
     }
 
@@ -104,6 +105,7 @@ impl Fleet {
         let options = Options {
             pod: format!("pod-{}", pod.number),
             floor_width: self.shared.with(|w| w.mix.floor_width),
+            beat_ttl: self.shared.with(|w| w.mix.extra.beat_ttl()),
             bugs: self.bugs,
             ..Options::default()
         };

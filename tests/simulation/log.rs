@@ -52,6 +52,7 @@ pub(crate) struct LogServer {
     pub(crate) given: u64,
     dedupe: HashMap<RecordId, u64>,
     retention: u64,
+    beat_ttl: u64,
     epoch_survives: bool,
 }
 
@@ -67,6 +68,7 @@ impl LogServer {
             given: 0,
             dedupe: HashMap::new(),
             retention: mix.retention,
+            beat_ttl: mix.extra.beat_ttl_us(),
             epoch_survives: mix.epoch_survives,
         }
     }
@@ -207,10 +209,18 @@ impl LogServer {
     }
 
     /// The first record after `sequence` that `session`'s reader gets.
-    pub(crate) fn after(&mut self, sequence: u64, session: SessionId) -> Option<(u64, &Kept)> {
+    pub(crate) fn after(
+        &mut self,
+        sequence: u64,
+        session: SessionId,
+        now: u64,
+    ) -> Option<(u64, &Kept)> {
         let from = sequence.max(self.first - 1);
-        let others =
-            |kept: &Kept| matches!(kept.append.subject, Subject::Beats(of) if of != session);
+        let beat_ttl = self.beat_ttl;
+        let others = |kept: &Kept| match kept.append.subject {
+            Subject::Beats(of) => of != session || kept.at + beat_ttl < now,
+            _ => false,
+        };
         let tail = self.kept.get(from as usize..)?;
         let skipped = tail.iter().take_while(|kept| others(kept)).count();
         let next = from + skipped as u64 + 1;

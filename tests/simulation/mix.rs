@@ -1,11 +1,11 @@
 //! What one schedule draws before it begins: its faults and how often each
 //! comes, and what stays the same while it runs.
 
+use crate::directed::Extra;
 use crate::executor::Rng;
 use crate::faults::Fault;
 use crate::size::Size;
 use std::fmt;
-use unstale_engine::coherence::Bug;
 
 /// Drawn from the seed alone, so that a seed names its mix.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub(crate) struct Mix {
     pub(crate) trickle: u64,
     /// Every clock is this much fast or slow (ppm); 0: each up to 2 %.
     pub(crate) drift: u64,
+    /// What only directed schedules have.
+    pub(crate) extra: Extra,
 }
 
 impl Mix {
@@ -68,29 +70,8 @@ impl Mix {
             revisions_repeat: rng.chance(50),
             trickle: 400_000,
             drift: if rng.chance(40) { 20_000 } else { 0 },
+            extra: Extra::default(),
         }
-    }
-
-    /// The mix in which a case must show. What plain schedules rarely find gets
-    /// a directed one.
-    pub(crate) fn with(seed: u64, case: Option<Bug>) -> Self {
-        let mut mix = Self::draw(seed);
-        if let Some((faults, pods, writing)) = case.and_then(directed) {
-            mix.weights = Fault::TIMED.map(|fault| u64::from(faults.contains(&fault)));
-            (mix.pods, mix.writing, mix.pace) = (pods, writing, 600_000);
-            (mix.eviction, mix.floor_width) = (6_000_000, 64);
-            mix.size = Size::LONG;
-        }
-        if case == Some(Bug::NoDriftMargin) {
-            // More than A2 allows; the margin would still hold.
-            mix.drift = 50_000;
-        }
-        let late = [Bug::WordBeforeProcessed, Bug::BeatBeforeJoin];
-        if case.is_some_and(|bug| late.contains(&bug)) {
-            // Slow, but not so slow that its session lapses.
-            mix.trickle = 60_000;
-        }
-        mix
     }
 
     /// Which timed fault comes next.
@@ -119,23 +100,6 @@ impl Mix {
         ];
         all.into_iter()
             .filter_map(|(on, fault)| on.then_some(fault))
-    }
-}
-
-/// The only faults that come, how many pods there are and how many write, where
-/// a bug is rarely found otherwise.
-pub(crate) fn directed(bug: Bug) -> Option<(&'static [Fault], usize, usize)> {
-    const AWAY: [Fault; 3] = [Fault::Cut, Fault::CutReceives, Fault::SlowReader];
-    const SLOW: [Fault; 3] = [Fault::Cut, Fault::SlowNetwork, Fault::SlowReader];
-    match bug {
-        Bug::NoDriftMargin => Some((&AWAY, 4, 2)),
-        // A reader far behind a busy log.
-        Bug::SessionFromEcho => Some((&[Fault::SlowReader], 4, 3)),
-        // Two invalidations in a row, the second one late at the only other pod.
-        Bug::WordBeforeProcessed => Some((&[Fault::SlowReader], 2, 1)),
-        // Sessions that end often, and Joins that arrive after Beats.
-        Bug::BeatBeforeJoin => Some((&SLOW, 4, 2)),
-        _ => None,
     }
 }
 

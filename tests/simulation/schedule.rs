@@ -29,10 +29,20 @@ pub(crate) fn run(seed: u64, case: Option<Bug>) -> Outcome {
     play(&Plan::new(seed, case, Less::default()), false)
 }
 
+/// Runs the schedule of a bug without the bug.
+pub(crate) fn run_sound(seed: u64, case: Bug) -> Outcome {
+    let plan = Plan::new(seed, Some(case), Less::default());
+    play_with(&plan, Bugs::NONE, false)
+}
+
 /// Runs a plan, and keeps its timeline if that is wanted.
 pub(crate) fn play(plan: &Plan, keep_timeline: bool) -> Outcome {
-    let shared = Shared::new(plan, keep_timeline);
     let bugs = plan.case.map_or(Bugs::NONE, Bugs::plant);
+    play_with(plan, bugs, keep_timeline)
+}
+
+fn play_with(plan: &Plan, bugs: Bugs, keep_timeline: bool) -> Outcome {
+    let shared = Shared::new(plan, keep_timeline);
     let fleet = Fleet::start_all(shared.clone(), bugs);
     shared.handle.spawn(NOBODY, async move {
         faults::run(fleet.clone()).await;

@@ -1,18 +1,31 @@
 //! Calls to the remote tier: bounded in time, reads shared, errors remembered.
 
 use crate::clock::Moment;
+use crate::coherence::{Bug, Source};
 use crate::engine::{Engine, lock};
+use crate::entry::Content;
+use crate::envelope::{self, BadRecord};
 use crate::key::Key;
 use crate::remote::{Remote, RemoteError, Stored};
 use std::future::Future;
 use std::sync::Arc;
 
-/// One read of the remote tier, shared by all who ask for the key meanwhile.
+/// What the tier holds under `key`, unless it was stored for another one.
+pub(crate) fn decode(engine: &Engine, key: &Key, stored: &Stored) -> Result<Content, BadRecord> {
+    let delimiters = &engine.options.delimiters;
+    match engine.options.bugs.has(Bug::KeyNotChecked) {
+        true => envelope::decode_unnamed(key, &stored.record, delimiters),
+        false => envelope::decode(key, &stored.record, delimiters),
+    }
+}
+
+/// One read of the remote tier, shared by all who ask for the key meanwhile;
+/// and whether another call had begun it.
 pub(crate) async fn read(
     engine: &Engine,
     key: &Key,
     deadline: Moment,
-) -> Result<Option<Stored>, RemoteError> {
+) -> (Source, Result<Option<Stored>, RemoteError>) {
     let hash = key.hash();
     let owner = engine.me.upgrade().expect("the caller holds the engine");
     let start = || -> futures::future::BoxFuture<'static, _> {
@@ -26,7 +39,7 @@ pub(crate) async fn read(
     tokio::select! {
         biased;
         read = flight => read,
-        () = engine.ports.clock.sleep_until(deadline) => Err(late()),
+        () = engine.ports.clock.sleep_until(deadline) => (Source::Remote, Err(late())),
     }
 }
 

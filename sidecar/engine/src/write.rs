@@ -35,6 +35,10 @@ pub(crate) async fn set(engine: &Engine, set: Set) -> Result<Answer<SetOutcome>,
     }
     let mut under_way = append::begin(engine, out, append::permit(engine)?)?;
     match under_way.finish(set.deadline).await? {
+        Logged::Conflict if under_way.is_unanswered() => {
+            let position = set.position.map(|_| engine.position());
+            Box::pin(self::set(engine, Set { position, ..set })).await
+        }
         Logged::Conflict => Err(Error::LogUnavailable(
             "an unconditional append was refused".into(),
         )),

@@ -2,12 +2,14 @@
 
 pub(crate) mod courier;
 mod evictor;
+mod flooder;
 pub(crate) mod judge;
 mod loader;
 pub(crate) mod names;
 mod reader;
 pub(crate) mod recorder;
 mod setter;
+mod stray;
 mod swapper;
 mod watcher;
 mod writer;
@@ -15,12 +17,26 @@ mod writer;
 pub(crate) use names::{key, tag};
 pub(crate) use swapper::Swaps;
 
-use crate::world::Shared;
+use crate::fleet::Fleet;
+use crate::world::{NOBODY, Shared};
 use names::{entry, namespace};
 use std::sync::Arc;
 use std::time::Duration;
 use unstale_engine::Engine;
 use unstale_engine::clock::Moment;
+
+/// Who comes in directed schedules only.
+pub(crate) fn spawn_directed(fleet: &Fleet) {
+    let extra = fleet.shared.with(|w| w.mix.extra);
+    if let Some(names) = extra.flood {
+        let flood = flooder::run(fleet.clone(), names);
+        fleet.shared.handle.spawn(NOBODY, flood);
+    }
+    for _ in 0..extra.strays {
+        let stray = stray::run(fleet.clone());
+        fleet.shared.handle.spawn(NOBODY, stray);
+    }
+}
 
 /// Whoever talks to one start of a pod; it dies with it.
 #[derive(Clone)]
@@ -69,6 +85,9 @@ impl Client {
         }
         if self.writes() && there(Role::Swapper) {
             handle.spawn(pod, self.clone().swap());
+        }
+        if self.shared.with(|w| w.mix.extra.leases_swapped) {
+            handle.spawn(pod, self.clone().lease_swapped());
         }
         if there(Role::Looker) {
             handle.spawn(pod, self.clone().look_often());

@@ -102,10 +102,11 @@ pub(crate) fn may_concern(body: &Body, holds: Option<usize>) -> bool {
             let (key, tag) = (key(number), tag(number));
             let named = |all: &[String], name: &str| all.iter().any(|each| each == name);
             let begins = |prefix: &String| key.name().starts_with(prefix.as_str());
-            what.all
+            let covers = what.all
                 || named(&what.keys, key.name())
                 || named(&what.tags, tag.as_str())
-                || what.prefixes.iter().any(begins)
+                || what.prefixes.iter().any(begins);
+            here(&what.namespace) && covers
         }
         (Body::Write(write), None) => here(&write.namespace),
         (Body::Write(write), Some(number)) => {

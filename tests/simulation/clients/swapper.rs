@@ -129,6 +129,24 @@ impl Client {
         })
     }
 
+    /// Directed schedules only: leaves markers where there is no value, and
+    /// loads nothing.
+    pub(super) async fn lease_swapped(self) {
+        loop {
+            self.shared.delay(500, 8_000).await;
+            self.shared.began(Operation::Lease);
+            let lease = Lease {
+                key: key(SWAPPED),
+                term: std::time::Duration::from_millis(200),
+                wait: std::time::Duration::ZERO,
+                min_position: None,
+                deadline: self.deadline(300),
+            };
+            // Whatever the answer: who wants the value waits for the next write.
+            let _ = self.engine.lease(lease).await;
+        }
+    }
+
     async fn overwrite(&self) {
         self.shared.began(Operation::Set);
         self.begin();

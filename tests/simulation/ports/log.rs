@@ -4,13 +4,17 @@ use super::{Pod, Point};
 use crate::world::{World, scope_of};
 use async_trait::async_trait;
 use std::sync::Arc;
-use unstale_engine::coherence::record::{Record, SessionId};
+use unstale_engine::coherence::record::{Body, Record, SessionId};
 use unstale_engine::log::{Append, Appended, Command, Event, Log, Sink as _, Subject};
 
 pub(crate) struct PodLog(pub(crate) Arc<Pod>);
 
 /// What a sender gives up after without an answer (µs).
 const NO_ANSWER: u64 = 400_000;
+/// What an answer takes at most in schedules in which it comes late (µs).
+const LATE_ACK: u64 = 2_500_000;
+/// When Joins begin to get lost (µs), in schedules that lose them.
+const JOINS_LOST_FROM: u64 = 1_500_000;
 
 #[async_trait]
 impl Log for PodLog {
@@ -22,6 +26,10 @@ impl Log for PodLog {
         let (shared, number) = (&self.0.shared, self.0.number);
         if !shared.link(number, |link| link.sends()) && shared.chance(50) {
             return Appended::NotSent("no connection".into());
+        }
+        if self.0.loses_join(&append) {
+            shared.handle.sleep(NO_ANSWER).await;
+            return Appended::Unknown("the Join was lost".into());
         }
         self.0.passes(Point::Append).await;
         let done = self.0.submit_and_commit(append.clone()).await;
@@ -36,6 +44,10 @@ impl Log for PodLog {
             return Appended::Unknown("the answer was lost".into());
         }
         shared.delay(50, 1_000).await;
+        let now = shared.handle.now();
+        if shared.with(|w| w.mix.extra.late_acks && now < w.mix.size.over()) {
+            shared.delay(1_000, LATE_ACK).await;
+        }
         self.0.passes(Point::Append).await;
         outcome
     }
@@ -123,6 +135,15 @@ impl Pod {
             shared.with(|w| w.commit_until(ticket, now))
         };
         self.shared.by_servers(server).await
+    }
+
+    /// Directed: from when the fleet is up, and as long as faults last.
+    fn loses_join(&self, append: &Append) -> bool {
+        let when = JOINS_LOST_FROM..self.shared.with(|w| w.mix.size.over());
+        self.shared.with(|w| w.mix.extra.joins_lost)
+            && when.contains(&self.shared.handle.now())
+            && Record::decode(&append.payload)
+                .is_ok_and(|record| matches!(record.body, Body::Join { .. }))
     }
 
     fn note_append(&self, append: &Append, outcome: Option<&Appended>) {

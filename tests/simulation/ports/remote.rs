@@ -1,7 +1,8 @@
 //! The remote tier as one pod reaches it.
 
 use super::{Pod, Point};
-use crate::world::World;
+use crate::clients;
+use crate::world::{KEYS, World};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Duration;
@@ -19,6 +20,7 @@ impl Remote for Pod {
 
     async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
         self.passes(Point::Get).await;
+        let key = self.mixed_up(key);
         let read = self.asked(move |w, _| w.tier_get(key)).await?;
         self.answer().await?;
         self.passes(Point::Get).await;
@@ -70,6 +72,15 @@ impl Remote for Pod {
 }
 
 impl Pod {
+    /// Directed: answers of one connection are taken for one another's.
+    fn mixed_up(&self, key: NameHash) -> NameHash {
+        let percent = self.shared.with(|w| w.mix.extra.mixed_up);
+        match percent > 0 && self.shared.chance(percent) {
+            true => clients::key(self.shared.draw(KEYS)).hash(),
+            false => key,
+        }
+    }
+
     /// The server's step, or why there was none. A request may be lost.
     async fn asked<T: Send + 'static>(
         &self,

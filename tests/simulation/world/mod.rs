@@ -181,7 +181,7 @@ impl World {
 
     /// How long what is stored lives, and how long it may be served stale.
     pub(crate) fn some_terms(&mut self) -> Terms {
-        if self.rng.chance(60) {
+        if self.rng.chance(60) || self.mix.extra.endless {
             return Terms::LONG;
         }
         let rng = &mut self.rng;

@@ -93,9 +93,20 @@ impl Machine {
         peer.heard = now;
         if origin == self.session.id {
             self.own_join(delivery, now);
-            if !self.replayed && self.backfill_to.is_none() && self.known_at.is_none() {
-                self.start_backfill(sequence, now);
-            }
+            self.look_back(sequence, now);
+        }
+    }
+
+    /// Replays what lies before the own Join, unless a gap was found since: then
+    /// nothing older is believed, and nobody will meet the own records there.
+    fn look_back(&mut self, joined: u64, now: Moment) {
+        if self.backfill_to.is_some() {
+            return;
+        }
+        if self.replayed || self.known_at.is_some() {
+            self.decide_lost();
+        } else {
+            self.start_backfill(joined, now);
         }
     }
 
@@ -136,9 +147,13 @@ impl Machine {
         };
         // A name that this version cannot judge: its namespace falls.
         let mut whole = invalidation.all;
+        let version = match self.has_bug(Bug::OlderVersionAfterDeletion) {
+            true => None,
+            false => invalidation.min_source_version,
+        };
         for key in &invalidation.keys {
             match Key::new(namespace.clone(), key) {
-                Ok(key) => self.raise_key(&key, mode, invalidation.min_source_version, sequence),
+                Ok(key) => self.raise_key(&key, mode, version, sequence),
                 Err(_) => whole = true,
             }
         }

@@ -202,11 +202,11 @@ impl Machine {
     }
 
     fn may_answer_early(&self, now: Moment) -> bool {
-        let undisturbed = self
-            .fleet
-            .interrupted
-            .is_none_or(|at| now >= at.plus(self.staleness_bound()));
-        undisturbed && self.replayed
+        let Some(interrupted) = self.fleet.interrupted else {
+            return self.replayed || self.has_bug(Bug::FleetBeforeReplay);
+        };
+        let undisturbed = now >= interrupted.plus(self.staleness_bound());
+        undisturbed && self.replayed || self.has_bug(Bug::FleetEarly)
     }
 
     /// The sessions that `sequence` still waits for.

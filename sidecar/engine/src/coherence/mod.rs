@@ -129,6 +129,8 @@ pub struct Settings {
     pub source_versions: usize,
     /// Where a prefix may end to be hashed like a tag.
     pub delimiters: Delimiters,
+    /// How long the log keeps a Beat.
+    pub beat_ttl: Duration,
     /// A removed safeguard.
     pub bugs: Bugs,
 }
@@ -141,6 +143,7 @@ impl Settings {
             floor_width: FLOOR_WIDTH,
             source_versions: crate::limits::SOURCE_VERSIONS,
             delimiters: Delimiters::default(),
+            beat_ttl: crate::log::BEAT_TTL,
             bugs: Bugs::NONE,
         }
     }
@@ -221,7 +224,7 @@ impl Machine {
     /// A machine that has not seen its log yet.
     pub fn new(settings: Settings, random: Arc<dyn Random>) -> Self {
         Self {
-            floors: Floors::new(settings.floor_width),
+            floors: Floors::new(settings.floor_width, settings.bugs),
             versions: SourceVersions::new(settings.source_versions),
             settings,
             random,
