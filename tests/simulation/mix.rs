@@ -64,7 +64,7 @@ impl Mix {
             floor_width: pick(&mut rng, &[1, 2, 64, 64, 64, 64]),
             retention: pick(
                 &mut rng,
-                &[3_600_000_000, 3_600_000_000, 12_000_000, 6_000_000],
+                &[3_600_000_000, 3_600_000_000, 4_000_000, 6_000_000],
             ),
             epoch_survives: rng.chance(60),
             revisions_repeat: rng.chance(50),
