@@ -137,11 +137,16 @@ impl History {
     /// Whether an order explains what was answered so far.
     #[must_use]
     pub fn check(&self) -> Verdict {
-        let said = self.said();
-        let verdict = search::search(&said);
-        #[cfg(any(test, feature = "porcupine"))]
-        super::porcupine::agrees(&said, &verdict);
-        verdict
+        search::search(&self.said())
+    }
+
+    /// Puts the question to porcupine as well, which takes much longer.
+    ///
+    /// # Panics
+    /// When it does not say the same: then neither can be believed.
+    #[cfg(any(test, feature = "porcupine"))]
+    pub fn compare(&self, verdict: &Verdict) {
+        super::porcupine::agrees(&self.said(), verdict);
     }
 
     /// The calls that say something. A write without an answer says something

@@ -188,6 +188,8 @@ impl Registers {
             }
             kept.judged = true;
             let verdict = kept.history.check();
+            #[cfg(any(test, feature = "porcupine"))]
+            kept.history.compare(&verdict);
             self.tally.histories += 1;
             self.tally.calls += kept.history.len() as u64;
             if kept.open == 0 {

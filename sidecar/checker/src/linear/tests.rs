@@ -21,7 +21,9 @@ fn check(calls: Calls) -> Verdict {
             history.end(&ticket, how, at(ended));
         }
     }
-    history.check()
+    let verdict = history.check();
+    history.compare(&verdict);
+    verdict
 }
 
 fn illegal(calls: Calls) -> Illegal {
