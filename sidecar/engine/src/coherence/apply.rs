@@ -89,8 +89,8 @@ impl Machine {
             .peers
             .entry(origin)
             .or_insert_with(|| PeerState::new(pod, sequence));
-        peer.joined = peer.joined.max(sequence);
-        peer.heard = now;
+        peer.rejoined(sequence, now);
+        self.ends.remove(&origin);
         if origin == self.session.id {
             self.own_join(delivery, now);
             self.look_back(sequence, now);
@@ -288,7 +288,7 @@ impl Machine {
             }
             Body::Join { pod } => self.joined_before(record.origin, pod, sequence, now),
             Body::Leave => drop(self.ends.insert(record.origin, End::Left)),
-            Body::Expel(session) => drop(self.ends.entry(session).or_insert(End::Expelled(now))),
+            Body::Expel(session) => self.expelled_before(session, now),
             Body::Beat => {}
             Body::SameEpoch(_) => self.epoch_told = self.epoch_told.max(sequence),
             Body::NewEpoch(epoch) => {
@@ -308,6 +308,13 @@ impl Machine {
             self.epoch = None;
         }
         true
+    }
+
+    /// A session whose newer Join was met lives: that Join undoes this Expel.
+    fn expelled_before(&mut self, session: SessionId, now: Moment) {
+        if !self.peers.contains_key(&session) {
+            self.ends.entry(session).or_insert(End::Expelled(now));
+        }
     }
 
     fn joined_before(&mut self, origin: SessionId, pod: String, sequence: u64, now: Moment) {

@@ -46,6 +46,15 @@ impl PeerState {
             word: 0,
         }
     }
+
+    /// Its Join is in the log again. The pod had no answer to the first and may
+    /// read from this one on, so it never meets an Expel between the two: that
+    /// one ends nothing.
+    pub(super) fn rejoined(&mut self, sequence: u64, now: Moment) {
+        self.joined = self.joined.max(sequence);
+        self.heard = now;
+        (self.expelled, self.expel) = (None, None);
+    }
 }
 
 struct Wait {

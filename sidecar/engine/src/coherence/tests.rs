@@ -8,6 +8,8 @@ use crate::log::*;
 use crate::request::Mode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+mod rejoin;
+
 /// Counts up: equal runs draw equal numbers.
 struct Count(AtomicU64);
 impl crate::random::Random for Count {
