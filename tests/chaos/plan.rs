@@ -58,12 +58,13 @@ fn cluster(times: usize) -> Phase {
     Phase {
         name: "cluster",
         shape: shape(4, 3, SHORT),
-        storms: 7 * times,
-        faults_per_storm: 12,
+        storms: 6 * times,
+        faults_per_storm: 14,
         storm: Duration::from_secs(8),
         most_ttls: 3.0,
         kinds: Kind::HARMLESS.into_iter().chain(own).collect(),
         alone: vec![
+            Kind::ConsumerRenumbered,
             Kind::ConsumerRenumbered,
             Kind::NodeToNodeOneWay,
             Kind::LogPutBackUnderThird,
