@@ -59,8 +59,8 @@ fn cluster(times: usize) -> Phase {
     Phase {
         name: "cluster",
         shape: shape(4, 3, SHORT),
-        storms: 6 * times,
-        faults_per_storm: 14,
+        storms: 5 * times,
+        faults_per_storm: 16,
         storm: Duration::from_secs(8),
         most_ttls: 3.0,
         kinds: Kind::HARMLESS.into_iter().chain(own).collect(),
