@@ -98,6 +98,11 @@ impl Kind {
         Self::HARMLESS.into_iter().chain(rest)
     }
 
+    /// Whether it takes longer than any fault lasts.
+    pub(crate) fn slow(self) -> bool {
+        matches!(self, Self::RollingRestart | Self::ConsumerRenumbered)
+    }
+
     pub(super) fn part(self) -> Part {
         match self {
             Self::PodFromNats

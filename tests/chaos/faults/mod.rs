@@ -32,7 +32,8 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// Draws one: it begins within `storm` and lasts 0.1 to `most` session ttls.
+    /// Draws one: it begins within `storm`, early if it takes long, and lasts
+    /// 0.1 to `most` session ttls.
     pub(crate) fn draw(
         kind: Kind,
         (fleet, rng): (&Fleet, &mut Rng),
@@ -42,9 +43,10 @@ impl Fault {
     ) -> Self {
         // Short ones are as likely as long ones.
         let leases = 0.1 * (most / 0.1).powf(rng.f64());
+        let begins = if kind.slow() { 0.1 } else { 1.0 };
         Self {
             kind,
-            after: storm.mul_f64(rng.f64()),
+            after: storm.mul_f64(begins * rng.f64()),
             lasts: fleet.shape.session_ttl.mul_f64(leases),
             pod: rng.usize(..fleet.pods.len()),
             node: rng.usize(..fleet.cluster.nodes.len()),

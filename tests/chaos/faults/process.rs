@@ -19,7 +19,7 @@ const AWAY: Duration = Duration::from_millis(500);
 /// After that a reader has given up a silent consumer.
 const SILENCE: Duration = Duration::from_millis(2500);
 /// How often a consumer is looked for that can be renumbered.
-const TRIES: usize = 6;
+const TRIES: usize = 3;
 
 /// A fault of one pod's process.
 pub(super) async fn pod(fault: &Fault, fleet: &Fleet) -> bool {
