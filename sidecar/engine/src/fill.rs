@@ -112,9 +112,9 @@ async fn is_stored(engine: &Engine, fill: &Entry, deadline: Moment) -> bool {
     let Ok(Some(there)) = tier::call(engine, deadline, get.get(key.hash())).await else {
         return false;
     };
-    match envelope::decode(key, &there.record, &engine.options.delimiters) {
+    match tier::decode(engine, key, &there) {
         Ok(Content::Entry(entry)) => entry.version == fill.version && entry.etag == fill.etag,
-        Ok(Content::Marker(_)) | Err(envelope::BadRecord) => false,
+        Ok(Content::Marker(_)) | Err(_) => false,
     }
 }
 

@@ -8,7 +8,6 @@ use crate::clock::Moment;
 use crate::coherence::{Bug, Facts, Freshness, Source};
 use crate::engine::Engine;
 use crate::entry::{Content, Entry, Marker};
-use crate::envelope;
 use crate::key::Key;
 use crate::read;
 use crate::remote::{RemoteError, Revision};
@@ -123,12 +122,8 @@ async fn look_in_remote(engine: &Engine, key: &Key, deadline: Moment) -> Lookup 
             }));
         }
     };
-    let content = match envelope::decode(key, &stored.record, &engine.options.delimiters) {
-        Ok(content) => content,
-        Err(envelope::BadRecord) => {
-            engine.meter.bad_record();
-            return Lookup::miss(Remains::Dead(stored.revision), None);
-        }
+    let Ok(content) = tier::decode(engine, key, &stored) else {
+        return Lookup::miss(Remains::Dead(stored.revision), None);
     };
     let future = judge(engine, content.facts(), Source::Remote) == Freshness::Future;
     if future && !read::barrier(engine, deadline).await {

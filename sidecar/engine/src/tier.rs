@@ -1,7 +1,10 @@
-//! Calls to the remote tier: bounded in time, reads shared, errors remembered.
+//! Calls to the remote tier: bounded in time, reads shared, errors remembered,
+//! and what was read unpacked, with a count of what is not believed.
 
 use crate::clock::Moment;
 use crate::engine::{Engine, lock};
+use crate::entry::Content;
+use crate::envelope::{self, BadRecord};
 use crate::key::Key;
 use crate::remote::{Remote, RemoteError, Stored};
 use std::future::Future;
@@ -48,6 +51,20 @@ pub(crate) async fn call<T>(
 
 fn late() -> RemoteError {
     RemoteError::Unknown("the remote tier did not answer in time".into())
+}
+
+/// What a record read from under `key` holds. One that was stored for another
+/// key tells that the tier's connection may hand out others' answers.
+pub(crate) fn decode(engine: &Engine, key: &Key, stored: &Stored) -> Result<Content, BadRecord> {
+    let content = envelope::decode(key, &stored.record, &engine.options.delimiters);
+    if content.is_err() {
+        engine.meter.bad_record();
+    }
+    if content == Err(BadRecord::OtherKey) {
+        engine.meter.wrong_key();
+        engine.ports.remote.distrust(key.hash());
+    }
+    content
 }
 
 /// The tier as an owned handle, for futures that outlive the call.
