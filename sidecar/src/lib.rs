@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! application ── gRPC ──► grpc ─► engine ─► L1
-//!                                  │  ▲ └──► remote (memory | NATS)
+//!                                  │  ▲ └──► remote (memory | NATS | Redis | memcached)
 //!                                  ▼  │
 //!                                  log (local | NATS) ◄──► the other pods
 //! people, Kubernetes ── HTTP ──► admin

@@ -51,7 +51,7 @@ pub fn run(flags: &Flags) -> ExitCode {
 fn memory(config: &Config, limit: Option<u64>) -> Vec<Finding> {
     let local = match config.remote {
         RemoteTier::Memory => config.memory_bytes,
-        RemoteTier::Nats => 0,
+        RemoteTier::Nats | RemoteTier::Redis(_) | RemoteTier::Memcached(_) => 0,
     };
     let wanted = config.l1_bytes + local + config.floor_bytes;
     let Some(limit) = limit else {
