@@ -24,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod descriptors;
 pub mod entropy;
+pub mod findings;
 pub mod grpc;
 pub mod log;
 pub mod nats;

@@ -6,7 +6,7 @@ use crate::server::Server;
 use crate::wait::eventually;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a cluster may take to be whole.
@@ -41,12 +41,28 @@ impl Redis {
         Self::of(place::redis_server(), free_port(), more)
     }
 
-    /// Starts a Redis that speaks TLS only.
-    pub fn tls(certificate: &std::path::Path, key: &std::path::Path, ca: &std::path::Path) -> Self {
+    /// Starts a Sentinel that watches this primary under a name.
+    pub fn sentinel(primary: &Self, name: &str) -> Self {
+        let mut server = Server::new(place::redis_server(), free_port());
+        let (port, watched) = (server.port(), primary.port());
+        let file = server.dir().join("sentinel.conf");
+        let text =
+            format!("port {port}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {watched} 1\n");
+        std::fs::write(&file, text).expect("written");
+        server.arguments([file.as_os_str()]);
+        server.arguments(["--sentinel"]);
+        server.start();
+        let password = None;
+        Self { server, password }
+    }
+
+    /// Starts a Redis that speaks TLS only, with the users of a file.
+    pub fn tls(certificate: &Path, key: &Path, ca: &Path, users: &Path) -> Self {
         let mut server = Server::new(place::redis_server(), free_port());
         let port = server.port().to_string();
         server.arguments(["--port", "0", "--tls-port", &port, "--bind", "127.0.0.1"]);
-        server.arguments(["--save", "", "--tls-auth-clients", "no"]);
+        server.arguments(["--save", "", "--tls-auth-clients", "no", "--aclfile"]);
+        server.arguments([users]);
         for (name, file) in [("cert", certificate), ("key", key), ("ca-cert", ca)] {
             server.arguments([format!("--tls-{name}-file")]);
             server.arguments([file]);
@@ -95,6 +111,17 @@ impl Redis {
     /// Lets it go on after [`Redis::pause`].
     pub fn go_on(&self) {
         self.server.go_on();
+    }
+
+    /// One command that is answered with a list of strings.
+    pub fn command_lines(&self, words: &[&str]) -> Vec<String> {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.port())).expect("it listens");
+        let mut answers = BufReader::new(socket.try_clone().expect("a second handle"));
+        send(&mut socket, words);
+        let count = receive(&mut answers);
+        let count = count.strip_prefix('*').and_then(|n| n.parse().ok());
+        let each = (0..count.expect("a list")).map(|_: usize| receive(&mut answers));
+        each.collect()
     }
 
     /// One command; the answer as the server writes it: `+OK`, `-ERR …`, a

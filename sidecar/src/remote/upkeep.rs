@@ -92,6 +92,11 @@ impl<D: Dial> Upkeep<D> {
         }
     }
 
+    /// How it connects.
+    pub(super) fn dialer(&self) -> &D {
+        &self.dial
+    }
+
     /// The connection that is up now.
     pub(super) fn open(&self) -> Result<Open<D::Connection>, RemoteError> {
         match &*self.state.borrow() {
@@ -184,5 +189,79 @@ impl<D: Dial> Upkeep<D> {
             () = over.cancelled() => "the connection was given up".to_owned(),
             why = self.dial.over(&connection) => why,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    /// A server that refuses, or is away, or takes every connection.
+    struct Server {
+        attempts: AtomicU32,
+        answer: fn() -> Result<(), NotUp>,
+    }
+
+    #[async_trait::async_trait]
+    impl Dial for Server {
+        type Connection = u32;
+
+        async fn dial(&self) -> Result<u32, NotUp> {
+            let number = self.attempts.fetch_add(1, Relaxed);
+            (self.answer)().map(|()| number)
+        }
+
+        async fn over(&self, _: &u32) -> String {
+            std::future::pending().await
+        }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "tests spawn for themselves")]
+    fn run(answer: fn() -> Result<(), NotUp>) -> Arc<Upkeep<Server>> {
+        let attempts = AtomicU32::new(0);
+        let upkeep = Arc::new(Upkeep::new(Server { attempts, answer }, "test"));
+        let running = upkeep.clone();
+        tokio::spawn(async move { running.run(CancellationToken::new()).await });
+        upkeep
+    }
+
+    async fn attempts_in(minutes: u64, answer: fn() -> Result<(), NotUp>) -> u32 {
+        let upkeep = run(answer);
+        tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
+        upkeep.dial.attempts.load(Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_tried_again_three_to_six_times_a_minute() {
+        let refused = || Err(NotUp::Refused("a wrong password".to_owned()));
+        let attempts = attempts_in(10, refused).await;
+        assert!((30..=61).contains(&attempts), "{attempts}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_away_is_tried_often_but_not_at_once() {
+        let attempts = attempts_in(10, || Err(NotUp::Away("away".to_owned()))).await;
+        // Every 2 s in the mean.
+        assert!((200..600).contains(&attempts), "{attempts}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_distrusted_ends_with_its_calls_and_not_again_and_again() {
+        let upkeep = run(|| Ok(()));
+        upkeep.settled().await;
+        let first = upkeep.open().unwrap();
+        upkeep.distrust();
+        let call = first.answer(std::future::pending::<()>());
+        assert_eq!(call.await, None);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let second = upkeep.open().unwrap();
+        assert_ne!(first.connection, second.connection);
+        upkeep.distrust();
+        assert_eq!(second.answer(async { 7 }).await, Some(7));
+        tokio::time::sleep(DISTRUST_EVERY).await;
+        upkeep.distrust();
+        assert_eq!(second.answer(async { 7 }).await, None);
     }
 }

@@ -7,6 +7,7 @@
 //! it is away its keys are. Keeps nothing longer than 30 days, the longest that
 //! memcached counts from now. Speaks no TLS.
 
+pub mod check;
 mod codec;
 mod connection;
 mod dial;

@@ -1,6 +1,7 @@
 //! Connecting: to one server, to the primary that Sentinels name, or to a
 //! cluster, and noticing that a connection is dead.
 
+use super::check::Each;
 use super::failure::Failure;
 use super::{Layout, RedisConfig};
 use crate::remote::login::read;
@@ -8,7 +9,7 @@ use crate::remote::upkeep::{Dial, NotUp};
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
 use ::redis::cluster::ClusterClientBuilder;
 use ::redis::cluster_async::ClusterConnection;
-use ::redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
+use ::redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo};
 use ::redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use ::redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
@@ -53,6 +54,26 @@ impl Connection {
         }
     }
 
+    /// One command to every primary; each one's address and text.
+    pub(super) async fn each(&self, words: &[&str]) -> Vec<Each> {
+        let mut command = ::redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        match self.clone() {
+            mut one @ Self::One(_) => {
+                let answer = one.ask(&command).await;
+                vec![("server".to_owned(), answer.and_then(|answer| text(&answer)))]
+            }
+            Self::Cluster(mut connection) => {
+                let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+                match connection.route_command(command, all).await {
+                    Ok(Value::Map(answers)) => answers.iter().map(of_server).collect(),
+                    Ok(_) => Vec::new(),
+                    Err(error) => vec![("cluster".to_owned(), Err(error.into()))],
+                }
+            }
+        }
+    }
+
     /// Whether anybody answers.
     async fn lives(&mut self) -> Result<(), Failure> {
         let ping = ::redis::cmd("PING");
@@ -64,6 +85,24 @@ impl Connection {
                 answer.map(drop).map_err(Failure::from)
             }
         }
+    }
+}
+
+fn of_server((address, answer): &(Value, Value)) -> Each {
+    (text(address).unwrap_or_default(), text(answer))
+}
+
+/// The text of an answer; of a list, its last.
+fn text(answer: &Value) -> Result<String, Failure> {
+    match answer {
+        Value::BulkString(bytes) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+        Value::SimpleString(text) => Ok(text.clone()),
+        Value::VerbatimString { text, .. } => Ok(text.clone()),
+        Value::Array(list) => list.last().map_or_else(|| Ok(String::new()), text),
+        Value::Map(pairs) => pairs
+            .last()
+            .map_or_else(|| Ok(String::new()), |(_, v)| text(v)),
+        _ => Err(Failure::out_of_step()),
     }
 }
 

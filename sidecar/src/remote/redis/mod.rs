@@ -7,6 +7,7 @@
 //! only if it names its call: RESP numbers nothing. Does not trust the servers
 //! to keep anything: they may evict, restart and fail over to an older copy.
 
+pub mod check;
 mod dial;
 mod failure;
 mod script;
@@ -127,11 +128,6 @@ impl RedisTier {
             Err(Failure::NoScript) => self.ask(&script.by_source(key, arguments)).await,
             other => Ok(other),
         }
-    }
-
-    /// Waits until it is known whether the servers can be used.
-    pub async fn settled(&self) {
-        self.upkeep.settled().await;
     }
 }
 
