@@ -2,7 +2,7 @@
 //! a user's own servers. tests/behavior has the rest.
 
 use crate::findings::Findings;
-use std::time::Instant;
+use tokio::time::Instant;
 use unstale_engine::key::NameHash;
 use unstale_engine::random::Random;
 use unstale_engine::remote::{Remote, RemoteError};
