@@ -14,6 +14,9 @@ use unstale_tests::{Memcached, PATIENCE, Redis, RedisCluster, eventually};
 /// Longer than the loads of these tests.
 const WAIT: Duration = Duration::from_secs(20);
 
+/// How long a Sentinel may take to decide and act.
+const FAILOVER: Duration = Duration::from_secs(60);
+
 async fn fleet(remote: &str) -> Fleet {
     Fleet::configured(2, &format!("remote = \"{remote}\"\n")).await
 }
@@ -70,6 +73,41 @@ async fn pods_share_values_through_the_primary_that_a_sentinel_names() {
     let sentinel = Redis::sentinel(&redis, "main");
     let url = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
     values_are_shared(&fleet(&url).await).await;
+}
+
+#[tokio::test]
+async fn pods_follow_a_failover_that_a_sentinel_decides() {
+    let mut primary = Redis::start();
+    let of = ["--replicaof", "127.0.0.1", &primary.port().to_string()];
+    let replica = Redis::with(&of);
+    let sentinel = Redis::sentinel(&primary, "main");
+    let url = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
+    let fleet = fleet(&url).await;
+    let ask = || async {
+        let known = sentinel.command(&["INFO", "sentinel"]);
+        let knows = known.contains("slaves=1");
+        knows.then_some(()).ok_or(known)
+    };
+    eventually("a Sentinel that knows the replica", PATIENCE, ask).await;
+    primary.stop();
+    let ask = || async {
+        let role = replica.command(&["INFO", "replication"]);
+        let promoted = role.contains("role:master");
+        promoted.then_some(()).ok_or(role)
+    };
+    eventually("a new primary", FAILOVER, ask).await;
+    for (from, to) in [(0, 1), (1, 0)] {
+        let ask = || async {
+            let (from, to) = (&fleet.pods[from], &fleet.pods[to]);
+            let position = set(from, "probe", "probe").await;
+            let answer = get_after(to, ("", "probe"), &position).await;
+            let answer = answer.map_err(|e| e.to_string())?;
+            let shared = found(&answer).is_some() && answer.degraded.is_none();
+            shared.then_some(()).ok_or(format!("{answer:?}"))
+        };
+        eventually("values in the new primary", FAILOVER, ask).await;
+    }
+    values_are_shared(&fleet).await;
 }
 
 #[tokio::test]

@@ -46,8 +46,12 @@ impl Redis {
         let mut server = Server::new(place::redis_server(), free_port());
         let (port, watched) = (server.port(), primary.port());
         let file = server.dir().join("sentinel.conf");
-        let text =
-            format!("port {port}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {watched} 1\n");
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\n\
+             sentinel monitor {name} 127.0.0.1 {watched} 1\n\
+             sentinel down-after-milliseconds {name} 1000\n\
+             sentinel failover-timeout {name} 5000\n"
+        );
         std::fs::write(&file, text).expect("written");
         server.arguments([file.as_os_str()]);
         server.arguments(["--sentinel"]);

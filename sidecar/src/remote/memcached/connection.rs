@@ -113,22 +113,7 @@ async fn send(
     while let Some(call) = calls.recv().await {
         let mut next = Some(call);
         while let Some(call) = next {
-            // Nobody wants it any more, and nobody was told it was sent.
-            if !call.answer.is_closed() {
-                together.extend_from_slice(&call.request);
-                let Call { opaque, answer, .. } = call;
-                let wait = Awaited { opaque, answer };
-                if awaited.try_reserve().is_err() {
-                    // What is sent already makes room.
-                    socket
-                        .write_all(&together[..together.len() - call.request.len()])
-                        .await?;
-                    together = BytesMut::from(&call.request[..]);
-                }
-                if awaited.send(wait).await.is_err() {
-                    return Ok(());
-                }
-            }
+            enter(call, &mut together, &mut socket, &awaited).await?;
             next = match together.len() < TOGETHER {
                 true => calls.try_recv().ok(),
                 false => None,
@@ -137,6 +122,33 @@ async fn send(
         socket.write_all(&together).await?;
         together.clear();
     }
+    Ok(())
+}
+
+/// Enters who waits, and then adds the request to what is sent together.
+async fn enter(
+    call: Call,
+    together: &mut BytesMut,
+    socket: &mut OwnedWriteHalf,
+    awaited: &mpsc::Sender<Awaited>,
+) -> io::Result<()> {
+    // Nobody wants it any more, and nothing of it was sent.
+    if call.answer.is_closed() {
+        return Ok(());
+    }
+    if awaited.capacity() == 0 {
+        // What was entered has to be sent, or there will never be room.
+        socket.write_all(together).await?;
+        together.clear();
+    }
+    let Call {
+        opaque,
+        request,
+        answer,
+    } = call;
+    let entered = awaited.send(Awaited { opaque, answer }).await;
+    entered.map_err(|_| out_of_step())?;
+    together.extend_from_slice(&request);
     Ok(())
 }
 

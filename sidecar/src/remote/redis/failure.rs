@@ -86,8 +86,9 @@ impl From<RedisError> for Failure {
             ErrorKind::Server(_) => Self::Refused(text),
             ErrorKind::Extension => Self::extension(&error, text),
             ErrorKind::InvalidClientConfig => Self::Misconfigured(text),
-            ErrorKind::MasterNameNotFoundBySentinel => Self::Misconfigured(format!(
-                "no Sentinel that answers knows a primary of that name ({text})"
+            // So it is during a failover, too: tried again soon.
+            ErrorKind::MasterNameNotFoundBySentinel => Self::WrongServer(format!(
+                "no Sentinel that answers knows a primary of that name that can be reached ({text})"
             )),
             ErrorKind::ClusterConnectionNotFound => Self::Refused(text),
             ErrorKind::Io if untrusted(&error) => {
