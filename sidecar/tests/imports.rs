@@ -76,6 +76,10 @@ fn nobody_imports_the_whole_but_the_program() {
 fn every_client_library_is_at_home() {
     let nats = |file: &str| of(file, "nats") || of(file, "log/nats") || file == "remote/nats_kv.rs";
     assert_eq!(naming("sidecar/src", "async_nats", nats), [""; 0]);
+    // The crate, told from the module by what stands before it.
+    let redis = |file: &str| of(file, "remote/redis");
+    assert_eq!(naming("sidecar/src", " ::redis", redis), [""; 0]);
+    assert_eq!(naming("sidecar/src", "(::redis", redis), [""; 0]);
     assert_eq!(
         naming("sidecar/engine/src", "moka", |file| file == "l1.rs"),
         [""; 0]

@@ -4,6 +4,7 @@
 mod admin;
 mod batch;
 mod calls;
+mod check_remote;
 mod cli;
 mod coherence;
 mod covers;
@@ -20,6 +21,7 @@ mod negative;
 mod old_nats;
 mod process;
 mod raw;
+mod remote_tiers;
 mod renew;
 mod sdk;
 mod sdk_batch;

@@ -47,6 +47,29 @@ pub(crate) fn nats_server_too_old() -> PathBuf {
     }
 }
 
+/// Redis: UNSTALE_REDIS_SERVER, else the system's.
+pub(crate) fn redis_server() -> PathBuf {
+    system("UNSTALE_REDIS_SERVER", "redis-server")
+}
+
+/// Memcached: UNSTALE_MEMCACHED, else the system's.
+pub(crate) fn memcached() -> PathBuf {
+    system("UNSTALE_MEMCACHED", "memcached")
+}
+
+/// Valkey: UNSTALE_VALKEY_SERVER, else the installed one.
+pub(crate) fn valkey_server() -> PathBuf {
+    match std::env::var_os("UNSTALE_VALKEY_SERVER") {
+        Some(path) => path.into(),
+        None => program("tools/bin/valkey-server", "run tests/tools/install"),
+    }
+}
+
+/// A program of the system; one that is missing fails when it is started.
+fn system(variable: &str, name: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| name.into(), PathBuf::from)
+}
+
 /// A program under the target directory; `how` says how to get it.
 pub(crate) fn program(under: &str, how: &str) -> PathBuf {
     let path = target().join(under);

@@ -120,7 +120,7 @@ async fn is_stored(engine: &Engine, fill: &Entry, deadline: Moment) -> bool {
     };
     match tier::decode(engine, key, &there) {
         Ok(Content::Entry(entry)) => entry.version == fill.version && entry.etag == fill.etag,
-        Ok(Content::Marker(_)) | Err(envelope::BadRecord) => false,
+        Ok(Content::Marker(_)) | Err(_) => false,
     }
 }
 

@@ -8,7 +8,6 @@ use crate::clock::Moment;
 use crate::coherence::{Bug, Facts, Freshness, Source};
 use crate::engine::Engine;
 use crate::entry::{Content, Entry, Marker};
-use crate::envelope;
 use crate::key::Key;
 use crate::read;
 use crate::remote::{RemoteError, Revision};
@@ -124,12 +123,8 @@ async fn look_in_remote(engine: &Engine, key: &Key, deadline: Moment) -> Lookup 
             }));
         }
     };
-    let content = match tier::decode(engine, key, &stored) {
-        Ok(content) => content,
-        Err(envelope::BadRecord) => {
-            engine.meter.bad_record();
-            return Lookup::miss(Remains::Dead(stored.revision), None);
-        }
+    let Ok(content) = tier::decode(engine, key, &stored) else {
+        return Lookup::miss(Remains::Dead(stored.revision), None);
     };
     let future = judge(engine, content.facts(), source) == Freshness::Future;
     if future && !read::barrier(engine, deadline).await {

@@ -75,7 +75,7 @@ async fn entry_there(engine: &Engine, set: &Set, deadline: Moment) -> Option<(Re
     let stored = tier::read(engine, &set.key, deadline).await.1.ok()??;
     match tier::decode(engine, &set.key, &stored) {
         Ok(Content::Entry(entry)) => Some((stored.revision, entry)),
-        Ok(Content::Marker(_)) | Err(envelope::BadRecord) => None,
+        Ok(Content::Marker(_)) | Err(_) => None,
     }
 }
 

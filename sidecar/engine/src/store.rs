@@ -115,7 +115,7 @@ async fn put_over(engine: &Engine, entry: &Entry, deadline: Moment) -> Result<Pu
 fn rank(engine: &Engine, new: &Entry, there: &Stored) -> Put {
     let there = match tier::decode(engine, &new.facts.key, there) {
         Ok(there) if there.facts().epoch == new.facts.epoch => there,
-        Ok(_) | Err(envelope::BadRecord) => return Put::Done,
+        Ok(_) | Err(_) => return Put::Done,
     };
     let bugs = engine.options.bugs;
     if bugs.has(Bug::PutOverHigher) {

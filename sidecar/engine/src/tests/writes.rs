@@ -286,3 +286,17 @@ async fn a_set_is_refused_if_a_cover_was_discarded_before_this_pod_read_it() {
     assert!(!stored, "{outcome:?}");
     assert_eq!(p.get("k", Level::Bounded).await, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_another_key_is_a_miss_and_the_tier_is_told() {
+    let mut w = World::new();
+    let writer = w.pod().await;
+    writer.set("mine", new("mine", 60_000), Ack::Log).await;
+    writer.set("other", new("other", 60_000), Ack::Log).await;
+    w.mix_up("other", "mine");
+    let reader = w.pod().await;
+    assert_eq!(reader.get("mine", Level::Strong).await, None);
+    assert_eq!(reader.tier.2.load(Ordering::SeqCst), 1);
+    let counters = reader.e.counters();
+    assert_eq!((counters.wrong_keys, counters.bad_records), (1, 1));
+}
