@@ -175,10 +175,11 @@ impl Judged {
         (ack, position): (Ack, Option<Position>),
         (asked, answered): (u64, u64),
     ) -> bool {
-        let same = |c: &Committed| c.key == key && c.value == value && !c.suspect;
-        let logged = self.committed.iter().any(same);
+        let same = |c: &&Committed| c.key == key && c.value == value;
+        let in_log = self.committed.iter().any(|c| same(&c));
+        let logged = self.committed.iter().filter(same).any(|c| !c.suspect);
         let lost = self.losses.last().is_some_and(|loss| loss.at >= asked);
-        if !logged && ack != Ack::Local && !lost && !self.suspect(answered) {
+        if !in_log && ack != Ack::Local && !lost && !self.suspect(answered) {
             return false;
         }
         if self.suspect_until == u64::MAX || (!logged && ack != Ack::Local) {
