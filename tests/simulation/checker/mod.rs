@@ -179,13 +179,12 @@ impl Judged {
         (asked, answered): (u64, u64),
     ) -> bool {
         let same = |c: &&Committed| c.key == key && c.value == value;
-        let logged: Vec<_> = self.committed.iter().filter(same).collect();
+        let in_log = self.committed.iter().any(|c| same(&c));
+        let logged = self.committed.iter().filter(same).any(|c| !c.suspect);
         let lost = self.losses.last().is_some_and(|loss| loss.at >= asked);
-        if logged.is_empty() && ack != Ack::Local && !lost && !self.suspect(answered) {
+        if !in_log && ack != Ack::Local && !lost && !self.suspect(answered) {
             return false;
         }
-        // Below the NewEpoch that a loss was answered with, it is done with it.
-        let logged = logged.iter().any(|c| !c.suspect);
         if self.suspect_until == u64::MAX || (!logged && ack != Ack::Local) {
             return true;
         }

@@ -33,6 +33,8 @@ struct Queues {
 #[derive(Default)]
 struct Core {
     now: AtomicU64,
+    /// Something was spawned or killed since the last step.
+    unsettled: AtomicBool,
     queues: Mutex<Queues>,
 }
 
@@ -55,6 +57,7 @@ impl Handle {
     /// Starts a task of `process`.
     pub(crate) fn spawn(&self, process: usize, task: impl Future<Output = ()> + Send + 'static) {
         self.0.queues().spawned.push((process, Box::pin(task)));
+        self.0.unsettled.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn pause(&self, process: usize, paused: bool) {
@@ -71,6 +74,7 @@ impl Handle {
     /// Drops every task of a process before anything else runs.
     pub(crate) fn kill(&self, process: usize) {
         self.0.queues().killed.push(process);
+        self.0.unsettled.store(true, Ordering::Relaxed);
     }
 
     /// Returns at virtual time `at` (µs).
@@ -203,6 +207,9 @@ impl Tasks {
 
     /// Kills who is to be killed and begins what was spawned.
     fn settle(&mut self, core: &Core) {
+        if !core.unsettled.swap(false, Ordering::Relaxed) {
+            return;
+        }
         while self.kill(core) {}
         let mut queues = core.queues();
         for (process, task) in std::mem::take(&mut queues.spawned) {
