@@ -8,6 +8,10 @@ use crate::look::{self, Lookup, Stale};
 use crate::policy::{OnSessionLoss, stale};
 use crate::position::Position;
 use crate::request::{Answer, Degraded, Etag, Found, Get, GetOutcome, Level, Payload};
+use std::time::Duration;
+
+/// A question to the log that got lost with its connection is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 pub(crate) async fn get(engine: &Engine, get: Get) -> Result<Answer<GetOutcome>, Error> {
     if let Some(position) = get.min_position {
@@ -104,22 +108,33 @@ pub(crate) async fn barrier(engine: &Engine, deadline: Moment) -> bool {
 }
 
 /// Waits until nothing can be missing up to a `position` that was processed
-/// here.
+/// here. False: its epoch ended meanwhile, or the pod left.
 pub(crate) async fn verified(
     engine: &Engine,
     position: Position,
     deadline: Moment,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let mut progress = engine.progress.subscribe();
-    let has = |p: &Progress| p.epoch == Some(position.epoch) && p.verified >= position.sequence;
-    if has(&progress.borrow_and_update()) {
-        return Ok(());
-    }
-    engine.with(|machine, now| machine.verify(now));
-    tokio::select! {
-        biased;
-        verified = progress.wait_for(has) => verified.map(|_| ()).map_err(|_| Error::DeadlineExceeded),
-        () = engine.ports.clock.sleep_until(deadline) => Err(Error::DeadlineExceeded),
+    let settles = |p: &Progress| p.epoch != Some(position.epoch) || p.verified >= position.sequence;
+    loop {
+        let seen = *progress.borrow_and_update();
+        if settles(&seen) {
+            return Ok(seen.epoch == Some(position.epoch));
+        }
+        engine.with(|machine, now| machine.verify(now));
+        let again = engine.now().plus(ASK_AGAIN);
+        tokio::select! {
+            biased;
+            settled = progress.wait_for(settles) => if settled.is_err() {
+                return Ok(false);
+            },
+            () = engine.closed() => return Ok(false),
+            () = engine.ports.clock.sleep_until(deadline.min(again)) => {
+                if engine.now() >= deadline {
+                    return Err(Error::DeadlineExceeded);
+                }
+            }
+        }
     }
 }
 

@@ -70,7 +70,9 @@ pub(crate) async fn confirmed(
     let (Decision::Accepted(at), Some(position)) = (&decision, position) else {
         return Ok(decision);
     };
-    read::verified(engine, *at, deadline).await?;
+    if !read::verified(engine, *at, deadline).await? {
+        return Ok(Decision::Unknown);
+    }
     let gap = engine.ask(|machine, _| machine.gap());
     match position.sequence < gap {
         true => Ok(Decision::Refused(NotStored::PositionTooOld)),

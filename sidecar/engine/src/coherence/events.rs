@@ -134,6 +134,10 @@ impl Machine {
 
     /// Truncated past what was read: begin again at an own Join.
     fn begin_anew(&mut self, now: Moment) {
+        // What was processed and never verified may lack records for good.
+        if self.verified.to < self.reader.processed {
+            self.gap = self.gap.max(self.reader.processed);
+        }
         self.reader.anchor = None;
         self.replayed = false;
         self.known_at = None;

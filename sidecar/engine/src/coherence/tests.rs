@@ -9,6 +9,7 @@ use crate::request::Mode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 mod rejoin;
+mod verified;
 
 /// Counts up: equal runs draw equal numbers.
 struct Count(AtomicU64);

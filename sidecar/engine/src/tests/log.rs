@@ -37,6 +37,7 @@ pub(super) struct Core {
     pub(super) holds_backfill: bool,
     /// How many of the oldest records were discarded.
     pub(super) discarded: u64,
+    pub(super) holds_first: bool,
     pub(super) recs: Vec<Delivery>,
     pub(super) subs: Vec<Subject>,
     pub(super) ids: HashMap<RecordId, u64>,
@@ -169,7 +170,7 @@ pub(super) async fn follow(log: Arc<PodLog>, mut commands: mpsc::UnboundedReceiv
 }
 
 impl PodLog {
-    fn opened(&self) -> Event {
+    pub(super) fn opened(&self) -> Event {
         let core = self.core.lock().unwrap();
         Event::Opened(Opened {
             epoch: core.epoch,
@@ -213,6 +214,7 @@ impl PodLog {
                     sink.event(Event::Backfilled(past));
                 }
             }
+            Command::CheckFirst { .. } if self.core.lock().unwrap().holds_first => {}
             Command::CheckFirst { token } => {
                 let first = self.core.lock().unwrap().discarded + 1;
                 sink.event(Event::First { token, first });
