@@ -41,6 +41,8 @@ use unstale_engine::coherence::Bug;
 
 /// Schedules of the main test unless UNSTALE_SCHEDULES says otherwise.
 const SCHEDULES: u64 = 200_000;
+/// So many reads are judged in them at least.
+const READS: u64 = 10_000_000;
 /// A planted bug must show within this many schedules unless UNSTALE_WITHIN
 /// says otherwise.
 const WITHIN: u64 = 20_000;
@@ -82,6 +84,11 @@ fn no_schedule_shows_a_stale_value_as_fresh() {
         sum.hits > sum.reads / 10,
         "a cache that never hits proves nothing: {} of {}",
         sum.hits,
+        sum.reads
+    );
+    assert!(
+        sum.reads >= READS || schedules < SCHEDULES,
+        "only {} reads were judged",
         sum.reads
     );
     for (seed, trace) in &sum.traces {
