@@ -73,7 +73,11 @@ impl Verify {
             _ = terminate.recv() => {}
         }
         run.finish();
-        run.clean_up().await;
+        tokio::select! {
+            () = run.clean_up() => {}
+            _ = interrupt.recv() => drive::not_emptied(),
+            _ = terminate.recv() => drive::not_emptied(),
+        }
         self.tell(&run)
     }
 
