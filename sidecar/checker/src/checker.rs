@@ -48,6 +48,8 @@ pub struct Checker {
     bound: Duration,
     promises: Promises,
     broken: Vec<Violation>,
+    /// Per pod: answers that broke its own promise, if it was the same process.
+    doubts: Vec<u64>,
 }
 
 impl Checker {
@@ -60,6 +62,7 @@ impl Checker {
             names,
             bound,
             broken: Vec::new(),
+            doubts: vec![0; pods],
         }
     }
 
@@ -172,11 +175,18 @@ impl Checker {
         self.promises.restarted(pod);
     }
 
+    /// How often [`Checker::restarted`] was said of the pod.
+    #[must_use]
+    pub fn restarts(&self, pod: usize) -> u64 {
+        self.promises.starts(pod)
+    }
+
     /// Judges a text that was returned for `key`: the counter in it, 0 when it
-    /// has none, and the promise that it breaks.
+    /// has none, and the promise that it breaks. Unless it is given to
+    /// [`Checker::accuse`], a pod's own promise stays a doubt.
     #[must_use]
     pub fn look_at(
-        &self,
+        &mut self,
         began: &Began,
         (key, required): (usize, Required),
         text: &str,
@@ -198,7 +208,12 @@ impl Checker {
             let what = format!("{text:?} was returned and never stored");
             return (value, of("I-11 never stored", what));
         }
+        let before = required.here;
         let required = self.promises.still(began, required);
+        let lost = self.promises.lost_since(began);
+        if value < before && !lost {
+            self.doubts[began.pod] += 1;
+        }
         let broken = required.broken_by(value, fresh);
         let how = if fresh { "fresh" } else { "flagged" };
         let what = || {
@@ -217,8 +232,30 @@ impl Checker {
     /// Judges it and keeps what it breaks; the counter in it.
     pub fn judge(&mut self, began: &Began, of: (usize, Required), text: &str, fresh: bool) -> u64 {
         let (value, broken) = self.look_at(began, of, text, fresh);
-        self.broken.extend(broken);
+        if let Some(broken) = broken {
+            self.accuse(began, broken);
+        }
         value
+    }
+
+    /// Keeps what [`Checker::look_at`] said of an answer. A pod's own promise
+    /// is kept only if no start of it was seen since the call began: who asks
+    /// the pod in between may be the second to ask, and hear that nothing is new.
+    pub fn accuse(&mut self, began: &Began, violation: Violation) {
+        if violation.is_of_one_process() {
+            if !self.promises.same(began) {
+                return;
+            }
+            self.doubts[began.pod] -= 1;
+        }
+        self.broken.push(violation);
+    }
+
+    /// Answers of the pod that would have broken its own promise, had it been
+    /// known to be the process that gave it. They are not judged.
+    #[must_use]
+    pub fn doubts(&self, pod: usize) -> u64 {
+        self.doubts[pod]
     }
 
     /// A promise was broken.

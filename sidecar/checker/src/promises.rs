@@ -102,7 +102,7 @@ impl Promises {
         if !self.binds(began, reached, position) {
             return;
         }
-        let same = self.starts[began.pod] == began.start;
+        let same = self.same(began);
         let (from, late) = (self.from.max(now), self.from.max(now + bound));
         for &(key, value) in values {
             let key = &mut self.keys[key];
@@ -174,14 +174,28 @@ impl Promises {
         }
     }
 
+    /// Starts of this pod since the first.
+    pub(crate) fn starts(&self, pod: usize) -> u64 {
+        self.starts[pod]
+    }
+
+    /// Whether no start of the pod was seen since the call began.
+    pub(crate) fn same(&self, began: &Began) -> bool {
+        self.starts[began.pod] == began.start
+    }
+
+    /// Whether records were lost since the call began.
+    pub(crate) fn lost_since(&self, began: &Began) -> bool {
+        self.losses != began.losses
+    }
+
     /// What of this binds an answer that arrives now.
     pub(crate) fn still(&self, began: &Began, required: Required) -> Required {
-        if self.losses != began.losses {
+        if self.lost_since(began) {
             return Required::default();
         }
-        let same = self.starts[began.pod] == began.start;
         Required {
-            here: if same { required.here } else { 0 },
+            here: if self.same(began) { required.here } else { 0 },
             ..required
         }
     }

@@ -94,6 +94,39 @@ fn what_a_pod_promised_of_itself_ends_with_it() {
 }
 
 #[test]
+fn of_two_reads_of_a_pod_that_was_started_again_neither_accuses_it() {
+    let mut checker = checker();
+    invalidated(&mut checker, Reached::Local, 5);
+    let began = checker.begin(0, at(6));
+    let required = checker.required(&began, &[1])[0];
+    let mut look = || checker.look_at(&began, (1, required), "g1:1:1", true).1;
+    let both = [look(), look()].map(|broken| broken.expect("older than promised"));
+    // The first to ask hears that it is another process; the second does not.
+    checker.restarted(0);
+    for broken in both {
+        checker.accuse(&began, broken);
+    }
+    assert_eq!(checker.broken(), []);
+    assert_eq!((checker.doubts(0), checker.restarts(0)), (2, 1));
+    // A third whose answer comes only now is not judged either.
+    checker.judge(&began, (1, required), "g1:1:1", true);
+    assert_eq!((checker.broken().len(), checker.doubts(0)), (0, 3));
+}
+
+#[test]
+fn a_doubt_ends_when_the_pod_is_accused() {
+    let mut checker = checker();
+    invalidated(&mut checker, Reached::Local, 5);
+    let began = checker.begin(0, at(6));
+    let required = checker.required(&began, &[1])[0];
+    let (_, broken) = checker.look_at(&began, (1, required), "g1:1:1", true);
+    // Nobody has asked yet; a run that ends now says so.
+    assert_eq!((checker.broken().len(), checker.doubts(0)), (0, 1));
+    checker.accuse(&began, broken.expect("older than promised"));
+    assert_eq!((checker.broken().len(), checker.doubts(0)), (1, 0));
+}
+
+#[test]
 fn a_read_after_a_position_reflects_it_wherever_it_is() {
     let mut checker = checker();
     assert!(checker.position(1).is_none());

@@ -3,6 +3,7 @@
 //! is full.
 
 use super::history::{Ended, History, Intent, Ticket, Verdict};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What a call does; the value of a write is the history's next.
@@ -56,7 +57,10 @@ pub struct Tally {
 pub struct Registers {
     run: String,
     current: Vec<Register>,
-    kept: Vec<Kept>,
+    /// Those on which something is under way, or that are to be judged: a run
+    /// may last for days.
+    kept: BTreeMap<usize, Kept>,
+    opened: usize,
     tally: Tally,
 }
 
@@ -67,7 +71,8 @@ impl Registers {
         let mut new = Self {
             run: run.into(),
             current: Vec::new(),
-            kept: Vec::new(),
+            kept: BTreeMap::new(),
+            opened: 0,
             tally: Tally::default(),
         };
         new.current = (0..registers).map(|_| new.open()).collect();
@@ -77,10 +82,12 @@ impl Registers {
     /// The register in this place now: a new one when the last is full.
     pub fn current(&mut self, place: usize) -> Register {
         let last = self.current[place];
-        if !self.kept[last.0].history.is_full() && !self.kept[last.0].judged {
-            return last;
+        if let Some(kept) = self.kept.get_mut(&last.0) {
+            if !kept.history.is_full() && !kept.judged {
+                return last;
+            }
+            kept.current = false;
         }
-        self.kept[last.0].current = false;
         self.current[place] = self.open();
         self.current[place]
     }
@@ -112,10 +119,7 @@ impl Registers {
         access: Access,
         now: Duration,
     ) -> Option<Call> {
-        let kept = &mut self.kept[of.0];
-        if kept.judged {
-            return None;
-        }
+        let kept = self.kept.get_mut(&of.0).filter(|kept| !kept.judged)?;
         let value = kept.values + 1;
         let intent = match access {
             Access::Read => Intent::Read,
@@ -132,19 +136,24 @@ impl Registers {
 
     /// It was answered definitely, or (none) nobody knows what became of it.
     pub fn end(&mut self, call: &Call, ended: Option<Ended>, now: Duration) {
-        let kept = &mut self.kept[call.of.0];
+        let kept = self.kept.get_mut(&call.of.0);
+        let kept = kept.expect("kept while a call is under way");
         kept.open -= 1;
         if let Some(ended) = ended {
             kept.history.end(&call.ticket, ended, now);
+        }
+        if kept.is_over() {
+            self.kept.remove(&call.of.0);
         }
     }
 
     /// The log lost acknowledged records (A1): what was recorded so far means
     /// nothing any more.
     pub fn forget(&mut self) {
-        for kept in &mut self.kept {
+        for kept in self.kept.values_mut() {
             (kept.judged, kept.current) = (true, false);
         }
+        self.kept.retain(|_, kept| !kept.is_over());
         for place in 0..self.current.len() {
             self.current[place] = self.open();
         }
@@ -169,20 +178,22 @@ impl Registers {
     }
 
     fn open(&mut self) -> Register {
-        self.kept.push(Kept {
+        let new = Kept {
             history: History::default(),
             current: true,
             open: 0,
             values: 0,
             judged: false,
-        });
-        Register(self.kept.len() - 1)
+        };
+        let number = self.opened;
+        self.kept.insert(number, new);
+        self.opened += 1;
+        Register(number)
     }
 
     fn judge(&mut self, ready: impl Fn(&Kept) -> bool) -> Vec<(String, Verdict)> {
         let mut broken = Vec::new();
-        for number in 0..self.kept.len() {
-            let kept = &mut self.kept[number];
+        for (&number, kept) in &mut self.kept {
             if kept.judged || kept.history.is_empty() || !ready(kept) {
                 continue;
             }
@@ -192,16 +203,21 @@ impl Registers {
             kept.history.compare(&verdict);
             self.tally.histories += 1;
             self.tally.calls += kept.history.len() as u64;
-            if kept.open == 0 {
-                // A run may last for days.
-                kept.history = History::default();
-            }
             self.tally.unknown += u64::from(verdict == Verdict::Unknown);
             if let Verdict::Illegal(_) = verdict {
-                broken.push((self.key(Register(number)), verdict));
+                broken.push((Register(number), verdict));
             }
         }
-        broken
+        self.kept.retain(|_, kept| !kept.is_over());
+        let named = broken.into_iter();
+        named.map(|(of, verdict)| (self.key(of), verdict)).collect()
+    }
+}
+
+impl Kept {
+    /// Nobody asks for it any more.
+    fn is_over(&self) -> bool {
+        self.judged && self.open == 0
     }
 }
 
@@ -232,6 +248,23 @@ mod tests {
         assert_eq!(registers.settled(), []);
         let tally = registers.tally();
         assert_eq!((tally.histories, tally.calls), (1, MOST as u64));
+    }
+
+    #[test]
+    fn what_was_judged_is_not_kept() {
+        let mut registers = Registers::new("", 2);
+        for _ in 0..10 {
+            let full = registers.current(0);
+            for _ in 0..MOST {
+                read(&mut registers, full, Some(Ended::Nothing));
+            }
+            registers.current(0);
+            assert_eq!(registers.settled(), []);
+            assert_eq!(registers.kept.len(), 2);
+            // A client that drew it before.
+            assert!(registers.begin(full, 0, Access::Read, NOW).is_none());
+        }
+        assert_eq!(registers.tally().histories, 10);
     }
 
     #[test]
@@ -271,6 +304,7 @@ mod tests {
         registers.forget();
         assert_ne!(registers.current(0), first);
         registers.end(&late, Some(Ended::Wrote), NOW);
+        assert_eq!(registers.kept.len(), 1);
         assert_eq!(registers.finish(), []);
     }
 }

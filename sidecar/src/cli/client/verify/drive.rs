@@ -28,6 +28,8 @@ pub(super) const REGISTERS: usize = 4;
 const CLIENTS: usize = 4;
 /// Between two questions whether a sidecar is still the same process.
 const ASK: Duration = Duration::from_secs(1);
+/// How long emptying the namespace may take, whoever hangs.
+const CLEAN_UP: Duration = Duration::from_secs(5);
 
 /// A run.
 pub(super) struct Run {
@@ -116,16 +118,18 @@ impl Run {
         }
     }
 
-    /// Empties the namespace; one sidecar that answers is enough.
+    /// Empties the namespace, in bounded time. All sidecars are asked at once;
+    /// one that answers is enough.
     pub(super) async fn clean_up(&self) {
-        for endpoint in &self.endpoints.0 {
+        let asked = self.endpoints.0.iter().map(|endpoint| {
             let all = Invalidate::default().all().ack(Ack::Log);
             let all = all.reason("unstale verify has ended");
-            if endpoint.cache.invalidate(all).await.is_ok() {
-                return;
-            }
+            Box::pin(endpoint.cache.invalidate(all))
+        });
+        let one = futures::future::select_ok(asked);
+        if !matches!(tokio::time::timeout(CLEAN_UP, one).await, Ok(Ok(_))) {
+            not_emptied();
         }
-        note("the namespace could not be emptied: its entries end with their ttl");
     }
 
     /// A number below this one.
@@ -144,4 +148,9 @@ impl Run {
     pub(super) fn figures(&self) -> MutexGuard<'_, Figures> {
         self.figures.lock().expect("no panic")
     }
+}
+
+/// The namespace keeps what the run stored.
+pub(super) fn not_emptied() {
+    note("the namespace could not be emptied: its entries end with their ttl");
 }

@@ -18,7 +18,9 @@ pub(super) struct Endpoint {
     pub(super) fleet: String,
     /// Where it was when the run began.
     position: String,
-    /// The session it had when it was asked last: that of one process.
+    /// The session it had when it was asked last. A process that the fleet
+    /// expelled has another one; nothing in its status tells that from another
+    /// process, so it counts as one.
     session: Mutex<String>,
     /// The epoch of its newest answer.
     epoch: Mutex<String>,
@@ -83,7 +85,8 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// Asks whether another process answers than the one that was asked last.
+    /// Asks whether another process answers than the one that was asked last
+    /// (by whomever: only the first to ask is told).
     pub(super) async fn is_another_process(&self) -> Result<bool, Error> {
         let now = session(&status(&self.cache).await?);
         let mut known = self.session.lock().expect("no panic");

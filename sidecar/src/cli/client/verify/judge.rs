@@ -63,29 +63,28 @@ impl Run {
 
     /// Judges an entry that was returned; its value.
     pub(super) async fn judge(&self, asked: &Asked, entry: &Entry) -> u64 {
-        let pod = asked.began.pod;
         let text = String::from_utf8_lossy(entry.value.as_bytes());
         let fresh = entry.freshness == Freshness::Fresh;
         let of = (asked.key, asked.required);
         let (value, broken) = self.rules().look_at(&asked.began, of, &text, fresh);
-        self.figures().endpoints[pod].judged += 1;
+        self.figures().endpoints[asked.began.pod].judged += 1;
         if let Some(broken) = broken {
-            self.broke(pod, broken).await;
+            self.broke(&asked.began, broken).await;
         }
         value
     }
 
     /// What a pod promises of itself ends with its process: who cannot be asked
-    /// whether it is the same one is not accused.
-    async fn broke(&self, pod: usize, broken: Violation) {
+    /// whether it is the same one is not accused. Another read may have asked
+    /// first, and heard of the new process in place of this one.
+    async fn broke(&self, began: &Began, broken: Violation) {
         if broken.is_of_one_process() {
-            let another = self.endpoints.0[pod].is_another_process().await;
+            let another = self.endpoints.0[began.pod].is_another_process().await;
             if another.unwrap_or(true) {
-                self.rules().restarted(pod);
-                return;
+                self.rules().restarted(began.pod);
             }
         }
-        self.rules().broke(broken);
+        self.rules().accuse(began, broken);
     }
 
     /// A register did what no register does, or returned what was not stored.

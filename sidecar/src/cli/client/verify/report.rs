@@ -2,6 +2,7 @@
 
 use super::drive::Run;
 use super::figures::{Figures, Spread};
+use super::gaps::{self, Own};
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub(super) struct Report {
     urls: Vec<String>,
     figures: Figures,
     linear: Tally,
+    own: Vec<Own>,
     broken: Vec<Violation>,
 }
 
@@ -27,6 +29,11 @@ impl Run {
     /// What was seen so far.
     pub(super) fn report(&self, namespace: &str) -> Report {
         let endpoints = &self.endpoints.0;
+        let rules = self.rules();
+        let own = (0..endpoints.len()).map(|pod| Own {
+            restarts: rules.restarts(pod),
+            doubts: rules.doubts(pod),
+        });
         Report {
             namespace: namespace.to_owned(),
             fleet: endpoints[0].fleet.clone(),
@@ -35,7 +42,8 @@ impl Run {
             urls: endpoints.iter().map(|e| e.url.clone()).collect(),
             figures: self.figures().clone(),
             linear: self.registers().tally(),
-            broken: self.rules().broken().to_vec(),
+            own: own.collect(),
+            broken: rules.broken().to_vec(),
         }
     }
 }
@@ -46,9 +54,23 @@ impl Report {
         !self.broken.is_empty()
     }
 
-    /// Whether there was nothing to judge.
-    pub(super) fn is_empty(&self) -> bool {
-        self.figures.judged() == 0
+    /// What was to be judged and never was.
+    pub(super) fn gaps(&self) -> Vec<String> {
+        gaps::gaps(&self.urls, &self.figures, self.linear)
+    }
+
+    /// All that was not judged.
+    fn not_judged(&self) -> Vec<String> {
+        let caveats = gaps::caveats(&self.urls, &self.own);
+        self.gaps().into_iter().chain(caveats).collect()
+    }
+
+    fn result(&self) -> &'static str {
+        match (self.is_broken(), self.gaps().is_empty()) {
+            (true, _) => "broken",
+            (false, true) => "kept",
+            (false, false) => "not judged",
+        }
     }
 
     /// For people.
@@ -92,6 +114,9 @@ impl Report {
         }
         for violation in self.broken.iter().take(SHOWN) {
             writeln!(text, "BROKEN {}", self.words(violation))?;
+        }
+        for what in self.not_judged() {
+            writeln!(text, "NOT JUDGED: {what}")?;
         }
         writeln!(text, "{}", self.verdict())
     }
@@ -174,7 +199,8 @@ impl Report {
             })
         });
         json!({
-            "result": if self.is_broken() { "broken" } else { "kept" },
+            "result": self.result(),
+            "not_judged": self.not_judged(),
             "fleet": self.fleet,
             "namespace": self.namespace,
             "seconds": self.took.as_secs_f64(),
