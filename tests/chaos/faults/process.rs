@@ -90,10 +90,10 @@ async fn renumber(fault: &Fault, fleet: &Fleet) -> bool {
             continue;
         };
         let before = fleet.proxy.seen().renumbered;
-        fleet.proxy.set(Wire::Stall);
+        fleet.proxy.begin(Wire::Stall);
         restart(&short, &fleet.cluster.nodes[home]).await;
         fleet.proxy.lose();
-        fleet.proxy.set(Wire::Whole);
+        fleet.proxy.end(Wire::Stall);
         // Longer than any reader waits for a heartbeat.
         tokio::time::sleep(SILENCE).await;
         fleet.proxy.lose_no_more();
@@ -111,9 +111,9 @@ async fn home(fleet: &Fleet) -> Option<usize> {
     let (consumer, through) = fleet.proxy.seen().reading?;
     let home = fleet.cluster.home(&consumer).await;
     if home == Some(through) {
-        fleet.proxy.set(Wire::Cut);
+        fleet.proxy.begin(Wire::Cut);
         tokio::time::sleep(AWAY).await;
-        fleet.proxy.set(Wire::Whole);
+        fleet.proxy.end(Wire::Cut);
     }
     if home.is_none_or(|home| home == through) {
         tokio::time::sleep(SILENCE).await;
