@@ -3,6 +3,7 @@
 use super::{Fault, Kind, lasts};
 use crate::cluster::Node;
 use crate::fleet::Fleet;
+use crate::process::Process;
 use crate::proxy::Wire;
 use std::time::Duration;
 use unstale_tests::eventually;
@@ -59,14 +60,33 @@ pub(super) async fn node(fault: &Fault, fleet: &Fleet) -> bool {
             lasts(fault).await;
             process.go_on();
         }
-        Kind::LeaderKilled => {
-            let leader = fleet.cluster.leader().await.unwrap_or(fault.node);
-            restart(fault, &nodes[leader]).await;
-        }
+        Kind::LeaderKilled => return leader(fault, fleet).await,
         Kind::RollingRestart => rolling(fault, fleet).await,
         Kind::ConsumerRenumbered => return renumber(fault, fleet).await,
         _ => restart(fault, &nodes[fault.node]).await,
     }
+    true
+}
+
+/// The log's leader is away. Whether there was one, and still was when nobody
+/// else could stop it.
+async fn leader(fault: &Fault, fleet: &Fleet) -> bool {
+    let found = async {
+        loop {
+            if let Some(leader) = fleet.cluster.leader().await {
+                let node = &fleet.cluster.nodes[leader];
+                let process = node.process.lock().await;
+                if fleet.cluster.leader().await == Some(leader) {
+                    return (node, process);
+                }
+            }
+            tokio::time::sleep(AWAY).await;
+        }
+    };
+    let Ok((node, mut process)) = tokio::time::timeout(LEADER, found).await else {
+        return false;
+    };
+    away(fault, node, &mut process).await;
     true
 }
 
@@ -123,6 +143,10 @@ async fn home(fleet: &Fleet) -> Option<usize> {
 
 async fn restart(fault: &Fault, node: &Node) {
     let mut process = node.process.lock().await;
+    away(fault, node, &mut process).await;
+}
+
+async fn away(fault: &Fault, node: &Node, process: &mut Process) {
     process.kill();
     lasts(fault).await;
     process.start();
