@@ -99,6 +99,12 @@ impl Pod {
             .map_err(|e| e.to_string())
     }
 
+    /// How far it has read the log, if it says: <epoch>-<sequence>.
+    pub(crate) async fn reached(&self) -> Option<u64> {
+        let position = self.status().await.ok()?.position;
+        position.rsplit_once('-')?.1.parse().ok()
+    }
+
     /// Whether it may call things fresh and misses nothing.
     pub(crate) async fn whole(&self) -> Result<StatusResponse, String> {
         let status = self.status().await?;
