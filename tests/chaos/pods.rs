@@ -75,6 +75,14 @@ impl Pod {
         std::fs::write(&self.clock, format!("{seconds:+}")).expect("written");
     }
 
+    /// Whether it has read its clock since [`Pod::show`]: by the file's times of
+    /// reading and writing. Never where no time of reading is kept (noatime).
+    pub(crate) fn noticed(&self) -> bool {
+        let file = std::fs::metadata(&self.clock).expect("a clock");
+        let (read, written) = (file.accessed(), file.modified());
+        read.expect("a time") > written.expect("a time")
+    }
+
     /// A client of its cache.
     pub(crate) fn cache(&self) -> CacheServiceClient<Channel> {
         CacheServiceClient::new(self.channel.clone())
@@ -89,6 +97,12 @@ impl Pod {
         answer
             .map(tonic::Response::into_inner)
             .map_err(|e| e.to_string())
+    }
+
+    /// How far it has read the log, if it says: <epoch>-<sequence>.
+    pub(crate) async fn reached(&self) -> Option<u64> {
+        let position = self.status().await.ok()?.position;
+        position.rsplit_once('-')?.1.parse().ok()
     }
 
     /// Whether it may call things fresh and misses nothing.

@@ -4,8 +4,14 @@
 //!
 //! Bytes that were swallowed never come again: a connection that lost some
 //! stays half-open until its ends give it up, also after the fault.
+//!
+//! Faults of the wire overlap, also two of a kind: each is in force until the
+//! last one of its kind has ended. What they did is counted, not assumed.
 
 mod frames;
+mod wire;
+
+pub(crate) use wire::Wire;
 
 use crate::cluster::{Cluster, PORT};
 use crate::network::Network;
@@ -14,24 +20,11 @@ use std::collections::HashMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-
-/// What the proxy does to bytes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Wire {
-    Whole,
-    Delay(Duration),
-    /// Nothing moves, nothing is lost.
-    Stall,
-    /// Connections are closed, new ones too.
-    Cut,
-    /// What the servers say is swallowed.
-    HalfOpen,
-}
+use wire::Wires;
 
 /// What went through.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +37,8 @@ pub(crate) struct Seen {
     pub(crate) renumbered: u64,
     /// Deliveries that were lost on purpose.
     pub(crate) lost: u64,
+    /// How often each fault of the wire met bytes or a connection.
+    met: [u64; Wire::COUNT],
     /// How many faults lose deliveries now.
     losing: u32,
 }
@@ -52,14 +47,14 @@ pub(crate) struct Seen {
 pub(crate) struct Proxy {
     address: Ipv4Addr,
     ports: Vec<u16>,
-    wire: watch::Sender<Wire>,
+    wire: watch::Sender<Wires>,
     seen: Arc<Mutex<Seen>>,
 }
 
 impl Proxy {
     /// Listens on the wire, once per server.
     pub(crate) async fn start(network: &Network, cluster: &Cluster) -> Self {
-        let (wire, _) = watch::channel(Wire::Whole);
+        let (wire, _) = watch::channel(Wires::default());
         let (address, seen) = (network.own_address(), Arc::default());
         let mut ports = Vec::new();
         for (number, node) in cluster.nodes.iter().enumerate() {
@@ -92,9 +87,15 @@ impl Proxy {
         self.address
     }
 
-    /// Changes what happens to bytes from now on.
-    pub(crate) fn set(&self, wire: Wire) {
-        self.wire.send_replace(wire);
+    /// From now on this happens to bytes, whatever else does; until
+    /// [`Proxy::end`].
+    pub(crate) fn begin(&self, wire: Wire) {
+        self.wire.send_modify(|wires| wires.begin(wire));
+    }
+
+    /// Ends one [`Proxy::begin`].
+    pub(crate) fn end(&self, wire: Wire) {
+        self.wire.send_modify(|wires| wires.end(wire));
     }
 
     /// From now on some deliveries in a row are lost, some come, and so on,
@@ -119,13 +120,15 @@ impl Proxy {
 struct Route {
     server: Ipv4Addr,
     number: usize,
-    wire: watch::Receiver<Wire>,
+    wire: watch::Receiver<Wires>,
     seen: Arc<Mutex<Seen>>,
 }
 
 async fn listen(listener: TcpListener, route: Route) {
     while let Ok((client, _)) = listener.accept().await {
-        if *route.wire.borrow() != Wire::Cut {
+        if route.wire.borrow().has(Wire::Cut) {
+            lock(&route.seen).meets(Wire::Cut);
+        } else {
             tokio::spawn(connection(client, route.clone()));
         }
     }
@@ -135,18 +138,21 @@ async fn connection(client: TcpStream, route: Route) -> io::Result<()> {
     let server = TcpStream::connect((route.server, PORT)).await?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let mut cut = route.wire.clone();
+    let (mut cut, seen) = (route.wire.clone(), Arc::clone(&route.seen));
     tokio::select! {
-        end = questions(from_client, to_server, route.wire.clone()) => end,
+        end = questions(from_client, to_server, route.clone()) => end,
         end = answers(from_server, to_client, route) => end,
-        _ = cut.wait_for(|wire| *wire == Wire::Cut) => Ok(()),
+        _ = cut.wait_for(|wires| wires.has(Wire::Cut)) => {
+            lock(&seen).meets(Wire::Cut);
+            Ok(())
+        }
     }
 }
 
 async fn questions(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut wire: watch::Receiver<Wire>,
+    mut route: Route,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 << 10];
     loop {
@@ -154,7 +160,7 @@ async fn questions(
         if count == 0 {
             return Ok(());
         }
-        hold(&mut wire).await?;
+        hold(&mut route).await?;
         to.write_all(&buffer[..count]).await?;
     }
 }
@@ -171,8 +177,10 @@ async fn answers(
         if count == 0 {
             return Ok(());
         }
-        let now = hold(&mut route.wire).await?;
-        dead |= now == Wire::HalfOpen;
+        if hold(&mut route).await?.has(Wire::HalfOpen) && !dead {
+            dead = true;
+            lock(&route.seen).meets(Wire::HalfOpen);
+        }
         frames.push(&buffer[..count]);
         while let Some(message) = frames.next() {
             let lost = dead || lock(&route.seen).loses(route.number, &message);
@@ -183,21 +191,31 @@ async fn answers(
     }
 }
 
-/// Waits for as long as the wire says; what it says.
-async fn hold(wire: &mut watch::Receiver<Wire>) -> io::Result<Wire> {
-    let now = *wire.borrow();
-    match now {
-        Wire::Delay(by) => tokio::time::sleep(by).await,
-        Wire::Stall => {
-            let moves = wire.wait_for(|wire| *wire != Wire::Stall).await;
-            return moves.map(|wire| *wire).map_err(io::Error::other);
-        }
-        _ => {}
+/// Holds bytes for as long as the wire says; what it says then.
+async fn hold(route: &mut Route) -> io::Result<Wires> {
+    if route.wire.borrow().has(Wire::Stall) {
+        lock(&route.seen).meets(Wire::Stall);
+        let moves = route.wire.wait_for(|wires| !wires.has(Wire::Stall)).await;
+        moves.map_err(io::Error::other)?;
     }
-    Ok(now)
+    if route.wire.borrow().has(Wire::Delay) {
+        tokio::time::sleep(wire::LATER).await;
+        // A connection that is closed meanwhile delayed nothing.
+        lock(&route.seen).meets(Wire::Delay);
+    }
+    Ok(*route.wire.borrow())
 }
 
 impl Seen {
+    /// How often this fault of the wire met bytes or a connection.
+    pub(crate) fn met(&self, wire: Wire) -> u64 {
+        self.met[wire as usize]
+    }
+
+    fn meets(&mut self, wire: Wire) {
+        self.met[wire as usize] += 1;
+    }
+
     /// Takes note of a server's message; whether it is lost.
     fn loses(&mut self, server: usize, message: &[u8]) -> bool {
         let Some(delivery) = frames::delivery(message) else {

@@ -29,6 +29,26 @@ impl Cluster {
         end.ok_or_else(|| info.to_string())
     }
 
+    /// Waits until the log has so many records more, and some.
+    pub(crate) async fn grows(&self, by: u64) {
+        let mut first = None;
+        loop {
+            if let Ok(end) = self.log_end().await
+                && end > *first.get_or_insert(end) + by
+            {
+                return;
+            }
+            tokio::time::sleep(REST).await;
+        }
+    }
+
+    /// Where the log's stream begins: everything before was discarded.
+    pub(crate) async fn log_begins(&self) -> Result<u64, String> {
+        let info = self.api(&format!("STREAM.INFO.{STREAM}"), "").await?;
+        let first = info["state"]["first_seq"].as_u64();
+        first.ok_or_else(|| info.to_string())
+    }
+
     /// Whether the log can be read anew: that takes more than a leader of the
     /// stream, somebody has to place the reader's consumer.
     pub(crate) async fn log_works(&self) -> Result<(), String> {

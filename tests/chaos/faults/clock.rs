@@ -1,4 +1,7 @@
-//! Wall clocks jump by a day, one way or the other, and back.
+//! Wall clocks jump by a day, one way or the other, and back. A server's counts
+//! when the log is stamped by the new day. A pod tells its wall clock nowhere
+//! often enough to ask: its jump counts when its clock's file was read after it
+//! was written, which only libfaketime in the pod's process does.
 
 use super::{Fault, Kind, lasts};
 use crate::cluster;
@@ -26,8 +29,9 @@ pub(super) async fn apply(fault: &Fault, fleet: &Fleet) -> bool {
     let pod = &fleet.pods[pods::JUMPY];
     pod.show(day);
     tokio::time::sleep(fault.lasts.max(NOTICED)).await;
+    let noticed = pod.noticed();
     pod.show(0);
-    true
+    noticed
 }
 
 async fn node(fault: &Fault, fleet: &Fleet, day: i64) -> bool {

@@ -48,18 +48,42 @@ pub(super) async fn one_link(fault: &Fault, fleet: &Fleet) -> bool {
 
 /// Cuts all but the connection from the port that is spared.
 async fn cut(fault: &Fault, fleet: &Fleet, spared: Option<u16>) -> bool {
+    during(fault, fleet, spared, lasts(fault)).await.0
+}
+
+/// Cuts a pod from all servers until `work` is done; whether a packet met it,
+/// and what came of the work.
+pub(super) async fn pod_while<T>(
+    fault: &Fault,
+    fleet: &Fleet,
+    work: impl Future<Output = T>,
+) -> (bool, T) {
+    let cut = Fault {
+        kind: Kind::PodFromNats,
+        ..fault.clone()
+    };
+    during(&cut, fleet, None, work).await
+}
+
+/// The rules are in force before `work` begins.
+async fn during<T>(
+    fault: &Fault,
+    fleet: &Fleet,
+    spared: Option<u16>,
+    work: impl Future<Output = T>,
+) -> (bool, T) {
     let (host, others) = ends(fault, fleet);
     let others: Vec<_> = others.iter().map(Ipv4Addr::to_string).collect();
     let rules = chains(fault.kind, &others.join(", "), spared);
     host.filter(&fault.name, &rules);
-    lasts(fault).await;
+    let done = work.await;
     let packets = host.unfilter(&fault.name);
     let cut = format!(
         "{} cut {packets} packets of pod {}, spared {spared:?}",
         fault.name, fault.pod
     );
     fleet.history.tell(None, cut);
-    packets > 0
+    (packets > 0, done)
 }
 
 /// Whose rules, and about whom.

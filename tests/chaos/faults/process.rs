@@ -3,6 +3,7 @@
 use super::{Fault, Kind, lasts};
 use crate::cluster::Node;
 use crate::fleet::Fleet;
+use crate::process::Process;
 use crate::proxy::Wire;
 use std::time::Duration;
 use unstale_tests::eventually;
@@ -59,14 +60,33 @@ pub(super) async fn node(fault: &Fault, fleet: &Fleet) -> bool {
             lasts(fault).await;
             process.go_on();
         }
-        Kind::LeaderKilled => {
-            let leader = fleet.cluster.leader().await.unwrap_or(fault.node);
-            restart(fault, &nodes[leader]).await;
-        }
+        Kind::LeaderKilled => return leader(fault, fleet).await,
         Kind::RollingRestart => rolling(fault, fleet).await,
         Kind::ConsumerRenumbered => return renumber(fault, fleet).await,
         _ => restart(fault, &nodes[fault.node]).await,
     }
+    true
+}
+
+/// The log's leader is away. Whether there was one, and still was when nobody
+/// else could stop it.
+async fn leader(fault: &Fault, fleet: &Fleet) -> bool {
+    let found = async {
+        loop {
+            if let Some(leader) = fleet.cluster.leader().await {
+                let node = &fleet.cluster.nodes[leader];
+                let process = node.process.lock().await;
+                if fleet.cluster.leader().await == Some(leader) {
+                    return (node, process);
+                }
+            }
+            tokio::time::sleep(AWAY).await;
+        }
+    };
+    let Ok((node, mut process)) = tokio::time::timeout(LEADER, found).await else {
+        return false;
+    };
+    away(fault, node, &mut process).await;
     true
 }
 
@@ -90,10 +110,10 @@ async fn renumber(fault: &Fault, fleet: &Fleet) -> bool {
             continue;
         };
         let before = fleet.proxy.seen().renumbered;
-        fleet.proxy.set(Wire::Stall);
+        fleet.proxy.begin(Wire::Stall);
         restart(&short, &fleet.cluster.nodes[home]).await;
         fleet.proxy.lose();
-        fleet.proxy.set(Wire::Whole);
+        fleet.proxy.end(Wire::Stall);
         // Longer than any reader waits for a heartbeat.
         tokio::time::sleep(SILENCE).await;
         fleet.proxy.lose_no_more();
@@ -111,9 +131,9 @@ async fn home(fleet: &Fleet) -> Option<usize> {
     let (consumer, through) = fleet.proxy.seen().reading?;
     let home = fleet.cluster.home(&consumer).await;
     if home == Some(through) {
-        fleet.proxy.set(Wire::Cut);
+        fleet.proxy.begin(Wire::Cut);
         tokio::time::sleep(AWAY).await;
-        fleet.proxy.set(Wire::Whole);
+        fleet.proxy.end(Wire::Cut);
     }
     if home.is_none_or(|home| home == through) {
         tokio::time::sleep(SILENCE).await;
@@ -123,6 +143,10 @@ async fn home(fleet: &Fleet) -> Option<usize> {
 
 async fn restart(fault: &Fault, node: &Node) {
     let mut process = node.process.lock().await;
+    away(fault, node, &mut process).await;
+}
+
+async fn away(fault: &Fault, node: &Node, process: &mut Process) {
     process.kill();
     lasts(fault).await;
     process.start();
