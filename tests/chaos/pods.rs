@@ -76,11 +76,10 @@ impl Pod {
     }
 
     /// Whether it has read its clock since [`Pod::show`]: by the file's times of
-    /// reading and writing. Never where no time of reading is kept (noatime).
-    pub(crate) fn noticed(&self) -> bool {
-        let file = std::fs::metadata(&self.clock).expect("a clock");
-        let (read, written) = (file.accessed(), file.modified());
-        read.expect("a time") > written.expect("a time")
+    /// reading and writing. Where no time of reading is kept (noatime) it is
+    /// taken for granted.
+    pub(crate) async fn noticed(&self) -> bool {
+        was_read(&self.clock) || !keeps_times_of_reading(&self.clock.with_extension("probe")).await
     }
 
     /// A client of its cache.
@@ -136,4 +135,18 @@ fn fake(command: &mut Command, clock: &Path) {
         .env("FAKETIME_CACHE_DURATION", "1")
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         .env("NO_FAKE_STAT", "1");
+}
+
+fn was_read(file: &Path) -> bool {
+    let file = std::fs::metadata(file).expect("it was written");
+    let (read, written) = (file.accessed(), file.modified());
+    read.expect("a time") > written.expect("a time")
+}
+
+async fn keeps_times_of_reading(probe: &Path) -> bool {
+    std::fs::write(probe, "read me").expect("written");
+    // A tick of the kernel's, so that the two times can differ.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    std::fs::read(probe).expect("read");
+    was_read(probe)
 }

@@ -29,7 +29,7 @@ pub(super) async fn apply(fault: &Fault, fleet: &Fleet) -> bool {
     let pod = &fleet.pods[pods::JUMPY];
     pod.show(day);
     tokio::time::sleep(fault.lasts.max(NOTICED)).await;
-    let noticed = pod.noticed();
+    let noticed = pod.noticed().await;
     pod.show(0);
     noticed
 }
