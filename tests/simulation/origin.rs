@@ -19,11 +19,21 @@ pub(crate) struct Origin {
     reached: Vec<u64>,
     /// When the log last forgot records, or an epoch began.
     amnesia: Option<u64>,
-    /// When the replica last showed an older value.
-    lagged: Option<u64>,
-    /// What it showed may be stored after the log forgot why not: nothing is
-    /// demanded of the lagging key any more.
-    pub(crate) unheeded: bool,
+    /// When the replica last showed an older value, and the newest such.
+    lagged: Option<(u64, u64)>,
+    /// Set when the log forgot records soon after.
+    forgiven: Option<Forgiven>,
+    /// Reads that were excused for it.
+    pub(crate) excused: u64,
+}
+
+/// An older value that the replica showed may be stored after the log forgot
+/// why not, and nobody can know.
+struct Forgiven {
+    /// The newest of what was shown.
+    shown: u64,
+    /// What was asked for before the log forgot: at most this.
+    asked: u64,
 }
 
 impl Origin {
@@ -39,14 +49,28 @@ impl Origin {
     /// The log forgets what it said of versions.
     pub(crate) fn forgotten(&mut self, now: u64) {
         self.amnesia = Some(now);
-        self.unheeded |= self.lagged.is_some_and(|at| now < at + STORED);
+        if let Some((at, shown)) = self.lagged
+            && now < at + STORED
+        {
+            let asked = self.counters[LAGGING];
+            self.forgiven = Some(Forgiven { shown, asked });
+        }
+    }
+
+    /// Whether nobody could know that `got`, of a key, is less than `least`.
+    pub(crate) fn excuses(&mut self, key: usize, got: u64, least: u64) -> bool {
+        let known = |forgiven: &Forgiven| got <= forgiven.shown && least <= forgiven.asked;
+        let excused = key == LAGGING && self.forgiven.as_ref().is_some_and(known);
+        self.excused += u64::from(excused);
+        excused
     }
 
     fn replica(&mut self, now: u64, lag: u64) -> u64 {
         let at = now.saturating_sub(lag);
         let shown = self.reached.iter().take_while(|t| **t <= at).count() as u64;
         if shown < self.counters[LAGGING] {
-            self.lagged = Some(now);
+            let before = self.lagged.map_or(0, |(_, newest)| newest);
+            self.lagged = Some((now, before.max(shown)));
         }
         shown
     }

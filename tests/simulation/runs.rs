@@ -16,6 +16,8 @@ pub(crate) struct Sum {
     pub(crate) schedules: u64,
     pub(crate) reads: u64,
     pub(crate) hits: u64,
+    /// Schedules with reads that were excused, and such reads.
+    pub(crate) excused: (u64, u64),
     pub(crate) operations: u64,
     pub(crate) table: Table,
     pub(crate) traces: BTreeMap<u64, u64>,
@@ -26,6 +28,8 @@ impl Sum {
         self.schedules += 1;
         self.reads += outcome.reads;
         self.hits += outcome.hits;
+        self.excused.0 += u64::from(outcome.excused > 0);
+        self.excused.1 += outcome.excused;
         self.operations += outcome.operations;
         self.table.add(&outcome.table);
         if keep_trace {
@@ -34,12 +38,12 @@ impl Sum {
     }
 }
 
-/// Runs seeds `0..schedules` without bugs until all are done or one fails;
-/// the traces of every `sample`th are kept. The least seed that failed is
-/// returned: all below it have passed.
-pub(crate) fn all(schedules: u64, sample: u64) -> (Sum, Option<u64>) {
+/// Runs these seeds without bugs until all are done or one fails; the traces of
+/// every `sample`th are kept. The least seed that failed is returned: all below
+/// it have passed.
+pub(crate) fn all(seeds: Range<u64>, sample: u64) -> (Sum, Option<u64>) {
     let sum = Mutex::new(Sum::default());
-    let failed = first(0..schedules, |seed| {
+    let failed = first(seeds, |seed| {
         let outcome = schedule::run(seed, None);
         let mut sum = sum.lock().expect("no panic under the lock");
         sum.add(seed, &outcome, seed % sample == 0);

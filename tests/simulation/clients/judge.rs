@@ -66,8 +66,8 @@ impl Client {
             let what = format!("pod {pod} returned what was stored for key {of}");
             self.shared.violate("I-11", Some(number), what);
         }
-        let unheeded = number == crate::world::LAGGING && self.shared.with(|w| w.origin.unheeded);
-        if got < least && !unheeded {
+        let excused = || self.shared.with(|w| w.origin.excuses(number, got, least));
+        if got < least && !excused() {
             let (tier, stale) = (found.tier, found.stale);
             let what = format!(
                 "pod {pod} returned {got} of key {number} from {tier:?} (stale: {stale:?}), not {least}"

@@ -175,7 +175,7 @@ impl Machine {
     fn raise_key(&mut self, key: &Key, mode: Mode, version: Option<u64>, sequence: u64) {
         self.floors.raise(key.hash(), mode, sequence);
         if let Some(version) = version {
-            self.versions.raise(key.hash(), version, sequence);
+            self.versions.raise(key.hash(), mode, version, sequence);
         }
     }
 

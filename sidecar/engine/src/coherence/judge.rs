@@ -161,11 +161,12 @@ impl Machine {
     /// Whether it was read, after the log told of a higher source version, from
     /// an origin that lags. What is older than that record is the floors' affair.
     fn is_lagging(&self, facts: &Facts) -> bool {
-        let floor = self.versions.floor(facts.key.hash());
-        let least = floor.filter(|(_, sequence)| facts.as_of >= *sequence);
-        let bug = self.settings.bugs.has(Bug::OlderSourceVersion);
-        !bug && facts.source_version < least.map(|(version, _)| version)
-            && facts.source_version.is_some()
+        let Some(version) = facts.source_version else {
+            return false;
+        };
+        let key = facts.key.hash();
+        !self.settings.bugs.has(Bug::OlderSourceVersion)
+            && self.versions.is_lagging(key, version, facts.as_of)
     }
 
     /// The source version below which a write or fill of the key is refused.
@@ -173,7 +174,7 @@ impl Machine {
         if self.settings.bugs.has(Bug::OlderSourceVersion) {
             return None;
         }
-        self.versions.floor(key).map(|(version, _)| version)
+        self.versions.least(key)
     }
 
     /// Whether a fill or marker with these facts has been covered since.
