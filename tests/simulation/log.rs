@@ -30,7 +30,7 @@ impl Kept {
 
     fn epoch(&self) -> Option<Epoch> {
         match self.record.as_ref()?.body {
-            Body::NewEpoch(epoch) | Body::SameEpoch(epoch) => Some(epoch),
+            Body::NewEpoch(epoch) | Body::SameEpoch(epoch, _) => Some(epoch),
             _ => None,
         }
     }

@@ -22,7 +22,7 @@ impl Machine {
     pub(super) fn process(&mut self, delivery: &Delivery, now: Moment) {
         self.processed_at = now;
         self.processed_count += 1;
-        self.clock.observe(delivery.time);
+        self.clock.observe(delivery.time, None);
         let sequence = delivery.sequence;
         let Ok(record) = Record::decode(&delivery.payload) else {
             // A newer version's record: it may cover anything.
@@ -53,12 +53,13 @@ impl Machine {
             }
             Body::Expel(session) => self.expelled(session, now),
             Body::NewEpoch(epoch) => self.new_epoch(epoch, delivery, now),
-            Body::SameEpoch(epoch) if self.epoch == Some(epoch) => {
+            Body::SameEpoch(epoch, time) if self.epoch == Some(epoch) => {
+                self.clock.observe(delivery.time, Some(time));
                 self.epoch_told = sequence;
                 self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
             }
             // Of a pod that has not read the NewEpoch yet.
-            Body::SameEpoch(_) => {}
+            Body::SameEpoch(..) => {}
         }
         self.check_fleet(now);
     }
@@ -268,7 +269,7 @@ impl Machine {
         (sequence, time, payload): (u64, LogTime, &[u8]),
         now: Moment,
     ) -> bool {
-        self.clock.observe(time);
+        self.clock.observe(time, None);
         let Ok(record) = Record::decode(payload) else {
             self.undecodable += 1;
             self.cover_everything(sequence);
@@ -290,7 +291,10 @@ impl Machine {
             Body::Leave => drop(self.ends.insert(record.origin, End::Left)),
             Body::Expel(session) => self.expelled_before(session, now),
             Body::Beat => {}
-            Body::SameEpoch(_) => self.epoch_told = self.epoch_told.max(sequence),
+            Body::SameEpoch(_, told) => {
+                self.clock.observe(time, Some(told));
+                self.epoch_told = self.epoch_told.max(sequence);
+            }
             Body::NewEpoch(epoch) => {
                 self.epoch_told = self.epoch_told.max(sequence);
                 return self.epoch_before(epoch);

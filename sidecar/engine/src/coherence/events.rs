@@ -10,6 +10,8 @@ use crate::position::Epoch;
 use std::time::Duration;
 
 /// Epochs remembered as left.
+/// The log's time is told again after this, if the records do not have it.
+const TELL_EVERY: Duration = Duration::from_millis(200);
 const LEFT_EPOCHS: usize = 64;
 /// No session can be renewed in less.
 const SESSION_TTL_MIN: Duration = Duration::from_millis(100);
@@ -65,17 +67,33 @@ impl Machine {
         self.tick_fleet(now);
     }
 
-    /// Tells the log again which epoch it has, long before it forgets. Only if
+    /// Tells the log again which epoch and time it has, long before it forgets. Only if
     /// nobody has declared another meanwhile.
     fn tick_epoch(&mut self, now: Moment) {
-        let due = self.epoch_told > 0 && now >= self.epoch_again_at;
+        if now >= self.epoch_again_at {
+            self.say_epoch(now);
+        }
+    }
+
+    /// The server's clock went back: who joins from now on has to know by how
+    /// much, or it would hold entries for that much longer. Not more often than
+    /// an append takes.
+    pub(super) fn tell_time(&mut self, now: Moment) {
+        if now >= self.time_told_at.plus(TELL_EVERY) {
+            self.time_told_at = now;
+            self.say_epoch(now);
+        }
+    }
+
+    fn say_epoch(&mut self, now: Moment) {
         if let Some(epoch) = self.epoch
-            && due
+            && self.epoch_told > 0
             && self.reader.is_reading()
         {
             self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
             let told = Some(self.epoch_told);
-            self.append_own(Body::SameEpoch(epoch), Subject::Epochs, told);
+            let same = Body::SameEpoch(epoch, self.clock.at_least(now));
+            self.append_own(same, Subject::Epochs, told);
         }
     }
 

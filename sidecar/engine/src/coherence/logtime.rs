@@ -11,31 +11,49 @@ pub(crate) struct LogClock {
     stamped: LogTime,
     sent: Moment,
     echoed: Moment,
-    /// The latest stamp of any record.
+    /// The latest time of any record.
     latest: LogTime,
+    /// By how much log time is ahead of the server's stamps, as a record says.
+    ahead: Duration,
+    /// Log time is ahead of what the records say.
+    untold: bool,
 }
+
+/// Log time may be this much ahead of the records before they are told.
+const TOLD: Duration = Duration::from_millis(20);
 
 impl LogClock {
     /// Learns from the echo of a Beat.
     ///
     /// Log time does not go back: a server whose clock does (a new leader, a
-    /// clock that was set) would else make everything live longer.
+    /// clock that was set) would else make everything live longer. Who joins
+    /// later cannot know, so the records have to tell ([`LogClock::untold`]).
     pub(crate) fn learn(&mut self, stamped: LogTime, sent: Moment, echoed: Moment) {
+        let stamped = stamped.plus(self.ahead);
         let least = match self.stamped {
             LogTime(0) => self.latest,
             _ => self.latest.max(self.at_least(echoed)),
         };
+        let way = echoed.since(sent);
         *self = Self {
             stamped: stamped.max(least),
             sent,
             echoed,
-            latest: self.latest,
+            untold: least.since(stamped) > way + TOLD,
+            ..*self
         };
     }
 
-    /// Takes note of a record's stamp.
-    pub(crate) fn observe(&mut self, stamped: LogTime) {
-        self.latest = self.latest.max(stamped);
+    /// Takes note of a record's stamp, and of the log time that it tells.
+    pub(crate) fn observe(&mut self, stamped: LogTime, told: Option<LogTime>) {
+        let told = told.unwrap_or_default();
+        self.ahead = self.ahead.max(told.since(stamped));
+        self.latest = self.latest.max(stamped.plus(self.ahead));
+    }
+
+    /// Whether the records do not tell yet that the server's clock went back.
+    pub(crate) fn untold(&self) -> bool {
+        self.untold
     }
 
     /// At most the server's time now, drift included; for stamping what is
@@ -93,8 +111,26 @@ mod tests {
     #[test]
     fn a_pod_that_joins_learns_the_latest_stamp_of_what_it_replays() {
         let mut clock = LogClock::default();
-        clock.observe(time(900));
+        clock.observe(time(900), None);
         clock.learn(time(300), at(1), at(2));
         assert_eq!(clock.at_least(at(2)), time(900));
+    }
+
+    #[test]
+    fn a_pod_that_joins_after_the_clock_was_set_back_learns_by_how_much() {
+        let (mut old, mut joiner) = (LogClock::default(), LogClock::default());
+        old.learn(time(1_000), at(0), at(0));
+        assert!(!old.untold());
+        old.learn(time(110), at(10), at(10));
+        assert!(old.untold());
+        // It tells: a record stamped 110 says what the time is.
+        let told = Some(old.at_least(at(10)));
+        old.observe(time(110), told);
+        joiner.observe(time(110), told);
+        for clock in [&mut old, &mut joiner] {
+            clock.learn(time(150), at(50), at(50));
+            assert!(!clock.untold());
+        }
+        assert_eq!(joiner.at_least(at(50)), old.at_least(at(50)));
     }
 }

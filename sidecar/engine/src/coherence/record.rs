@@ -4,6 +4,7 @@
 //! A record that cannot be decoded is not an error of the reader's: whoever
 //! applies it raises the floor of everything to its position.
 
+use crate::clock::LogTime;
 use crate::position::Epoch;
 use minicbor::{Decode, Encode};
 
@@ -51,7 +52,7 @@ pub enum Body {
     /// Nothing older is believed.
     NewEpoch(Epoch),
     /// This still is the epoch: the log must not outlive its NewEpoch.
-    SameEpoch(Epoch),
+    SameEpoch(Epoch, LogTime),
 }
 
 /// What an invalidation covers.
@@ -129,6 +130,8 @@ struct Wire {
     session: Option<[u8; 16]>,
     #[n(9)]
     epoch: Option<u64>,
+    #[n(10)]
+    time: Option<u64>,
 }
 
 impl Record {
@@ -145,6 +148,7 @@ impl Record {
             pod: None,
             session: None,
             epoch: None,
+            time: None,
         };
         wire.kind = match &self.body {
             Body::Invalidate(i) => (wire.invalidation = Some(i.clone()), 1).1,
@@ -154,7 +158,10 @@ impl Record {
             Body::Leave => 5,
             Body::Expel(s) => (wire.session = Some(s.0.to_be_bytes()), 6).1,
             Body::NewEpoch(e) => (wire.epoch = Some(e.0), 7).1,
-            Body::SameEpoch(e) => (wire.epoch = Some(e.0), 8).1,
+            Body::SameEpoch(e, time) => {
+                (wire.epoch, wire.time) = (Some(e.0), Some(time.0));
+                8
+            }
         };
         minicbor::to_vec(&wire).expect("encoding into memory does not fail")
     }
@@ -162,7 +169,7 @@ impl Record {
     /// The epoch that a record on [`crate::log::Subject::Epochs`] names.
     pub fn epoch(&self) -> Option<Epoch> {
         match self.body {
-            Body::NewEpoch(epoch) | Body::SameEpoch(epoch) => Some(epoch),
+            Body::NewEpoch(epoch) | Body::SameEpoch(epoch, _) => Some(epoch),
             _ => None,
         }
     }
@@ -182,7 +189,10 @@ impl Record {
                 wire.session.ok_or(Undecodable)?,
             ))),
             7 => Body::NewEpoch(Epoch(wire.epoch.ok_or(Undecodable)?)),
-            8 => Body::SameEpoch(Epoch(wire.epoch.ok_or(Undecodable)?)),
+            8 => {
+                let time = LogTime(wire.time.unwrap_or_default());
+                Body::SameEpoch(Epoch(wire.epoch.ok_or(Undecodable)?), time)
+            }
             _ => return Err(Undecodable),
         };
         Ok(Self {

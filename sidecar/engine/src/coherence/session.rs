@@ -284,6 +284,9 @@ impl Machine {
             return;
         }
         self.clock.learn(time, beat.sent, now);
+        if self.clock.untold() {
+            self.tell_time(now);
+        }
         let sent = match self.has_bug(Bug::SessionFromEcho) {
             true => now,
             false => beat.sent,
