@@ -76,8 +76,13 @@ fn no_schedule_shows_a_stale_value_as_fresh() {
         sum.operations,
         begin.elapsed()
     );
-    let (few, reads) = sum.excused;
-    println!("{reads} reads in {few} schedules excused: the log had forgotten");
+    let why = [
+        "the log had forgotten the version",
+        "the log's time was not told",
+    ];
+    for ((reads, few), why) in sum.excused.into_iter().zip(why) {
+        println!("{reads} reads in {few} schedules excused: {why}");
+    }
     println!("{}", sum.table);
     assert_eq!(
         sum.table.empty(),

@@ -116,7 +116,9 @@ pub(super) async fn set_clock(fleet: &Fleet, length: u64) {
         let now = shared.handle.now();
         shared.with(|w| {
             w.log.clock_off += by;
-            w.judged.clock_was_set = true;
+            if by < 0 {
+                w.judged.clock.set_back(now);
+            }
             // It goes by the age of records.
             w.log.expire(now);
             w.origin.forgotten(now);

@@ -17,6 +17,8 @@ struct Consumer {
     anchor: u64,
     sequence: u64,
     count: u64,
+    /// What the log had lost when it began.
+    losses: usize,
 }
 
 impl Pod {
@@ -35,6 +37,7 @@ impl Pod {
             anchor,
             sequence: anchor.saturating_sub(1),
             count: 0,
+            losses: self.losses(),
         };
         let mut afterlife = AFTERLIFE;
         loop {
@@ -43,7 +46,8 @@ impl Pod {
             self.mishap(&mut consumer);
             if self.is_void(&consumer) {
                 let twice = self.shared.link(self.number, |link| link.duplicates > 0);
-                if !twice || afterlife == 0 {
+                // A loss broke every connection: nothing newer comes over it.
+                if !twice || afterlife == 0 || consumer.losses != self.losses() {
                     return;
                 }
                 afterlife -= 1;
@@ -88,6 +92,10 @@ impl Pod {
                 self.shared.delay(20_000, longest).await;
             }
         }
+    }
+
+    fn losses(&self) -> usize {
+        self.shared.with(|w| w.judged.losses.len())
     }
 
     fn is_void(&self, consumer: &Consumer) -> bool {

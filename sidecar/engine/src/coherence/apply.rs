@@ -53,12 +53,13 @@ impl Machine {
             }
             Body::Expel(session) => self.expelled(session, now),
             Body::NewEpoch(epoch) => self.new_epoch(epoch, delivery, now),
-            Body::SameEpoch(epoch) if self.epoch == Some(epoch) => {
+            Body::SameEpoch(epoch, ahead) if self.epoch == Some(epoch) => {
+                self.clock.told(ahead, delivery.time);
                 self.epoch_told = sequence;
                 self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
             }
             // Of a pod that has not read the NewEpoch yet.
-            Body::SameEpoch(_) => {}
+            Body::SameEpoch(..) => {}
         }
         self.check_fleet(now);
     }
@@ -91,6 +92,10 @@ impl Machine {
             .or_insert_with(|| PeerState::new(pod, sequence));
         peer.rejoined(sequence, now);
         self.ends.remove(&origin);
+        if self.clock.is_ahead_of(delivery.time, now) {
+            // It may not know the time: an own echo tells.
+            self.session.beat_at = now;
+        }
         if origin == self.session.id {
             self.own_join(delivery, now);
             self.look_back(sequence, now);
@@ -290,7 +295,10 @@ impl Machine {
             Body::Leave => drop(self.ends.insert(record.origin, End::Left)),
             Body::Expel(session) => self.expelled_before(session, now),
             Body::Beat => {}
-            Body::SameEpoch(_) => self.epoch_told = self.epoch_told.max(sequence),
+            Body::SameEpoch(_, ahead) => {
+                self.clock.opened(ahead);
+                self.epoch_told = self.epoch_told.max(sequence);
+            }
             Body::NewEpoch(epoch) => {
                 self.epoch_told = self.epoch_told.max(sequence);
                 return self.epoch_before(epoch);

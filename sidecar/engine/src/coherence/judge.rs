@@ -25,6 +25,8 @@ pub struct Facts {
     pub tags: Box<[NameHash]>,
     /// The origin's version.
     pub source_version: Option<u64>,
+    /// When it was stored.
+    pub stored: LogTime,
     /// Not fresh from here on.
     pub expires: LogTime,
     /// Not served at all from here on.
@@ -122,6 +124,10 @@ impl Machine {
     /// The rest of the rule, for what no hard cover touches.
     fn judge_time(&self, facts: &Facts, soft: bool, now: Moment) -> Freshness {
         let time = self.latest_time(now);
+        if facts.stored > time && !self.settings.bugs.has(Bug::FutureBelieved) {
+            // The server's clock was set, and this pod has not met that yet.
+            return Freshness::Unjudged;
+        }
         if time >= facts.gone {
             return Freshness::Dead;
         }
@@ -205,11 +211,11 @@ impl Machine {
         }
     }
 
-    /// Age of what was stored then, time until `expires`, time until `gone`.
-    pub(crate) fn times(&self, stored: LogTime, facts: &Facts, now: Moment) -> [Duration; 3] {
+    /// Age, time until `expires`, time until `gone`.
+    pub(crate) fn times(&self, facts: &Facts, now: Moment) -> [Duration; 3] {
         let most = self.latest_time(now);
         [
-            self.log_time(now).since(stored),
+            self.log_time(now).since(facts.stored),
             facts.expires.since(most),
             facts.gone.since(most),
         ]

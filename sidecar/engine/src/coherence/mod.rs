@@ -194,6 +194,8 @@ pub struct Machine {
     /// When the log is told again which epoch it has, and where it was told
     /// last; 0: not known.
     epoch_again_at: Moment,
+    /// When log time was told last because the server's clock went back.
+    time_told_at: Moment,
     epoch_told: u64,
     /// Nobody else reads this log.
     alone: bool,
@@ -254,6 +256,7 @@ impl Machine {
             replace_at: Moment::default(),
             ticked: Moment::default(),
             epoch_again_at: Moment::default(),
+            time_told_at: Moment::default(),
             epoch_told: 0,
             alone: false,
             undecodable: 0,

@@ -53,7 +53,7 @@ pub(super) struct OwnSession {
     fresh_until: Option<Moment>,
     /// When the newest Beat that renewed it was sent.
     renewed_by: Option<Moment>,
-    beat_at: Moment,
+    pub(super) beat_at: Moment,
     beats: Vec<BeatUnderWay>,
     beat_number: u64,
     /// Planted bugs only: Beats whose echo came before their ack.
@@ -284,6 +284,9 @@ impl Machine {
             return;
         }
         self.clock.learn(time, beat.sent, now);
+        if self.clock.is_untold() && !self.has_bug(Bug::TimeNotTold) {
+            self.tell_time(now);
+        }
         let sent = match self.has_bug(Bug::SessionFromEcho) {
             true => now,
             false => beat.sent,
