@@ -27,7 +27,7 @@ pub struct Status {
     pub log: String,
     /// What keeps the log away; empty when it is connected.
     pub log_error: String,
-    /// "memory" or "nats".
+    /// "memory", "nats", "redis" or "memcached".
     pub remote: String,
     /// What keeps the remote tier away; empty when it is up.
     pub remote_error: String,
@@ -41,6 +41,8 @@ pub struct Status {
     pub config: String,
     /// Why the newest configuration file is not in force; empty when it is.
     pub config_error: String,
+    /// The sidecar's process: another one after each start.
+    pub instance: String,
     /// How long an invalidation binds a silent pod.
     pub staleness_bound: Duration,
 }
@@ -114,6 +116,7 @@ impl Cache {
             l1_max_bytes: s.l1_max_bytes,
             config: s.config,
             config_error: s.config_error,
+            instance: s.instance,
             staleness_bound: std_duration(s.staleness_bound),
         })
     }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::server::HealthReporter;
 use unstale_engine::clock::Clock;
 use unstale_engine::key::Delimiters;
+use unstale_engine::random::Random as _;
 use unstale_engine::{Engine, Options, Ports};
 
 /// How long one call to the remote tier may take.
@@ -82,6 +83,7 @@ impl App {
         page.map_err(|e| StartError(format!("cannot listen on {} (--admin): {e}", config.admin)))?;
         app.announce(&config, &listeners);
         let facts = Facts {
+            instance: format!("{:032x}", OsRandom.bits()),
             version: env!("CARGO_PKG_VERSION"),
             fleet: config.fleet().to_owned(),
             log: tiers.log.name(),

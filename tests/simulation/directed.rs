@@ -8,7 +8,7 @@ use std::time::Duration;
 use unstale_engine::coherence::Bug;
 use unstale_engine::log::BEAT_TTL;
 
-/// What only directed schedules have.
+/// What random schedules do not have, but for `beat_ttl`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extra {
     /// What is stored has no end in the schedule.
@@ -20,7 +20,7 @@ pub(crate) struct Extra {
     /// What happens to the consumers of the log.
     pub(crate) consumers: Consumers,
     /// How long the log keeps Beats (µs); none: as usual.
-    beat_ttl: Option<u64>,
+    pub(crate) beat_ttl: Option<u64>,
     /// A service invalidates more names than an exact table holds.
     pub(crate) flood: Option<Flood>,
     /// Somebody leases the key that is swapped, and loads nothing.

@@ -1,12 +1,12 @@
 //! I-16: D + 5 s after the last fault every session is live, and every pod
 //! returns the newest version and hits again.
 
-use crate::clients::Client;
 use crate::clients::judge::Demand;
 use crate::clients::recorder;
+use crate::clients::{Client, Role, key};
 use crate::fleet::Fleet;
-use crate::world::{KEYS, Shared};
-use unstale_engine::request::SessionState;
+use crate::world::{KEYS, SWAPPED, Shared};
+use unstale_engine::request::{Get, SessionState};
 
 pub(crate) async fn demand(fleet: &Fleet) {
     let shared = &fleet.shared;
@@ -80,10 +80,32 @@ async fn hits_again(client: Client) {
             client.shared.delay(1_000, 50_000).await;
         }
     }
+    finds_what_is_swapped(&client).await;
     client.shared.with(|w| {
         w.not_hitting -= 1;
         w.converged |= w.not_hitting == 0 && !w.mix.size.lingers;
     });
+}
+
+/// The key that nobody loads is written all the time: every pod finds it, too,
+/// unless other keys' writes cover it.
+async fn finds_what_is_swapped(client: &Client) {
+    let shared = &client.shared;
+    if shared.with(|w| w.absent.contains(&Role::Swapper) || w.mix.shares_floors()) {
+        return;
+    }
+    loop {
+        let get = Get::plain(key(SWAPPED), client.deadline(500));
+        let answer = client.engine.get(get).await;
+        if answer.is_ok_and(|answer| answer.result.found().is_some()) {
+            return;
+        }
+        if is_late(shared) {
+            let what = format!("pod {} does not find what is swapped", client.pod);
+            return shared.violate("I-16", Some(SWAPPED), what);
+        }
+        shared.delay(1_000, 50_000).await;
+    }
 }
 
 fn is_late(shared: &Shared) -> bool {

@@ -70,7 +70,10 @@ impl Mix {
             revisions_repeat: rng.chance(50),
             trickle: 400_000,
             drift: if rng.chance(40) { 20_000 } else { 0 },
-            extra: Extra::default(),
+            extra: Extra {
+                beat_ttl: rng.chance(20).then_some(SHORT_BEATS),
+                ..Extra::default()
+            },
         }
     }
 
@@ -103,6 +106,9 @@ impl Mix {
     }
 }
 
+/// Beats that the log forgets soon: consumers are made again the more often (µs).
+const SHORT_BEATS: u64 = 4_000_000;
+
 /// One of them.
 pub(crate) fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
     of[rng.range(0, of.len() as u64) as usize]
@@ -117,7 +123,7 @@ impl fmt::Display for Mix {
             .collect();
         write!(
             f,
-            "{} pods, {} of them writing, faults for {} ms of {} ms at most, one within {} ms, {}; floor width {}, retention {} s, epoch survives {}, revisions repeat {}, drift {} ppm",
+            "{} pods, {} of them writing, faults for {} ms of {} ms at most, one within {} ms, {}; floor width {}, retention {} s, epoch survives {}, revisions repeat {}, drift {} ppm, beats kept {} ms",
             self.pods,
             self.writing,
             self.size.faults_until / 1000,
@@ -128,7 +134,8 @@ impl fmt::Display for Mix {
             self.retention / 1_000_000,
             self.epoch_survives,
             self.revisions_repeat,
-            self.drift
+            self.drift,
+            self.extra.beat_ttl_us() / 1000
         )
     }
 }

@@ -2545,7 +2545,7 @@ pub struct StatusResponse {
     /// What keeps the log away; empty when it is connected.
     #[prost(string, tag = "9")]
     pub log_error: ::prost::alloc::string::String,
-    /// The remote tier: "memory" or "nats".
+    /// The remote tier: "memory", "nats", "redis" or "memcached".
     #[prost(string, tag = "10")]
     pub remote: ::prost::alloc::string::String,
     /// What keeps the remote tier away; empty when it is up.
@@ -2569,6 +2569,9 @@ pub struct StatusResponse {
     /// Why the newest configuration file is not in force; empty when it is.
     #[prost(string, tag = "17")]
     pub config_error: ::prost::alloc::string::String,
+    /// This process: another one after each start, whatever its sessions.
+    #[prost(string, tag = "18")]
+    pub instance: ::prost::alloc::string::String,
 }
 /// Request of Peers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -35,4 +35,5 @@ meter! {
     fill_voided => fills_voided,
     appended => appended,
     overloaded => overloaded,
+    local_dropped => locals_dropped,
 }

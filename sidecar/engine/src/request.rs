@@ -565,4 +565,6 @@ pub struct Counters {
     pub undecodable: u64,
     /// Reads or waits refused because too much was in flight.
     pub overloaded: u64,
+    /// Sets with ack LOCAL whose value was not stored: refused, or undecided.
+    pub locals_dropped: u64,
 }

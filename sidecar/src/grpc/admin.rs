@@ -32,6 +32,7 @@ pub(super) fn status(engine: &Engine, facts: &Facts) -> v1::StatusResponse {
         config: in_force.as_toml((facts.session_ttl)()),
         staleness_bound: Some(encode::duration(status.staleness_bound)),
         config_error: in_force.error.clone(),
+        instance: facts.instance.clone(),
     }
 }
 

@@ -41,6 +41,8 @@ use unstale_proto::v1::cache_service_server::CacheService;
 pub struct Facts {
     /// The sidecar's version.
     pub version: &'static str,
+    /// This process, drawn when it began.
+    pub instance: String,
     /// The fleet's name; empty with the local log.
     pub fleet: String,
     /// The log's name.

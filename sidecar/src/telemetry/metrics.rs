@@ -119,6 +119,7 @@ counters! {
     incarnations: "log_incarnations", "Incarnations of the log reader built";
     undecodable: "log_undecodable", "Records of the log that could not be decoded";
     overloaded: "overloaded", "Calls refused because too much was in flight";
+    locals_dropped: "locals_dropped", "Sets with ack LOCAL whose value was not stored: refused or undecided";
 }
 
 impl Sampled {

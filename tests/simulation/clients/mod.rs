@@ -105,7 +105,7 @@ impl Client {
         self.shared.with(|w| self.pod < w.mix.writing)
     }
 
-    fn deadline(&self, millis: u64) -> Moment {
+    pub(crate) fn deadline(&self, millis: u64) -> Moment {
         self.engine.now().plus(Duration::from_millis(millis))
     }
 }

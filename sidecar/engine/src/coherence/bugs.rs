@@ -143,6 +143,8 @@ bugs! {
     KeyNotChecked,
     /// A Set without an answer is repeated as one of now.
     SetReplayed,
+    /// A write stands though a cover may have been discarded unread.
+    WriteNotConfirmed,
     /// The end of a consumer is not taken note of.
     ConsumerErrorSwallowed,
 }

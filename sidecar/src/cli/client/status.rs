@@ -35,6 +35,7 @@ fn text_of(status: &unstale::Status) -> String {
     );
     let rows = [
         ("version", status.version.clone()),
+        ("instance", status.instance.clone()),
         ("fleet", status.fleet.clone()),
         ("session", session.unwrap_or_default()),
         ("state", state(status.session_state).to_lowercase()),
@@ -80,6 +81,7 @@ fn state(state: SessionState) -> &'static str {
 fn json_of(status: &unstale::Status) -> Json {
     json!({
         "version": status.version,
+        "instance": status.instance,
         "fleet": status.fleet,
         "session": status.session.as_ref().map(output::session),
         "session_state": state(status.session_state),

@@ -18,10 +18,9 @@ pub(super) struct Endpoint {
     pub(super) fleet: String,
     /// Where it was when the run began.
     position: String,
-    /// The session it had when it was asked last. A process that the fleet
-    /// expelled has another one; nothing in its status tells that from another
-    /// process, so it counts as one.
-    session: Mutex<String>,
+    /// The process that answered last. One that the fleet expelled has another
+    /// session, and is the same.
+    instance: Mutex<String>,
     /// The epoch of its newest answer.
     epoch: Mutex<String>,
 }
@@ -71,7 +70,7 @@ impl Endpoint {
             url: url.to_owned(),
             bound: status.staleness_bound,
             fleet: status.fleet.clone(),
-            session: Mutex::new(session(&status)),
+            instance: Mutex::new(status.instance.clone()),
             epoch: Mutex::new(epoch(&status.position).to_owned()),
             position: status.position,
             cache,
@@ -88,8 +87,8 @@ impl Endpoint {
     /// Asks whether another process answers than the one that was asked last
     /// (by whomever: only the first to ask is told).
     pub(super) async fn is_another_process(&self) -> Result<bool, Error> {
-        let now = session(&status(&self.cache).await?);
-        let mut known = self.session.lock().expect("no panic");
+        let now = status(&self.cache).await?.instance;
+        let mut known = self.instance.lock().expect("no panic");
         let before = std::mem::replace(&mut *known, now);
         Ok(before != *known)
     }
@@ -142,11 +141,6 @@ impl Endpoints {
 async fn status(cache: &Cache) -> Result<Status, Error> {
     let answered = tokio::time::timeout(ANSWER, cache.status()).await;
     answered.unwrap_or_else(|_| Err(Error::Unreachable(format!("no answer within {ANSWER:?}"))))
-}
-
-fn session(status: &Status) -> String {
-    let session = status.session.as_ref();
-    session.map(|s| s.id.clone()).unwrap_or_default()
 }
 
 fn epoch(position: &str) -> &str {

@@ -44,8 +44,8 @@ pub(super) fn caveats(urls: &[String], own: &[Own]) -> Vec<String> {
         .filter(|(_, own)| own.restarts > 0 || own.doubts > 0);
     of.map(|(url, Own { restarts, doubts })| {
         format!(
-            "what {url} had promised of itself before it had another session ({restarts} times; \
-             it was started again, expelled, or could not be asked): {doubts} answers were older"
+            "what {url} had promised of itself before it was another process ({restarts} times; \
+             it was started again, or could not be asked): {doubts} answers were older"
         )
     })
     .collect()
