@@ -42,14 +42,22 @@ impl Mix {
 
     pub(crate) fn draw(seed: u64) -> Self {
         let mut rng = Rng(seed ^ 0x5EED_0F7E_3A11_C0DE);
+        let mut later = Rng(seed ^ 0x1A7E_5EED_0B5E_55ED);
+        let mut drawn = 0;
         let mut weights = Fault::TIMED.map(|fault| {
+            drawn += 1;
+            let rng = if drawn <= Fault::FIRST {
+                &mut rng
+            } else {
+                &mut later
+            };
             if rng.chance(fault.share()) {
                 rng.range(1, 5)
             } else {
                 0
             }
         });
-        if weights.iter().all(|weight| *weight == 0) {
+        if weights[..Fault::FIRST].iter().all(|weight| *weight == 0) {
             weights[0] = 1;
         }
         let (size, pods) = Size::draw(&mut rng);

@@ -59,9 +59,17 @@ impl Operation {
 }
 
 /// Operations that began while a fault was active. The last row: while none was.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Table {
     counts: [[u64; Operation::ALL.len()]; Fault::ALL.len() + 1],
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            counts: [[0; Operation::ALL.len()]; Fault::ALL.len() + 1],
+        }
+    }
 }
 
 impl Table {

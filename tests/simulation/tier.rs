@@ -19,6 +19,9 @@ pub(crate) struct TierServer {
     /// How many faults keep it away, and how many make reads lag.
     pub(crate) away: u32,
     pub(crate) lagging: u32,
+    /// The like: answers belong to another key, nothing is taken in.
+    pub(crate) mixing_up: u32,
+    pub(crate) full: u32,
 }
 
 impl TierServer {

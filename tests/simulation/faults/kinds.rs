@@ -53,6 +53,10 @@ pub(crate) enum Fault {
     MadeAnew,
     /// Somebody declares a new epoch.
     NewEpoch,
+    /// Reads of the tier are answered with what another key has.
+    TierMixesUp,
+    /// The tier takes nothing in, full or read-only; reads go on.
+    TierRefusesPuts,
     /// Lasting: records, Joins too, are discarded within seconds.
     ShortRetention,
     /// Lasting: names share their floors.
@@ -62,7 +66,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const TIMED: [Self; 28] = [
+    pub(crate) const TIMED: [Self; 30] = [
         Self::Cut,
         Self::CutSends,
         Self::CutReceives,
@@ -91,18 +95,24 @@ impl Fault {
         Self::LostTail,
         Self::MadeAnew,
         Self::NewEpoch,
+        Self::TierMixesUp,
+        Self::TierRefusesPuts,
     ];
 
+    /// Those that came later are drawn apart: so the seeds before them go on
+    /// meaning what they meant.
+    pub(crate) const FIRST: usize = 28;
+
     /// In the order of the declaration.
-    pub(crate) const ALL: [Self; 31] = {
-        let mut all = [Self::ShortRetention; 31];
+    pub(crate) const ALL: [Self; 33] = {
+        let mut all = [Self::ShortRetention; 33];
         let mut at = 0;
         while at < Self::TIMED.len() {
             all[at] = Self::TIMED[at];
             at += 1;
         }
-        all[29] = Self::FloorCollisions;
-        all[30] = Self::ClockDrift;
+        all[31] = Self::FloorCollisions;
+        all[32] = Self::ClockDrift;
         all
     };
 
@@ -115,6 +125,8 @@ impl Fault {
             Self::TierLags,
             Self::TierForgets,
             Self::TierFailsOver,
+            Self::TierMixesUp,
+            Self::TierRefusesPuts,
         ];
         all.contains(&self)
     }
@@ -125,7 +137,7 @@ impl Fault {
         match self {
             Self::LostTail | Self::MadeAnew | Self::NewEpoch => 10,
             Self::Truncate | Self::PurgeUnread | Self::WallClock => 15,
-            Self::FloorOverflow => 10,
+            Self::FloorOverflow | Self::TierMixesUp | Self::TierRefusesPuts => 10,
             Self::TierCut | Self::TierCutSends | Self::TierCutReceives => 15,
             Self::AllCut | Self::AllCutSends | Self::AllCutReceives => 20,
             _ => 35,

@@ -69,6 +69,8 @@ async fn hits(fleet: Fleet, strike: Strike) {
         Fault::TierLags => tier::lags(&fleet, length).await,
         Fault::TierForgets => tier::forgets(&fleet, length).await,
         Fault::TierFailsOver => tier::fails_over(&fleet, length).await,
+        Fault::TierMixesUp => tier::mixes_up(&fleet, length).await,
+        Fault::TierRefusesPuts => tier::refuses_puts(&fleet, length).await,
         Fault::Truncate => log::truncate(&fleet, length).await,
         Fault::PurgeUnread => log::purge_unread(&fleet, number, length).await,
         Fault::FloorOverflow => log::overflow_floors(&fleet, length).await,

@@ -17,6 +17,18 @@ pub(super) async fn lags(fleet: &Fleet, length: u64) {
     fleet.shared.with(|w| w.tier.lagging -= 1);
 }
 
+pub(super) async fn mixes_up(fleet: &Fleet, length: u64) {
+    fleet.shared.with(|w| w.tier.mixing_up += 1);
+    fleet.shared.handle.sleep(length).await;
+    fleet.shared.with(|w| w.tier.mixing_up -= 1);
+}
+
+pub(super) async fn refuses_puts(fleet: &Fleet, length: u64) {
+    fleet.shared.with(|w| w.tier.full += 1);
+    fleet.shared.handle.sleep(length).await;
+    fleet.shared.with(|w| w.tier.full -= 1);
+}
+
 pub(super) async fn forgets(fleet: &Fleet, length: u64) {
     let shared = &fleet.shared;
     let end = shared.handle.now() + length;

@@ -11,6 +11,9 @@ use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, 
 
 /// What a sender gives up after without an answer (µs).
 const NO_ANSWER: u64 = 450_000;
+/// So many reads of a hundred are answered with another key's record while the
+/// tier mixes answers up.
+const MIXED_UP: u64 = 10;
 
 #[async_trait]
 impl Remote for Pod {
@@ -41,11 +44,15 @@ impl Remote for Pod {
             Expect::Absent => None,
             Expect::Revision(revision) => Some(revision.0),
         };
-        let put = move |w: &mut World, now| w.tier.put(key, expected, Some(record), now);
+        let put = move |w: &mut World, now| {
+            let takes = w.tier.full == 0;
+            takes.then(|| w.tier.put(key, expected, Some(record), now))
+        };
         self.passes(Point::Put).await;
         let put = self.asked(put).await?;
         self.passes(Point::Put).await;
         self.answer().await?;
+        let put = put.ok_or_else(|| RemoteError::Unavailable("it takes nothing in".into()))?;
         self.passes(Point::Put).await;
         Ok(put.map_or(PutOutcome::Conflict, |revision| {
             PutOutcome::Stored(Revision(revision))
@@ -72,9 +79,12 @@ impl Remote for Pod {
 }
 
 impl Pod {
-    /// Directed: answers of one connection are taken for one another's.
+    /// Answers of one connection are taken for one another's.
     fn mixed_up(&self, key: NameHash) -> NameHash {
-        let percent = self.shared.with(|w| w.mix.extra.mixed_up);
+        let percent = self.shared.with(|w| match w.tier.mixing_up {
+            0 => w.mix.extra.mixed_up,
+            _ => MIXED_UP,
+        });
         match percent > 0 && self.shared.chance(percent) {
             true => clients::key(self.shared.draw(KEYS)).hash(),
             false => key,
