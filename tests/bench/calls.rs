@@ -6,10 +6,17 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 use tonic_prost::ProstCodec;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
-use unstale_proto::v1::{self, Ack, Entry, GetRequest, InvalidateRequest, get_response};
+use unstale_proto::v1::{
+    self, Ack, BatchGetRequest, Entry, GetRequest, InvalidateRequest, batch_get_result,
+    batch_set_item, batch_set_result, get_response,
+};
 
-/// The key that every call is about.
+/// The key that every call of one key is about.
 pub(crate) const KEY: &str = "user/42";
+/// Bytes of every value.
+pub(crate) const VALUE_BYTES: usize = 1024;
+/// Keys in one BatchGet.
+pub(crate) const BATCH: usize = 100;
 
 /// Connects to `http://…` or `unix:…`.
 pub(crate) async fn connect(endpoint: &str) -> Result<Channel> {
@@ -40,6 +47,73 @@ pub(crate) async fn get(channel: &Channel) -> Result<()> {
         Some(get_response::Result::Found(entry)) if entry.tier() == v1::Tier::L1 => Ok(()),
         other => Err(format!("not a hit in L1: {other:?}").into()),
     }
+}
+
+/// One Get, which must be a hit in the remote tier.
+pub(crate) async fn get_remote(channel: &Channel, key: &str) -> Result<()> {
+    let request = GetRequest {
+        key: key.into(),
+        ..GetRequest::default()
+    };
+    let answer = CacheServiceClient::new(channel.clone())
+        .get(request)
+        .await?
+        .into_inner();
+    match answer.result {
+        Some(get_response::Result::Found(entry)) if entry.tier() == v1::Tier::Remote => Ok(()),
+        other => Err(format!("not a hit in the remote tier: {other:?}").into()),
+    }
+}
+
+/// One BatchGet, all of which must be hits in the remote tier.
+pub(crate) async fn batch_get_remote(channel: &Channel, keys: &[String]) -> Result<()> {
+    let request = BatchGetRequest {
+        keys: keys.to_vec(),
+        ..BatchGetRequest::default()
+    };
+    let answer = CacheServiceClient::new(channel.clone())
+        .batch_get(request)
+        .await?
+        .into_inner();
+    let is_remote = |result: &&v1::BatchGetResult| match &result.result {
+        Some(batch_get_result::Result::Found(entry)) => entry.tier() == v1::Tier::Remote,
+        _ => false,
+    };
+    match answer.results.iter().filter(is_remote).count() {
+        hits if hits == keys.len() => Ok(()),
+        hits => Err(format!("{hits} hits in the remote tier of {}", keys.len()).into()),
+    }
+}
+
+/// So many keys.
+pub(crate) fn keys(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|at| format!("{prefix}/{at}")).collect()
+}
+
+/// Sets all keys.
+pub(crate) async fn fill(channel: &Channel, keys: &[String]) -> Result<()> {
+    for keys in keys.chunks(BATCH) {
+        let item = |key: &String| v1::BatchSetItem {
+            key: key.clone(),
+            value: Some(batch_set_item::Value::Data(vec![7; VALUE_BYTES].into())),
+            ..v1::BatchSetItem::default()
+        };
+        let request = v1::BatchSetRequest {
+            items: keys.iter().map(item).collect(),
+            ..v1::BatchSetRequest::default()
+        };
+        let answer = CacheServiceClient::new(channel.clone())
+            .batch_set(request)
+            .await?
+            .into_inner();
+        let stored = |result: &&v1::BatchSetResult| {
+            matches!(result.result, Some(batch_set_result::Result::Stored(_)))
+        };
+        if answer.results.iter().filter(stored).count() < keys.len() {
+            return Err(format!("not stored: {:?}", answer.results.first()).into());
+        }
+    }
+    Ok(())
 }
 
 /// One Invalidate of one key; how many sessions said they processed it.

@@ -2,6 +2,7 @@
 //! and answers 1 KiB, without a generated service, layers or limits.
 
 use crate::Result;
+use crate::calls::VALUE_BYTES;
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 use tokio::net::UnixListener;
@@ -14,9 +15,6 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 use unstale_proto::v1::{Entry, GetRequest, entry};
-
-/// Bytes of the value in every answer.
-pub(crate) const VALUE_BYTES: usize = 1024;
 
 /// Answers every request with 1 KiB.
 #[derive(Clone)]

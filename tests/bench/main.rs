@@ -12,6 +12,7 @@ mod log;
 mod nats;
 mod processes;
 mod reads;
+mod remote;
 mod samples;
 mod start;
 mod table;
@@ -57,6 +58,7 @@ fn bench(sidecar: &str, nats: &str) -> Result<()> {
     let rows = runtime.block_on(async {
         let mut rows = reads::rows(sidecar).await?;
         rows.extend(log::rows(sidecar, nats).await?);
+        rows.extend(remote::rows(sidecar, nats).await?);
         rows.extend(start::rows(sidecar).await?);
         Ok::<_, Box<dyn std::error::Error>>(rows)
     })?;

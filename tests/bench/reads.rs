@@ -2,7 +2,7 @@
 
 use crate::samples::Samples;
 use crate::table::Row;
-use crate::{ROUNDS, Result, calls, echo, processes};
+use crate::{ROUNDS, Result, calls, processes};
 use std::time::Instant;
 use tonic::transport::Channel;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
@@ -54,7 +54,7 @@ async fn compare(bare: &Channel, cache: &Channel) -> Result<(Samples, Samples)> 
 async fn fill(channel: &Channel) -> Result<()> {
     let request = SetRequest {
         key: calls::KEY.into(),
-        value: Some(set_request::Value::Data(vec![7; echo::VALUE_BYTES].into())),
+        value: Some(set_request::Value::Data(vec![7; calls::VALUE_BYTES].into())),
         ..SetRequest::default()
     };
     let answer = CacheServiceClient::new(channel.clone())

@@ -63,6 +63,7 @@ fn losses_were_noticed(fleet: &Fleet) {
 /// Loads each key until it is hit; the value is judged as that of every read,
 /// and the last invalidation in the log is older than D by then.
 async fn hits_again(client: Client) {
+    finds_what_is_swapped(&client).await;
     for key in 0..KEYS {
         loop {
             match client
@@ -80,7 +81,6 @@ async fn hits_again(client: Client) {
             client.shared.delay(1_000, 50_000).await;
         }
     }
-    finds_what_is_swapped(&client).await;
     client.shared.with(|w| {
         w.not_hitting -= 1;
         w.converged |= w.not_hitting == 0 && !w.mix.size.lingers;

@@ -55,10 +55,14 @@ impl Machine {
             Body::NewEpoch(epoch) => self.new_epoch(epoch, delivery, now),
             Body::SameEpoch(epoch, ahead) if self.epoch == Some(epoch) => {
                 self.clock.told(ahead, delivery.time);
-                self.epoch_told = sequence;
+                self.epoch_told = Some(sequence);
                 self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
             }
-            // Of a pod that has not read the NewEpoch yet.
+            // The log had discarded what told of this epoch, else that could not
+            // have been appended: whoever says so lives in another one.
+            Body::SameEpoch(..) if self.epoch_told.is_some_and(|told| told < sequence) => {
+                self.declare_epoch(sequence);
+            }
             Body::SameEpoch(..) => {}
         }
         self.check_fleet(now);
@@ -66,12 +70,12 @@ impl Machine {
 
     fn new_epoch(&mut self, epoch: crate::position::Epoch, delivery: &Delivery, now: Moment) {
         if self.epoch == Some(epoch) {
-            self.epoch_told = delivery.sequence;
+            self.epoch_told = Some(delivery.sequence);
             return;
         }
         let anchor = self.reader.anchor;
         self.start_over(epoch, now);
-        self.epoch_told = delivery.sequence;
+        self.epoch_told = Some(delivery.sequence);
         self.reader.processed = delivery.sequence;
         self.reader.anchor = anchor;
         self.horizon = delivery.sequence;
@@ -297,10 +301,10 @@ impl Machine {
             Body::Beat => {}
             Body::SameEpoch(_, ahead) => {
                 self.clock.opened(ahead);
-                self.epoch_told = self.epoch_told.max(sequence);
+                self.epoch_told = self.epoch_told.max(Some(sequence));
             }
             Body::NewEpoch(epoch) => {
-                self.epoch_told = self.epoch_told.max(sequence);
+                self.epoch_told = self.epoch_told.max(Some(sequence));
                 return self.epoch_before(epoch);
             }
         }

@@ -78,8 +78,10 @@ impl Machine {
     }
 
     /// The log does not hold any more what was told of the epoch, or never did.
+    /// All that it discarded was read: another epoch was not declared in it.
     fn epoch_is_discarded(&self) -> bool {
-        self.epoch_told < self.first
+        let read = self.first <= self.verified.to + 1;
+        read && self.epoch_told.is_some_and(|told| told < self.first)
     }
 
     /// The server's clock went back: who joins from now on has to know by how
@@ -93,14 +95,14 @@ impl Machine {
 
     /// Only if nobody has declared another epoch meanwhile.
     fn say_epoch(&mut self, now: Moment) {
-        if let Some(epoch) = self.epoch
+        if let (Some(epoch), Some(told)) = (self.epoch, self.epoch_told)
             && self.reader.is_reading()
         {
             self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
             // A subject without records is at 0.
             let told = match self.epoch_is_discarded() {
                 true => 0,
-                false => self.epoch_told,
+                false => told,
             };
             let same = Body::SameEpoch(epoch, self.clock.ahead());
             self.append_own(same, Subject::Epochs, Some(told));
@@ -137,7 +139,7 @@ impl Machine {
             self.declare_epoch(opened.epoch_told);
             return;
         };
-        self.epoch_told = opened.epoch_told;
+        self.epoch_told = Some(opened.epoch_told);
         let backward = std::mem::take(&mut self.backward);
         if self.left_epochs.contains(&epoch) {
             self.declare_epoch(opened.epoch_told);
@@ -205,7 +207,7 @@ impl Machine {
     }
 
     /// The first of those who notice declares it: the others find it.
-    fn declare_epoch(&mut self, told: u64) {
+    pub(super) fn declare_epoch(&mut self, told: u64) {
         let epoch = Epoch(self.random.bits() as u64);
         self.epoch_append =
             Some(self.append_own(Body::NewEpoch(epoch), Subject::Epochs, Some(told)));

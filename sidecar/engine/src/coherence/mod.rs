@@ -192,11 +192,11 @@ pub struct Machine {
     /// When [`Machine::tick`] was called last.
     ticked: Moment,
     /// When the log is told again which epoch it has, and where it was told
-    /// last; 0: not known.
+    /// last (0: nowhere any more); none: it may have been told another one.
     epoch_again_at: Moment,
     /// When log time was told last because the server's clock went back.
     time_told_at: Moment,
-    epoch_told: u64,
+    epoch_told: Option<u64>,
     /// Nobody else reads this log.
     alone: bool,
     undecodable: u64,
@@ -257,7 +257,7 @@ impl Machine {
             ticked: Moment::default(),
             epoch_again_at: Moment::default(),
             time_told_at: Moment::default(),
-            epoch_told: 0,
+            epoch_told: None,
             alone: false,
             undecodable: 0,
             processed_count: 0,

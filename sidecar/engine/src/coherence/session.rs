@@ -341,6 +341,7 @@ impl Machine {
     /// opening tells which epoch this is.
     fn truncated_unread(&mut self, processed: u64, now: Moment) {
         self.gap = self.gap.max(processed);
+        self.epoch_told = None;
         self.verified_from(processed);
         self.push(Action::WatchFrom(processed));
         self.fleet.interrupted(now);

@@ -89,3 +89,28 @@ fn a_clock_that_was_set_back_is_told_to_those_who_join() {
     let theirs = joiner.m.log_time(at(joiner.now));
     assert!(theirs >= LogTime(1_000_000).plus(ahead));
 }
+
+#[test]
+fn two_epochs_that_a_discarding_log_let_live_give_way_to_a_third() {
+    let mut r = joined();
+    // Whoever says so has not read the NewEpoch of this one.
+    r.seq += 1;
+    let (s, other) = (r.seq, Body::SameEpoch(Epoch(6), Duration::ZERO));
+    r.deliver(s, RecordId(77), false, rec(77, 77, other));
+    let third = r.take(|b| matches!(b, Body::NewEpoch(_)));
+    assert_eq!(third.expect_last, Some(s));
+}
+
+#[test]
+fn an_epoch_is_not_said_again_after_records_were_discarded_unread() {
+    let mut r = joined();
+    r.now += 500;
+    // The NewEpoch of another pod may have been among them.
+    r.echo(LogTime(12_500_000), 40);
+    r.now += 500;
+    r.m.tick(at(r.now));
+    r.drain();
+    let said = |a: &Append| Record::decode(&a.payload).expect("a record").epoch();
+    assert_eq!(r.appends.iter().find_map(said), None);
+    assert!(r.commands.contains(&Command::Reopen));
+}

@@ -1,0 +1,137 @@
+//! Get and BatchGet of what only the remote tier has, for each tier, beside the
+//! bare echo and the bare client's read of as many bytes.
+//!
+//! One pod writes, another reads every key once: its L1 has none of them.
+
+mod bare;
+
+use crate::processes::Running;
+use crate::samples::Samples;
+use crate::table::Row;
+use crate::{ROUNDS, Result, calls, processes};
+use bare::Bare;
+use std::time::Instant;
+use tonic::transport::Channel;
+use unstale_tests::{Memcached, Redis};
+
+/// Single reads in one round, and reads of [`calls::BATCH`] keys.
+const GETS: usize = 400;
+const BATCHES: usize = 20;
+
+/// Two rows for each tier.
+pub(crate) async fn rows(sidecar: &str, nats: &str) -> Result<Vec<Row>> {
+    let nats = processes::nats(nats)?;
+    let (redis, valkey, memcached) = (Redis::start(), Redis::valkey(), Memcached::start());
+    let echo = processes::echo()?;
+    let echo = echo.connected().await?;
+    let tiers = [
+        ("Redis", Some(redis.url()), Bare::redis(redis.port()).await?),
+        (
+            "Valkey",
+            Some(valkey.url()),
+            Bare::redis(valkey.port()).await?,
+        ),
+        (
+            "memcached",
+            Some(memcached.url()),
+            Bare::memcached(memcached.port()).await?,
+        ),
+        ("NATS", None, Bare::nats(nats.port).await?),
+    ];
+    let mut rows = Vec::new();
+    for (name, remote, mut bare) in tiers {
+        let fleet = Fleet::start(sidecar, nats.port, name, remote.as_deref()).await?;
+        let mut bench = Bench {
+            fleet: &fleet,
+            echo: &echo,
+            bare: &mut bare,
+        };
+        rows.push(bench.single(name).await?);
+        rows.push(bench.batch(name).await?);
+    }
+    Ok(rows)
+}
+
+/// A pod that writes and one that reads.
+struct Fleet {
+    writer: Channel,
+    reader: Channel,
+    _pods: [Running; 2],
+}
+
+impl Fleet {
+    async fn start(sidecar: &str, nats: u16, name: &str, remote: Option<&str>) -> Result<Self> {
+        let (url, fleet) = (format!("nats://127.0.0.1:{nats}"), name.to_lowercase());
+        let mut flags = vec!["--nats", &url, "--fleet", &fleet];
+        flags.extend(remote.iter().flat_map(|remote| ["--remote", remote]));
+        let pods = [
+            processes::sidecar(sidecar, &flags)?,
+            processes::sidecar(sidecar, &flags)?,
+        ];
+        Ok(Self {
+            writer: pods[0].in_fleet_of(2).await?,
+            reader: pods[1].in_fleet_of(2).await?,
+            _pods: pods,
+        })
+    }
+}
+
+/// What one tier is measured with.
+struct Bench<'a> {
+    fleet: &'a Fleet,
+    echo: &'a Channel,
+    bare: &'a mut Bare,
+}
+
+impl Bench<'_> {
+    async fn single(&mut self, name: &str) -> Result<Row> {
+        let (mut measured, mut reference) = (Samples::default(), Samples::default());
+        for round in 0..=ROUNDS {
+            // The round before the first warms everything up.
+            if round == 1 {
+                (measured, reference) = (Samples::default(), Samples::default());
+            }
+            let keys = calls::keys(&format!("one/{round}"), GETS);
+            calls::fill(&self.fleet.writer, &keys).await?;
+            for at in 0..GETS {
+                let begin = Instant::now();
+                calls::echo(self.echo).await?;
+                self.bare.get(at).await?;
+                reference.add(begin);
+            }
+            for key in &keys {
+                let begin = Instant::now();
+                calls::get_remote(&self.fleet.reader, key).await?;
+                measured.add(begin);
+            }
+        }
+        let name = format!("Get, 1 KiB in {name}");
+        let row = Row::latency(&name, &measured, ("bare echo + bare get", &reference));
+        Ok(row.goal("≤ 1.3"))
+    }
+
+    async fn batch(&mut self, name: &str) -> Result<Row> {
+        let (mut measured, mut reference) = (Samples::default(), Samples::default());
+        for round in 0..=ROUNDS {
+            if round == 1 {
+                (measured, reference) = (Samples::default(), Samples::default());
+            }
+            let keys = calls::keys(&format!("many/{round}"), BATCHES * calls::BATCH);
+            calls::fill(&self.fleet.writer, &keys).await?;
+            for _ in 0..BATCHES {
+                let begin = Instant::now();
+                calls::echo(self.echo).await?;
+                self.bare.many().await?;
+                reference.add(begin);
+            }
+            for keys in keys.chunks(calls::BATCH) {
+                let begin = Instant::now();
+                calls::batch_get_remote(&self.fleet.reader, keys).await?;
+                measured.add(begin);
+            }
+        }
+        let name = format!("BatchGet, 100 x 1 KiB in {name}");
+        let reference = (self.bare.many_is(), &reference);
+        Ok(Row::latency(&name, &measured, reference).goal("≤ 1.5"))
+    }
+}
