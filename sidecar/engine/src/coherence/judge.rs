@@ -1,6 +1,7 @@
 //! The hit rule: one function for L1, the remote tier and joined flights.
 
 use super::floors::Floor;
+use super::logtime::WENT_BACK;
 use super::{Bug, Machine};
 use crate::clock::{LogTime, Moment};
 use crate::key::{Key, NameHash};
@@ -124,7 +125,7 @@ impl Machine {
     /// The rest of the rule, for what no hard cover touches.
     fn judge_time(&self, facts: &Facts, soft: bool, now: Moment) -> Freshness {
         let time = self.latest_time(now);
-        if facts.stored > time && !self.settings.bugs.has(Bug::FutureBelieved) {
+        if facts.stored > time.plus(WENT_BACK) && !self.settings.bugs.has(Bug::FutureBelieved) {
             // The server's clock was set, and this pod has not met that yet.
             return Freshness::Unjudged;
         }

@@ -24,8 +24,11 @@ pub(crate) struct LogClock {
     untold: Option<Duration>,
 }
 
-/// The server's clock is taken to have gone back when stamps are behind by more.
-const WENT_BACK: Duration = Duration::from_millis(20);
+/// Stamps are behind by more than clocks are coarse: the server's went back.
+pub(super) const WENT_BACK: Duration = Duration::from_millis(2);
+/// Who joins is told out of turn if it would be wrong by more. Less could be
+/// the record's way here.
+const WORTH_A_BEAT: Duration = Duration::from_secs(1);
 
 impl LogClock {
     /// Learns from the echo of a Beat.
@@ -88,7 +91,7 @@ impl LogClock {
     /// Whether who knows this record alone takes log time for earlier than it is.
     pub(crate) fn is_ahead_of(&self, stamp: LogTime, now: Moment) -> bool {
         let known = self.at != LogTime(0);
-        known && self.at_least(now).since(stamp.plus(self.ahead)) > WENT_BACK
+        known && self.at_least(now).since(stamp.plus(self.ahead)) > WORTH_A_BEAT
     }
 
     /// At most the server's time now, drift included; for stamping what is
