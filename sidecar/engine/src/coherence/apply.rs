@@ -22,7 +22,7 @@ impl Machine {
     pub(super) fn process(&mut self, delivery: &Delivery, now: Moment) {
         self.processed_at = now;
         self.processed_count += 1;
-        self.clock.observe(delivery.time);
+        self.clock.read(delivery.time, now);
         let sequence = delivery.sequence;
         let Ok(record) = Record::decode(&delivery.payload) else {
             // A newer version's record: it may cover anything.
@@ -277,7 +277,7 @@ impl Machine {
         (sequence, time, payload): (u64, LogTime, &[u8]),
         now: Moment,
     ) -> bool {
-        self.clock.observe(time);
+        self.clock.replayed(time);
         let Ok(record) = Record::decode(payload) else {
             self.undecodable += 1;
             self.cover_everything(sequence);

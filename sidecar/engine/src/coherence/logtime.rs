@@ -53,9 +53,19 @@ impl LogClock {
         (self.stamp, self.sent, self.echoed) = (stamp, sent, echoed);
     }
 
-    /// Takes note of a record's stamp.
-    pub(crate) fn observe(&mut self, stamp: LogTime) {
+    /// Takes note of an old record's stamp.
+    pub(crate) fn replayed(&mut self, stamp: LogTime) {
         self.latest = self.latest.max(stamp.plus(self.ahead));
+    }
+
+    /// Takes note of the stamp of a record that was read. It was made after the
+    /// last Beat was sent, so what is known of the latest time stays true.
+    pub(crate) fn read(&mut self, stamp: LogTime, now: Moment) {
+        self.replayed(stamp);
+        let read = stamp.plus(self.ahead);
+        if self.at != LogTime(0) && read > self.at_most(now) {
+            (self.at, self.echoed) = (read, now);
+        }
     }
 
     /// A record of this stamp tells by how much log time is ahead. Who joined
@@ -150,7 +160,7 @@ mod tests {
     #[test]
     fn a_pod_that_joins_learns_the_latest_stamp_of_what_it_replays() {
         let mut clock = LogClock::default();
-        clock.observe(time(900));
+        clock.replayed(time(900));
         clock.learn(time(300), at(1), at(2));
         assert_eq!(clock.at_least(at(2)), time(900));
     }
@@ -171,6 +181,18 @@ mod tests {
             assert!(!clock.is_untold());
         }
         assert_eq!(joiner.at_least(at(50)), old.at_least(at(50)));
+    }
+
+    /// Simulation, seed 54666.
+    #[test]
+    fn a_pod_without_echoes_goes_on_from_the_stamps_that_it_reads() {
+        let mut clock = LogClock::default();
+        clock.learn(time(1_000), at(0), at(0));
+        // Set forward by a day, and back before this pod has an echo.
+        clock.read(time(87_402), at(3));
+        clock.learn(time(1_008), at(8), at(8));
+        assert!(clock.at_least(at(8)) >= time(87_407));
+        assert!(clock.ahead() >= Duration::from_secs(86_399));
     }
 
     #[test]

@@ -1,0 +1,158 @@
+//! Reads that are asked for at once become one: a batch of a hundred keys is
+//! one MGET, not a hundred GETs.
+//!
+//! The first of them waits until everybody else that can run has run, asks for
+//! all that came meanwhile and hands the answers out in order. A read alone
+//! costs no more than that one turn. Each answer is still judged by its reader,
+//! by the identity inside the record. Does not wait for any time to pass, and
+//! holds nobody up: if the first is cancelled, each of the others asks alone.
+
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard};
+use tokio::sync::oneshot;
+
+/// Most reads in one: as many as one batch has keys under way at a time.
+const MOST: usize = 128;
+
+/// Who waits for the first to ask.
+pub(super) struct Gather<A> {
+    waiting: Mutex<Vec<(String, oneshot::Sender<A>)>>,
+}
+
+/// What a read came to.
+pub(super) enum Gathered<A> {
+    /// The answer to this key.
+    Answer(A),
+    /// Nobody asked: ask for this key alone.
+    Alone,
+}
+
+impl<A> Default for Gather<A> {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+        }
+    }
+}
+
+impl<A> Gather<A> {
+    /// Reads `key` together with others; `ask` is called with two keys or more
+    /// and returns one answer per key, in their order.
+    pub(super) async fn get<F>(&self, key: String, ask: impl FnOnce(Vec<String>) -> F) -> Gathered<A>
+    where
+        F: Future<Output = Vec<A>>,
+    {
+        let (answer, answered) = oneshot::channel();
+        let first = {
+            let mut waiting = self.lock();
+            waiting.push((key, answer));
+            match waiting.len() {
+                1 => true,
+                0..MOST => false,
+                // The first has all it can take: this one begins anew.
+                _ => {
+                    waiting.pop();
+                    return Gathered::Alone;
+                }
+            }
+        };
+        if first {
+            self.lead(ask).await;
+        }
+        answered.await.map_or(Gathered::Alone, Gathered::Answer)
+    }
+
+    async fn lead<F>(&self, ask: impl FnOnce(Vec<String>) -> F)
+    where
+        F: Future<Output = Vec<A>>,
+    {
+        let others = Abandoned(self);
+        tokio::task::yield_now().await;
+        let waiting = std::mem::take(&mut *self.lock());
+        std::mem::forget(others);
+        // Alone, it is told so by the end of its channel.
+        if waiting.len() < 2 {
+            return;
+        }
+        let (keys, answers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        for (told, answer) in answers.into_iter().zip(ask(keys).await) {
+            // Whoever was cancelled does not wait any more.
+            let _ = told.send(answer);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(String, oneshot::Sender<A>)>> {
+        self.waiting.lock().expect("no panic under the lock")
+    }
+}
+
+/// Sends those who wait away if the first was cancelled before it asked.
+struct Abandoned<'a, A>(&'a Gather<A>);
+
+impl<A> Drop for Abandoned<'_, A> {
+    fn drop(&mut self) {
+        self.0.lock().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::future::join_all;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Answers each key with itself, and counts the calls.
+    async fn get(gather: &Gather<String>, calls: &AtomicUsize, key: &str) -> Option<String> {
+        let ask = |keys: Vec<String>| async {
+            calls.fetch_add(1, Ordering::Relaxed);
+            keys
+        };
+        match gather.get(key.to_owned(), ask).await {
+            Gathered::Answer(answer) => Some(answer),
+            Gathered::Alone => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn reads_at_once_are_one_call_and_each_has_its_own_answer() {
+        let (gather, calls) = (Gather::default(), AtomicUsize::new(0));
+        let keys: Vec<_> = (0..100).map(|n| n.to_string()).collect();
+        let answers = join_all(keys.iter().map(|key| get(&gather, &calls, key))).await;
+        let own = answers.into_iter().map(|answer| answer.expect("an answer"));
+        assert_eq!(own.collect::<Vec<_>>(), keys);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_read_alone_asks_for_itself() {
+        let (gather, calls) = (Gather::default(), AtomicUsize::new(0));
+        assert_eq!(get(&gather, &calls, "a").await, None);
+        assert_eq!(calls.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn when_the_first_is_cancelled_the_others_ask_for_themselves() {
+        let (gather, calls) = (Gather::default(), AtomicUsize::new(0));
+        let mut first = Box::pin(get(&gather, &calls, "a"));
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        let mut second = Box::pin(get(&gather, &calls, "b"));
+        assert!(futures::poll!(second.as_mut()).is_pending());
+        drop(first);
+        assert_eq!(second.await, None);
+        // The next one leads again.
+        let (one, two) = tokio::join!(get(&gather, &calls, "c"), get(&gather, &calls, "d"));
+        assert_eq!((one.as_deref(), two.as_deref()), (Some("c"), Some("d")));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_short_leaves_the_rest_to_themselves() {
+        let gather: Gather<String> = Gather::default();
+        let short = |keys: Vec<String>| async { keys.into_iter().take(1).collect() };
+        let (one, two) = tokio::join!(
+            gather.get("a".to_owned(), short),
+            gather.get("b".to_owned(), short)
+        );
+        assert!(matches!(one, Gathered::Answer(answer) if answer == "a"));
+        assert!(matches!(two, Gathered::Alone));
+    }
+}
