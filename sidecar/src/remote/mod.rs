@@ -12,4 +12,5 @@ mod decorated;
 pub mod hedge;
 pub mod memory;
 pub mod nats_kv;
+pub mod sealed;
 pub mod timeout;
