@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! application ── gRPC ──► grpc ─► engine ─► L1
-//!                                  │  ▲ └──► remote (memory | NATS)
+//!                                  │  ▲ └──► remote (memory | NATS | Redis | memcached)
 //!                                  ▼  │
 //!                                  log (local | NATS) ◄──► the other pods
 //! people, Kubernetes ── HTTP ──► admin
@@ -24,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod descriptors;
 pub mod entropy;
+pub mod findings;
 pub mod grpc;
 pub mod log;
 pub mod nats;

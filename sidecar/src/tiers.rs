@@ -1,11 +1,16 @@
 //! Which log and which remote tier the settings ask for.
 
-use crate::config::{Config, Nats, RemoteTier};
+use crate::config::{Config, Nats, Redis, RedisLayout, RemoteLogin, RemoteTier};
+use crate::entropy::OsRandom;
 use crate::log::local::LocalLog;
 use crate::log::nats::{NatsLog, NatsLogConfig};
 use crate::nats::{NatsConfig, NatsTls};
+use crate::remote::hints::Hints;
+use crate::remote::login::Login;
+use crate::remote::memcached::{MemcachedConfig, MemcachedTier};
 use crate::remote::memory::MemoryTier;
 use crate::remote::nats_kv::{NatsKv, NatsKvConfig};
+use crate::remote::redis::{Layout, RedisConfig, RedisTier};
 use crate::shutdown::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +27,15 @@ pub struct Tiers {
     pub remote: Arc<dyn Remote>,
     local: Option<Arc<LocalLog>>,
     nats_log: Option<Arc<NatsLog>>,
-    nats_kv: Option<Arc<NatsKv>>,
+    driver: Driver,
+}
+
+/// What keeps the remote tier's connections up.
+enum Driver {
+    None,
+    Nats(Arc<NatsKv>),
+    Redis(Arc<RedisTier>),
+    Memcached(Arc<MemcachedTier>),
 }
 
 impl Tiers {
@@ -36,25 +49,18 @@ impl Tiers {
             Some(_) => None,
             None => Some(LocalLog::new(config.session_ttl, clock.clone())),
         };
-        let nats_kv = match (&config.nats, config.remote) {
-            (Some(nats), RemoteTier::Nats) => Some(kv_of(nats)),
-            (_, RemoteTier::Memory) | (None, RemoteTier::Nats) => None,
-        };
         let log: Arc<dyn Log> = match (&nats_log, &local) {
             (Some(log), _) => log.clone(),
             (None, Some(log)) => log.clone(),
             (None, None) => unreachable!("one of the two was built above"),
         };
-        let remote: Arc<dyn Remote> = match &nats_kv {
-            Some(kv) => kv.clone(),
-            None => MemoryTier::new(config.memory_bytes, clock.clone()),
-        };
+        let (remote, driver) = remote_of(config, clock);
         Self {
             log,
             remote,
             local,
             nats_log,
-            nats_kv,
+            driver,
         }
     }
 
@@ -73,9 +79,95 @@ impl Tiers {
         if let Some(log) = &self.nats_log {
             shutdown.spawn("log", log.clone().run(sink, shutdown.token()));
         }
-        if let Some(kv) = &self.nats_kv {
-            shutdown.spawn("remote", kv.clone().run(shutdown.token()));
+        self.run_remote(shutdown);
+    }
+
+    /// Starts the remote tier's driver alone.
+    pub fn run_remote(&self, shutdown: &Shutdown) {
+        let token = shutdown.token();
+        match &self.driver {
+            Driver::None => {}
+            Driver::Nats(tier) => shutdown.spawn("remote", tier.clone().run(token)),
+            Driver::Redis(tier) => shutdown.spawn("remote", tier.clone().run(token)),
+            Driver::Memcached(tier) => shutdown.spawn("remote", tier.clone().run(token)),
         }
+    }
+}
+
+fn remote_of(config: &Config, clock: &Arc<dyn Clock>) -> (Arc<dyn Remote>, Driver) {
+    match (&config.remote, &config.nats) {
+        (RemoteTier::Nats, Some(nats)) => {
+            let tier = kv_of(nats);
+            (tier.clone(), Driver::Nats(tier))
+        }
+        (RemoteTier::Redis(redis), nats) => {
+            let tier = redis_of(config, redis, nats.as_ref());
+            (tier.clone(), Driver::Redis(tier))
+        }
+        (RemoteTier::Memcached(hosts), nats) => {
+            let servers = memcached_servers(hosts, &config.remote_login, config.fleet());
+            let tier = MemcachedTier::new(servers, hints(nats.as_ref()));
+            (tier.clone(), Driver::Memcached(tier))
+        }
+        (RemoteTier::Memory, _) | (RemoteTier::Nats, None) => {
+            let tier = MemoryTier::new(config.memory_bytes, clock.clone());
+            (tier, Driver::None)
+        }
+    }
+}
+
+fn redis_of(config: &Config, redis: &Redis, nats: Option<&Nats>) -> Arc<RedisTier> {
+    let servers = redis_servers(redis, &config.remote_login, config.fleet());
+    RedisTier::new(servers, hints(nats), Arc::new(OsRandom))
+}
+
+/// How the settings say to reach Redis.
+pub fn redis_servers(redis: &Redis, login: &RemoteLogin, fleet: &str) -> RedisConfig {
+    RedisConfig {
+        layout: match &redis.layout {
+            RedisLayout::One => Layout::One,
+            RedisLayout::Cluster => Layout::Cluster,
+            RedisLayout::Sentinel(service) => Layout::Sentinel {
+                service: service.clone(),
+            },
+        },
+        hosts: redis.hosts.clone(),
+        tls: redis.tls,
+        database: redis.database.into(),
+        login: self::login(login),
+        fleet: fleet.to_owned(),
+    }
+}
+
+/// How the settings say to reach memcached.
+pub fn memcached_servers(
+    hosts: &[(String, u16)],
+    login: &RemoteLogin,
+    fleet: &str,
+) -> MemcachedConfig {
+    MemcachedConfig {
+        hosts: hosts.to_vec(),
+        login: self::login(login),
+        fleet: fleet.to_owned(),
+    }
+}
+
+fn login(login: &RemoteLogin) -> Login {
+    Login {
+        user: login.user.clone(),
+        password: login.password.as_ref().map(|secret| secret.0.clone()),
+        password_file: login.password_file.clone(),
+        ca_file: login.ca.clone(),
+        cert_file: login.cert.clone(),
+        key_file: login.key.clone(),
+    }
+}
+
+/// Over the fleet's NATS, if there is a fleet.
+fn hints(nats: Option<&Nats>) -> Hints {
+    match nats {
+        Some(nats) => Hints::nats(connection(nats), nats.fleet.clone()),
+        None => Hints::here(),
     }
 }
 

@@ -76,6 +76,10 @@ fn nobody_imports_the_whole_but_the_program() {
 fn every_client_library_is_at_home() {
     let nats = |file: &str| of(file, "nats") || of(file, "log/nats") || file == "remote/nats_kv.rs";
     assert_eq!(naming("sidecar/src", "async_nats", nats), [""; 0]);
+    // The crate, told from the module by what stands before it.
+    let redis = |file: &str| of(file, "remote/redis");
+    assert_eq!(naming("sidecar/src", " ::redis", redis), [""; 0]);
+    assert_eq!(naming("sidecar/src", "(::redis", redis), [""; 0]);
     assert_eq!(
         naming("sidecar/engine/src", "moka", |file| file == "l1.rs"),
         [""; 0]
@@ -105,6 +109,12 @@ fn the_engine_and_the_clients_know_no_more_than_they_may() {
     ] {
         assert!(!engine.contains(network), "the engine knows {network}");
     }
+    let checker = dependencies("checker/Cargo.toml");
+    let mut checker = checker.lines().filter(|line| line.contains('='));
+    assert!(
+        checker.all(|line| line.contains("optional = true")),
+        "the checker is pure"
+    );
     let sdk = dependencies("../sdk-rust/Cargo.toml");
     for inner in ["unstale-sidecar", "unstale-engine"] {
         assert!(!sdk.contains(inner), "the SDK knows {inner}");

@@ -1,55 +1,54 @@
-//! What a read must satisfy: the rules of the simulation's checker, judged
-//! while real processes run. The origin is a counter per key in this process,
-//! the stored text is "key:counter".
-//! It demands less than it could where it cannot know (promises.rs), never
-//! more. Violations are kept, not panicked on.
+//! The checker of what reads must satisfy (unstale-checker, which `unstale
+//! verify` uses too), shared by the clients of all pods, and given the time.
+//! A call's time is taken before it, an answer's after it, so that no rule binds
+//! earlier than it may. Beside it the registers, keys that are written rather
+//! than loaded (clients/swap.rs).
 
-mod promises;
+pub(crate) use unstale_checker::{Reached, Required, Violation};
 
-pub(crate) use promises::{Began, Reached, Required};
-
-use promises::State;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use crate::clients::REGISTERS;
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use unstale_checker::Names;
+use unstale_checker::linear::{Registers, Verdict};
 
 /// Keys of the origin.
 pub(crate) const KEYS: usize = 64;
 /// Every eighth key carries the same tag and begins with the same prefix.
 pub(crate) const GROUPS: usize = 8;
+
 /// The name of a key.
 pub(crate) fn name(key: usize) -> String {
-    format!("g{}:{key}", key % GROUPS)
+    names().key(key)
 }
 
-/// A broken promise.
-#[derive(Clone, Debug)]
-pub(crate) struct Violation {
-    pub(crate) rule: &'static str,
-    pub(crate) key: Option<usize>,
-    pub(crate) what: String,
+fn names() -> Names {
+    Names::new("", KEYS, GROUPS)
+}
+
+/// What a call on a pod began under.
+pub(crate) struct Began {
+    pub(crate) pod: usize,
+    pub(crate) at: Instant,
+    under: unstale_checker::Began,
 }
 
 /// The origin and what was promised of it.
 pub(crate) struct Checker {
-    origin: Vec<AtomicU64>,
+    epoch: Instant,
     bound: Duration,
-    state: Mutex<State>,
-    broken: Mutex<Vec<Violation>>,
-    pub(crate) wrong_key: AtomicU64,
-    pub(crate) stale: AtomicU64,
+    rules: Mutex<unstale_checker::Checker>,
+    registers: Mutex<Registers>,
 }
 
 impl Checker {
     /// For so many pods with this bound D.
     pub(crate) fn new(pods: usize, bound: Duration) -> Self {
         Self {
-            origin: (0..KEYS).map(|_| AtomicU64::new(1)).collect(),
+            epoch: Instant::now(),
             bound,
-            state: Mutex::new(State::new(pods)),
-            broken: Mutex::default(),
-            wrong_key: AtomicU64::new(0),
-            stale: AtomicU64::new(0),
+            rules: Mutex::new(unstale_checker::Checker::new(names(), pods, bound)),
+            registers: Mutex::new(Registers::new("register-", REGISTERS)),
         }
     }
 
@@ -60,27 +59,29 @@ impl Checker {
 
     /// The origin's value now.
     pub(crate) fn origin(&self, key: usize) -> u64 {
-        self.origin[key].load(SeqCst)
+        self.rules().origin(key)
     }
 
     /// The origin commits a change.
     pub(crate) fn change(&self, key: usize) -> u64 {
-        self.origin[key].fetch_add(1, SeqCst) + 1
+        self.rules().change(key)
     }
 
     /// A call on `pod` begins.
     pub(crate) fn begin(&self, pod: usize) -> Began {
-        self.state().begin(pod)
+        let at = Instant::now();
+        let under = self.rules().begin(pod, at - self.epoch);
+        Began { pod, at, under }
     }
 
     /// What a read that began so must satisfy.
     pub(crate) fn required(&self, began: &Began, keys: &[usize]) -> Vec<Required> {
-        self.state().required(began, keys)
+        self.rules().required(&began.under, keys)
     }
 
     /// A position that promised something of the key, and what.
     pub(crate) fn position(&self, key: usize) -> Option<(String, Required)> {
-        self.state().position(key)
+        self.rules().position(key)
     }
 
     /// An invalidation that began as `began` says was answered OK: `values`
@@ -92,89 +93,113 @@ impl Checker {
         reached: Reached,
         position: &str,
     ) {
-        let mut state = self.state();
-        state.promised(began, values, reached, (position, self.bound));
+        let mut rules = self.rules();
+        let now = self.now();
+        rules.promised(&began.under, values, reached, position, now);
     }
 
     /// An answer named this position: an epoch that nobody saw before ends a
     /// loss, or is a surprise. Says which.
     pub(crate) fn saw(&self, position: &str) -> Option<&'static str> {
-        let (epoch, _) = position.split_once('-')?;
-        // A pod that has not met the log yet.
-        if epoch.bytes().all(|digit| digit == b'0') {
-            return None;
-        }
-        self.state().saw(epoch, self.bound)
+        let mut rules = self.rules();
+        let now = self.now();
+        rules.saw(position, now)
     }
 
     /// The log is about to lose acknowledged records.
     pub(crate) fn loses_records(&self) {
-        let origin = self.origin.iter().map(|o| o.load(SeqCst)).collect();
-        self.state().loses_records(origin);
+        self.rules().loses_records();
+        self.registers().forget();
     }
 
     /// It turned out that the log still has what it was thought to lose.
     pub(crate) fn lost_nothing(&self) {
-        self.state().lost = None;
+        self.rules().lost_nothing();
     }
 
     /// Whether a loss has not been answered by a new epoch.
     pub(crate) fn suspect(&self) -> bool {
-        self.state().lost.is_some()
+        self.rules().suspect()
     }
 
     /// Epochs that followed no loss that was injected.
     pub(crate) fn unexpected(&self) -> Vec<String> {
-        self.state().unexpected.clone()
+        self.rules().unexpected().to_vec()
     }
 
     /// A pod ends or starts: what it promised of itself is over.
     pub(crate) fn restarted(&self, pod: usize) {
-        self.state().restarted(pod);
+        self.rules().restarted(pod);
     }
 
     /// Judges a text that was returned for `key`; the counter in it.
     pub(crate) fn judge(
         &self,
         began: &Began,
-        (key, required): (usize, Required),
+        of: (usize, Required),
         text: &str,
         fresh: bool,
     ) -> u64 {
-        let value = text.strip_prefix(&format!("{}:", name(key)));
-        let Some(value) = value.and_then(|value| value.parse().ok()) else {
-            self.wrong_key.fetch_add(1, SeqCst);
-            let what = format!("{text:?} on pod {}", began.pod);
-            self.broke("I-11 wrong key", Some(key), what);
-            return 0;
-        };
-        if value > self.origin(key) {
-            let what = format!("{text:?} was never stored");
-            self.broke("I-11 never stored", Some(key), what);
-        }
-        let required = self.state().still(began, required);
-        let Some(rule) = required.broken_by(value, fresh) else {
-            return value;
-        };
-        self.stale.fetch_add(1, SeqCst);
-        let (pod, how) = (began.pod, if fresh { "fresh" } else { "flagged" });
-        let what = format!("pod {pod} returned {text:?} ({how}); it needed {required:?}");
-        self.broke(rule, Some(key), what);
-        value
+        self.rules().judge(&began.under, of, text, fresh)
     }
 
     /// A promise was broken.
     pub(crate) fn broke(&self, rule: &'static str, key: Option<usize>, what: String) {
-        let mut broken = self.broken.lock().expect("no panic");
-        broken.push(Violation { rule, key, what });
+        let pod = None;
+        self.rules().broke(Violation {
+            rule,
+            key,
+            pod,
+            what,
+        });
     }
 
     /// The promises broken so far.
     pub(crate) fn broken(&self) -> Vec<Violation> {
-        self.broken.lock().expect("no panic").clone()
+        self.rules().broken().to_vec()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no panic")
+    /// How many answers were older than promised.
+    pub(crate) fn stale(&self) -> usize {
+        self.count(Violation::is_stale)
+    }
+
+    /// How many answers were stored for another key, or never.
+    pub(crate) fn wrong_key(&self) -> usize {
+        self.count(Violation::is_wrong_key)
+    }
+
+    fn count(&self, kind: fn(&Violation) -> bool) -> usize {
+        let rules = self.rules();
+        rules.broken().iter().filter(|broken| kind(broken)).count()
+    }
+
+    /// Whether nothing is promised now.
+    pub(crate) fn suspended(&self) -> bool {
+        self.rules().suspended(self.now())
+    }
+
+    /// Time since the fleet began.
+    pub(crate) fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// The keys that are written rather than loaded.
+    pub(crate) fn registers(&self) -> MutexGuard<'_, Registers> {
+        self.registers.lock().expect("no panic")
+    }
+
+    /// Searches every register's history for an order (I-8).
+    pub(crate) fn judge_registers(&self) {
+        let broken = self.registers().finish();
+        for (key, verdict) in broken {
+            if let Verdict::Illegal(illegal) = verdict {
+                self.broke("I-8 not linearizable", None, format!("{key}: {illegal}"));
+            }
+        }
+    }
+
+    fn rules(&self) -> MutexGuard<'_, unstale_checker::Checker> {
+        self.rules.lock().expect("no panic")
     }
 }

@@ -10,6 +10,7 @@ use crate::clients::{change, read_all};
 use crate::fleet::Fleet;
 use std::time::{Duration, Instant};
 use unstale_proto::v1::{All, InvalidateRequest, ReadLevel};
+use unstale_tests::eventually;
 
 /// The rule's margin over D.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -38,10 +39,14 @@ pub(crate) async fn converge(fleet: &Fleet) -> Converged {
         }
         tokio::time::sleep(REST).await;
     }
+    // A limit that was set without an answer may come later than its end.
+    let free = || fleet.cluster.limit(-1);
+    eventually("a log without a limit", LEADER, free).await;
     let log = healed.elapsed();
     // Whoever changes the origin finishes what it has begun, no more.
     let _still = fleet.changing.write().await;
     let whole = whole(fleet, healed + log).await;
+    fleet.checker.judge_registers();
     Converged { log, fleet: whole }
 }
 

@@ -1,40 +1,21 @@
 //! Network namespaces on one bridge: a host for every process, and a leg of
 //! this process on the same wire.
 //!
-//! Everything of a network carries its id and is removed by a guard: a shell
-//! that waits for the end of a pipe, so that it also cleans up after a panic
-//! or a kill of this process. It ends what still runs in the namespaces,
-//! unmounts what is under the directory, and removes both.
+//! Everything of a network carries its id and is removed by its [`guard`].
 
-use rustix::process::geteuid;
+mod guard;
+
+pub(crate) use guard::{impossible, sweep};
+
 use std::io::Write as _;
 use std::net::Ipv4Addr;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// What the guard does once its standard input ends.
-const GUARD: &str = r#"
-read -r _
-for ns in $(ip netns list | cut -d' ' -f1 | grep "^$1-"); do
-  ip netns pids "$ns" | xargs -r kill -9 2>/dev/null
-  ip netns del "$ns"
-done
-grep -o " $2/[^ ]*" /proc/mounts | xargs -r umount -l
-rm -rf "$2"
-"#;
+/// What every network's id begins with; the process's id and a letter follow.
+const PREFIX: &str = "uc";
 /// This process on the wire.
 const SELF: u8 = 254;
-
-/// Why no network can be made here, if so.
-pub(crate) fn impossible() -> Option<String> {
-    if !geteuid().is_root() {
-        return Some("it needs root, for network namespaces and nftables".to_owned());
-    }
-    let missing = |tool: &&&str| Command::new(tool).arg("-V").output().is_err();
-    let tool = ["ip", "nft", "mount"].iter().find(missing)?;
-    Some(format!("{tool} is missing: run tests/tools/install"))
-}
 
 /// A bridge with hosts; removed when it is dropped, whatever runs in it.
 pub(crate) struct Network {
@@ -47,23 +28,15 @@ impl Network {
     /// A new one; `number` tells those of this process apart.
     pub(crate) fn open(number: usize) -> Self {
         let id = format!(
-            "uc{}{}",
+            "{PREFIX}{}{}",
             std::process::id(),
             ["a", "b", "c", "d"][number % 4]
         );
         let dir = std::env::temp_dir().join(&id);
         std::fs::create_dir_all(&dir).expect("a directory");
-        let guard = Command::new("sh")
-            .args(["-c", GUARD, "guard", &id])
-            .arg(&dir)
-            .stdin(Stdio::piped())
-            .process_group(0)
-            .spawn();
-        let network = Self {
-            id,
-            dir,
-            guard: guard.expect("a guard"),
-        };
+        let guard = guard::of(&id, &dir).stdin(Stdio::piped()).spawn();
+        let guard = guard.expect("a guard");
+        let network = Self { id, dir, guard };
         network.build();
         network
     }
@@ -156,9 +129,20 @@ impl Host {
         self.nft(&format!("table inet {name} {{\n{chains}}}\n"));
     }
 
-    /// Takes the table away.
-    pub(crate) fn unfilter(&self, name: &str) {
+    /// Takes the table away; how many packets its rules had counted.
+    pub(crate) fn unfilter(&self, name: &str) -> u64 {
+        let mut nft = self.command(Path::new("nft"));
+        let table = nft.args(["list", "table", "inet", name]).output();
+        let table = table.expect("nft starts").stdout;
         self.nft(&format!("delete table inet {name}\n"));
+        let words = String::from_utf8_lossy(&table);
+        let mut words = words.split_whitespace();
+        let mut packets = 0;
+        while words.any(|word| word == "packets") {
+            let count = words.next().and_then(|count| count.parse::<u64>().ok());
+            packets += count.expect("a number of packets");
+        }
+        packets
     }
 
     fn nft(&self, script: &str) {

@@ -7,6 +7,8 @@ use crate::faults::{Fault, Kind};
 use crate::fleet::{Fleet, Shape};
 use crate::report::Report;
 use fastrand::Rng;
+use futures::FutureExt as _;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::time::Duration;
 use unstale_tests::{PATIENCE, eventually};
@@ -22,7 +24,8 @@ pub(crate) struct Phase {
     /// The longest fault, in session ttls.
     pub(crate) most_ttls: f64,
     pub(crate) kinds: Vec<Kind>,
-    /// One after the other, with clients but no storm, at the end.
+    /// One after the other, with clients but no storm, at the end: what no other
+    /// fault may keep from coming about, and what takes the log away.
     pub(crate) alone: Vec<Kind>,
 }
 
@@ -32,9 +35,16 @@ impl Phase {
         let fleet = Fleet::start(number, self.shape).await;
         println!("{}: a fleet of {} pods", self.name, fleet.pods.len());
         let mut converged = Vec::new();
-        tokio::select! {
-            () = clients::run(&fleet, seed) => {}
-            () = self.weather(&fleet, seed, report, &mut converged) => {}
+        let life = async {
+            tokio::select! {
+                () = clients::run(&fleet, seed) => {}
+                () = self.weather(&fleet, seed, report, &mut converged) => {}
+            }
+        };
+        // The logs of whatever did not happen in time are wanted, too.
+        if AssertUnwindSafe(life).catch_unwind().await.is_err() {
+            let what = "see the panic's message".to_owned();
+            fleet.checker.broke("not in time", None, what);
         }
         report.phase(self.name, &fleet, &converged);
         explain(self.name, &fleet);

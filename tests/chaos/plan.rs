@@ -10,6 +10,12 @@ const SHORT: Duration = Duration::from_secs(2);
 /// What a fleet has when nobody says otherwise.
 const DEFAULT: Duration = Duration::from_secs(15);
 
+/// Whether UNSTALE_PHASE or UNSTALE_STORMS ask for less than everything.
+pub(crate) fn partial() -> bool {
+    let set = |name| std::env::var_os(name).is_some();
+    set("UNSTALE_PHASE") || set("UNSTALE_STORMS")
+}
+
 /// All of them, or the one that UNSTALE_PHASE names; each with as many storms
 /// as UNSTALE_STORMS says, if it does.
 pub(crate) fn phases() -> Vec<Phase> {
@@ -27,57 +33,65 @@ pub(crate) fn phases() -> Vec<Phase> {
 }
 
 fn single(times: usize) -> Phase {
-    let more = [Kind::DiskFull, Kind::LogPurge];
     Phase {
         name: "single",
-        shape: Shape {
-            pods: 4,
-            nodes: 1,
-            session_ttl: SHORT,
-            lies: false,
-        },
-        storms: 9 * times,
-        faults_per_storm: 10,
+        shape: shape(6, 1, SHORT),
+        storms: 7 * times,
+        faults_per_storm: 15,
         storm: Duration::from_secs(6),
         most_ttls: 3.0,
-        kinds: Kind::HARMLESS.into_iter().chain(more).collect(),
-        alone: vec![Kind::LogMadeAnew, Kind::LogPutBack, Kind::LogPutBackUnseen],
+        kinds: Kind::HARMLESS.to_vec(),
+        alone: vec![
+            Kind::WireLoses,
+            Kind::LogTruncated,
+            Kind::NodeClockJumps,
+            Kind::LogMadeAnew,
+            Kind::LogPutBack,
+            Kind::LogPutBackUnseen,
+        ],
     }
 }
 
 fn cluster(times: usize) -> Phase {
-    let kinds = Kind::HARMLESS.into_iter().chain(Kind::CLUSTER);
+    // Only here, so they come twice as often as the rest; but what takes longest.
+    let again = Kind::CLUSTER.into_iter().filter(|kind| !kind.slow());
+    let own = Kind::CLUSTER.into_iter().chain(again);
     Phase {
         name: "cluster",
-        shape: Shape {
-            pods: 4,
-            nodes: 3,
-            session_ttl: SHORT,
-            lies: false,
-        },
-        storms: 8 * times,
-        faults_per_storm: 9,
+        shape: shape(4, 3, SHORT),
+        storms: 5 * times,
+        faults_per_storm: 16,
         storm: Duration::from_secs(8),
         most_ttls: 3.0,
-        kinds: kinds.chain([Kind::LogPurge]).collect(),
-        alone: vec![Kind::LogPutBackUnderThird, Kind::LogMadeAnew],
+        kinds: Kind::HARMLESS.into_iter().chain(own).collect(),
+        alone: vec![
+            Kind::ConsumerRenumbered,
+            Kind::ConsumerRenumbered,
+            Kind::NodeToNodeOneWay,
+            Kind::LogPutBackUnderThird,
+            Kind::LogMadeAnew,
+        ],
     }
 }
 
 fn default_ttl() -> Phase {
     Phase {
         name: "default-ttl",
-        shape: Shape {
-            pods: 3,
-            nodes: 3,
-            session_ttl: DEFAULT,
-            lies: false,
-        },
+        shape: shape(3, 3, DEFAULT),
         storms: 1,
-        faults_per_storm: 10,
+        faults_per_storm: 12,
         storm: Duration::from_secs(15),
         most_ttls: 1.2,
         kinds: Kind::HARMLESS.into_iter().chain(Kind::CLUSTER).collect(),
         alone: Vec::new(),
+    }
+}
+
+fn shape(pods: usize, nodes: usize, session_ttl: Duration) -> Shape {
+    Shape {
+        pods,
+        nodes,
+        session_ttl,
+        lies: false,
     }
 }

@@ -70,9 +70,16 @@ impl Pod {
         }
     }
 
-    /// From now on its wall clock is this much off.
-    pub(crate) fn show(&self, offset: &str) {
-        std::fs::write(&self.clock, offset).expect("written");
+    /// From now on its wall clock is this many seconds off.
+    pub(crate) fn show(&self, seconds: i64) {
+        std::fs::write(&self.clock, format!("{seconds:+}")).expect("written");
+    }
+
+    /// Whether it has read its clock since [`Pod::show`]: by the file's times of
+    /// reading and writing. Where no time of reading is kept (noatime) it is
+    /// taken for granted.
+    pub(crate) async fn noticed(&self) -> bool {
+        was_read(&self.clock) || !keeps_times_of_reading(&self.clock.with_extension("probe")).await
     }
 
     /// A client of its cache.
@@ -89,6 +96,12 @@ impl Pod {
         answer
             .map(tonic::Response::into_inner)
             .map_err(|e| e.to_string())
+    }
+
+    /// How far it has read the log, if it says: <epoch>-<sequence>.
+    pub(crate) async fn reached(&self) -> Option<u64> {
+        let position = self.status().await.ok()?.position;
+        position.rsplit_once('-')?.1.parse().ok()
     }
 
     /// Whether it may call things fresh and misses nothing.
@@ -109,7 +122,7 @@ impl Pod {
 
 /// Has libfaketime take the wall clock, and no other clock, from this file.
 fn fake(command: &mut Command, clock: &Path) {
-    std::fs::write(clock, "+0d").expect("written");
+    std::fs::write(clock, "+0").expect("written");
     let found = std::fs::read_dir("/usr/lib")
         .expect("a directory")
         .flatten();
@@ -122,4 +135,18 @@ fn fake(command: &mut Command, clock: &Path) {
         .env("FAKETIME_CACHE_DURATION", "1")
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         .env("NO_FAKE_STAT", "1");
+}
+
+fn was_read(file: &Path) -> bool {
+    let file = std::fs::metadata(file).expect("it was written");
+    let (read, written) = (file.accessed(), file.modified());
+    read.expect("a time") > written.expect("a time")
+}
+
+async fn keeps_times_of_reading(probe: &Path) -> bool {
+    std::fs::write(probe, "read me").expect("written");
+    // A tick of the kernel's, so that the two times can differ.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    std::fs::read(probe).expect("read");
+    was_read(probe)
 }

@@ -45,6 +45,12 @@ impl Process {
         !self.child.as_mut().is_none_or(ended)
     }
 
+    /// How often its output, since the first start, has this text.
+    pub(crate) fn said(&self, text: &str) -> usize {
+        let output = std::fs::read(&self.log).expect("a log file");
+        String::from_utf8_lossy(&output).matches(text).count()
+    }
+
     /// Ends it as a crash would.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -9,6 +9,11 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
+/// What a run must have at least.
+const FAULTS: u64 = 150;
+const OVERLAPPED: u64 = 100;
+const OPERATIONS: u64 = 1_000_000;
+
 /// What was done to all fleets of a run.
 #[derive(Default)]
 pub(crate) struct Report {
@@ -35,9 +40,11 @@ impl Report {
         Mark { begun, others }
     }
 
-    /// A fault is over; `operations` were done meanwhile.
-    pub(crate) fn over(&self, mark: Mark, kind: Kind, operations: u64) {
+    /// A fault of this kind is over, or none: it did not come about;
+    /// `operations` were done meanwhile.
+    pub(crate) fn over(&self, mark: Mark, kind: Option<Kind>, operations: u64) {
         self.running.fetch_sub(1, SeqCst);
+        let Some(kind) = kind else { return };
         let joined = self.begun.load(SeqCst) > mark.begun + 1;
         if joined || mark.others > 0 {
             self.overlapped.fetch_add(1, SeqCst);
@@ -68,8 +75,8 @@ impl Report {
              {} epochs without a loss",
             history.hits.load(Relaxed),
             history.fleets.load(Relaxed),
-            checker.stale.load(Relaxed),
-            checker.wrong_key.load(Relaxed),
+            checker.stale(),
+            checker.wrong_key(),
             converged.len(),
             most(|c| c.log),
             most(|c| c.fleet),
@@ -77,6 +84,8 @@ impl Report {
             checker.unexpected().len(),
         );
         println!("{line}");
+        let linear = checker.registers().tally();
+        println!("{name}: searched for an order (I-8): {linear:?}");
         self.phases.lock().expect("no panic").push(line);
         *self.operations.lock().expect("no panic") += operations;
         *self.bad.lock().expect("no panic") += checker.broken().len() as u64;
@@ -90,6 +99,24 @@ impl Report {
     /// Operations of all fleets.
     pub(crate) fn operations(&self) -> u64 {
         *self.operations.lock().expect("no panic")
+    }
+
+    /// What a whole run must have and this one lacks.
+    pub(crate) fn lacks(&self) -> Vec<String> {
+        let faults = self.faults.lock().expect("no panic");
+        let never = Kind::all().filter(|kind| !faults.contains_key(kind));
+        let mut lacks: Vec<_> = never
+            .map(|kind| format!("{kind:?} never happened"))
+            .collect();
+        drop(faults);
+        let few = [
+            (self.faults(), FAULTS, "faults"),
+            (self.operations(), OPERATIONS, "operations"),
+            (self.overlapped.load(SeqCst), OVERLAPPED, "overlaps"),
+        ];
+        let few = few.iter().filter(|(had, needed, _)| had < needed);
+        lacks.extend(few.map(|(had, needed, what)| format!("{had} {what} of {needed}")));
+        lacks
     }
 
     /// Prints everything.

@@ -12,7 +12,8 @@ use unstale_proto::v1::{
 };
 use unstale_tests::Sidecar;
 
-async fn lease(pod: &Sidecar, wait: Duration) -> lease_response::Result {
+/// Lease of the key `k`.
+pub(crate) async fn lease(pod: &Sidecar, wait: Duration) -> lease_response::Result {
     let request = LeaseRequest {
         key: "k".into(),
         wait: Some(duration(wait)),

@@ -1,8 +1,8 @@
 //! Starting pods, each with its clients.
 
-use crate::clients::{self, Client};
-use crate::ports::{Pod, PodLog, Registry};
-use crate::world::{NOBODY, Shared};
+use crate::clients::{self, Client, Role};
+use crate::ports::{Fuse, Pod, PodLog, Registry};
+use crate::world::{NOBODY, Shared, World};
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::oneshot;
 use unstale_engine::coherence::Bugs;
@@ -30,10 +30,16 @@ impl Fleet {
             bugs,
         };
         (0..size).for_each(|number| fleet.start(number));
-        for _ in 0..COURIERS {
+        let absent = |w: &mut World| w.absent.contains(&Role::Courier);
+        let couriers = match fleet.shared.with(absent) {
+            true => 0,
+            false => COURIERS,
+        };
+        for _ in 0..couriers {
             let courier = clients::courier::run(fleet.clone());
             fleet.shared.handle.spawn(NOBODY, courier);
         }
+        clients::spawn_directed(&fleet);
         fleet
     }
 
@@ -85,6 +91,7 @@ impl Fleet {
             registry: Arc::clone(&self.registry),
             stopped: Mutex::default(),
             asked_for: Mutex::default(),
+            fuse: Fuse::default(),
         }
     }
 
@@ -98,6 +105,7 @@ impl Fleet {
         let options = Options {
             pod: format!("pod-{}", pod.number),
             floor_width: self.shared.with(|w| w.mix.floor_width),
+            beat_ttl: self.shared.with(|w| w.mix.extra.beat_ttl()),
             bugs: self.bugs,
             ..Options::default()
         };

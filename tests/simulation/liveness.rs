@@ -3,22 +3,20 @@
 
 use crate::clients::Client;
 use crate::clients::judge::Demand;
-use crate::faults::OVER;
+use crate::clients::recorder;
 use crate::fleet::Fleet;
-use crate::schedule::END;
-use crate::world::{D_US, KEYS};
+use crate::world::{KEYS, Shared};
 use unstale_engine::request::SessionState;
-
-/// When it is demanded.
-const DEMANDED: u64 = OVER + D_US + 2_500_000;
 
 pub(crate) async fn demand(fleet: &Fleet) {
     let shared = &fleet.shared;
-    shared.handle.until(DEMANDED - 1_500_000).await;
+    let size = shared.with(|w| w.mix.size);
+    shared.handle.until(size.demanded() - 1_500_000).await;
     shared.with(|w| w.quiet = true);
-    shared.handle.until(DEMANDED).await;
+    shared.handle.until(size.demanded()).await;
     sessions_are_fresh(fleet);
     losses_were_noticed(fleet);
+    recorder::judge(shared);
     for number in 0..fleet.size() {
         let Some(engine) = fleet.engine(number) else {
             continue;
@@ -29,6 +27,7 @@ pub(crate) async fn demand(fleet: &Fleet) {
             start: 0,
             engine,
         };
+        shared.with(|w| w.not_hitting += 1);
         shared.handle.spawn(number, hits_again(client));
     }
 }
@@ -72,7 +71,7 @@ async fn hits_again(client: Client) {
                 .and_then(|answer| answer.result.found().cloned())
             {
                 Some(_) => break,
-                _ if client.shared.handle.now() > END - 300_000 => {
+                _ if is_late(&client.shared) => {
                     let what = format!("pod {} does not hit key {key} again", client.pod);
                     return client.shared.violate("I-16", Some(key), what);
                 }
@@ -81,4 +80,13 @@ async fn hits_again(client: Client) {
             client.shared.delay(1_000, 50_000).await;
         }
     }
+    client.shared.with(|w| {
+        w.not_hitting -= 1;
+        w.converged |= w.not_hitting == 0 && !w.mix.size.lingers;
+    });
+}
+
+fn is_late(shared: &Shared) -> bool {
+    let end = shared.with(|w| w.mix.size.end());
+    shared.handle.now() > end - 300_000
 }

@@ -3,7 +3,7 @@
 
 use crate::mix::Mix;
 use crate::world::TTL_US;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 use unstale_engine::clock::LogTime;
 use unstale_engine::coherence::record::{Body, Record, RecordId, SessionId};
@@ -15,30 +15,44 @@ const SERVER_EPOCH_US: u64 = 1_700_000_000_000_000;
 
 pub(crate) struct Kept {
     at: u64,
+    /// What the server's clock showed.
+    time: LogTime,
     pub(crate) append: Append,
     pub(crate) expires: bool,
+    /// What it says, decoded once.
+    record: Option<Record>,
 }
 
 impl Kept {
     pub(crate) fn time(&self) -> LogTime {
-        LogTime(SERVER_EPOCH_US + self.at)
+        self.time
     }
 
     fn epoch(&self) -> Option<Epoch> {
-        match Record::decode(&self.append.payload).ok()?.body {
+        match self.record.as_ref()?.body {
             Body::NewEpoch(epoch) | Body::SameEpoch(epoch) => Some(epoch),
             _ => None,
         }
     }
 }
 
+/// An append that was taken in, not committed yet.
+pub(crate) type Ticket = u64;
+
 pub(crate) struct LogServer {
     kept: Vec<Kept>,
+    submitted: VecDeque<(Ticket, Append)>,
+    next_ticket: Ticket,
+    /// Outcomes of commits that nobody was told.
+    answers: HashMap<Ticket, Appended>,
+    /// How far the server's clock was set from where it would be (µs).
+    pub(crate) clock_off: i64,
     pub(crate) first: u64,
     /// The highest sequence that any pod was given.
     pub(crate) given: u64,
     dedupe: HashMap<RecordId, u64>,
     retention: u64,
+    beat_ttl: u64,
     epoch_survives: bool,
 }
 
@@ -46,10 +60,15 @@ impl LogServer {
     pub(crate) fn new(mix: &Mix) -> Self {
         Self {
             kept: Vec::new(),
+            submitted: VecDeque::new(),
+            next_ticket: 0,
+            answers: HashMap::new(),
+            clock_off: 0,
             first: 1,
             given: 0,
             dedupe: HashMap::new(),
             retention: mix.retention,
+            beat_ttl: mix.extra.beat_ttl_us(),
             epoch_survives: mix.epoch_survives,
         }
     }
@@ -68,8 +87,36 @@ impl LogServer {
         at.map_or(0, |at| at as u64 + self.first)
     }
 
-    /// The server's one step: everything before may be lost, everything after
-    /// is only the answer. True: appended now, not by an earlier attempt.
+    /// Takes an append in, unless its expectation does not hold or may not hold
+    /// any more when it is committed.
+    pub(crate) fn submit(&mut self, append: Append) -> Result<Ticket, Appended> {
+        let subject = append.subject;
+        let under_way = || self.submitted.iter().any(|(_, a)| a.subject == subject);
+        let known = self.dedupe.contains_key(&append.id);
+        let conflicts = |expected| expected != self.last_on(subject) || under_way();
+        if !known && append.expect_last.is_some_and(conflicts) {
+            return Err(Appended::Conflict);
+        }
+        self.next_ticket += 1;
+        self.submitted.push_back((self.next_ticket, append));
+        Ok(self.next_ticket)
+    }
+
+    /// What was submitted up to a ticket: commits keep that order.
+    pub(crate) fn submitted_until(&mut self, ticket: Ticket) -> Vec<(Ticket, Append)> {
+        let until = self.submitted.partition_point(|(of, _)| *of <= ticket);
+        self.submitted.drain(..until).collect()
+    }
+
+    pub(crate) fn answers(&mut self, ticket: Ticket, outcome: Appended) {
+        self.answers.insert(ticket, outcome);
+    }
+
+    pub(crate) fn answer(&mut self, ticket: Ticket) -> Option<Appended> {
+        self.answers.remove(&ticket)
+    }
+
+    /// The commit. True: appended now, not by an earlier attempt.
     pub(crate) fn commit(&mut self, append: &Append, now: u64) -> (Appended, bool) {
         if let Some(sequence) = self.dedupe.get(&append.id) {
             return (Appended::At(*sequence), false);
@@ -80,17 +127,25 @@ impl LogServer {
         }
         self.kept.push(Kept {
             at: now,
+            time: self.time(now),
             append: append.clone(),
             expires: matches!(append.subject, Subject::Beats(_)),
+            record: Record::decode(&append.payload).ok(),
         });
         self.dedupe.insert(append.id, self.last());
         self.expire(now);
         (Appended::At(self.last()), true)
     }
 
-    /// Discards what is older than the retention.
-    fn expire(&mut self, now: u64) {
-        let old = |kept: &&Kept| kept.at + self.retention < now;
+    /// The server's clock.
+    fn time(&self, now: u64) -> LogTime {
+        LogTime((SERVER_EPOCH_US + now).saturating_add_signed(self.clock_off))
+    }
+
+    /// Discards what is older than the retention by the server's clock.
+    pub(crate) fn expire(&mut self, now: u64) {
+        let time = self.time(now).0;
+        let old = |kept: &&Kept| kept.time.0 + self.retention < time;
         let old = self.retained().iter().take_while(old).count() as u64;
         self.discard(self.first + old);
     }
@@ -111,6 +166,7 @@ impl LogServer {
         self.first = self.first.min(last + 1);
         self.dedupe.retain(|_, sequence| *sequence <= last);
         self.given = self.given.min(last);
+        self.submitted.clear();
     }
 
     /// Whether a record in `from..=to` never expires: its readers know it.
@@ -126,19 +182,23 @@ impl LogServer {
         newest.filter_map(Kept::epoch).next().is_some()
     }
 
-    pub(crate) fn record(&self, sequence: u64) -> Option<Record> {
+    pub(crate) fn record(&self, sequence: u64) -> Option<&Record> {
         let kept = self.kept.get(sequence as usize - 1)?;
-        Record::decode(&kept.append.payload).ok()
+        kept.record.as_ref()
+    }
+
+    /// The epoch that the newest record on its subject names.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        let from = match self.epoch_survives {
+            true => 0,
+            false => self.first as usize - 1,
+        };
+        self.kept[from..].iter().rev().find_map(Kept::epoch)
     }
 
     pub(crate) fn opened(&self) -> Opened {
-        let from = if self.epoch_survives {
-            &self.kept
-        } else {
-            self.retained()
-        };
         Opened {
-            epoch: from.iter().rev().find_map(Kept::epoch),
+            epoch: self.epoch(),
             epoch_told: self.last_on(Subject::Epochs),
             first: self.first,
             last: self.last(),
@@ -149,10 +209,18 @@ impl LogServer {
     }
 
     /// The first record after `sequence` that `session`'s reader gets.
-    pub(crate) fn after(&mut self, sequence: u64, session: SessionId) -> Option<(u64, &Kept)> {
+    pub(crate) fn after(
+        &mut self,
+        sequence: u64,
+        session: SessionId,
+        now: u64,
+    ) -> Option<(u64, &Kept)> {
         let from = sequence.max(self.first - 1);
-        let others =
-            |kept: &Kept| matches!(kept.append.subject, Subject::Beats(of) if of != session);
+        let beat_ttl = self.beat_ttl;
+        let others = |kept: &Kept| match kept.append.subject {
+            Subject::Beats(of) => of != session || kept.at + beat_ttl < now,
+            _ => false,
+        };
         let tail = self.kept.get(from as usize..)?;
         let skipped = tail.iter().take_while(|kept| others(kept)).count();
         let next = from + skipped as u64 + 1;

@@ -1,14 +1,16 @@
 //! What one schedule draws before it begins: its faults and how often each
 //! comes, and what stays the same while it runs.
 
+use crate::directed::Extra;
 use crate::executor::Rng;
 use crate::faults::Fault;
+use crate::size::Size;
 use std::fmt;
-use unstale_engine::coherence::Bug;
 
 /// Drawn from the seed alone, so that a seed names its mix.
 #[derive(Clone, Debug)]
 pub(crate) struct Mix {
+    pub(crate) size: Size,
     pub(crate) pods: usize,
     /// Pods that write and invalidate; the others only read and load, so that
     /// no pending cover of their own hides what they hold.
@@ -30,9 +32,14 @@ pub(crate) struct Mix {
     pub(crate) trickle: u64,
     /// Every clock is this much fast or slow (ppm); 0: each up to 2 %.
     pub(crate) drift: u64,
+    /// What only directed schedules have.
+    pub(crate) extra: Extra,
 }
 
 impl Mix {
+    /// Nothing is discarded by age (µs).
+    pub(crate) const LONG_RETENTION: u64 = 3_600_000_000;
+
     pub(crate) fn draw(seed: u64) -> Self {
         let mut rng = Rng(seed ^ 0x5EED_0F7E_3A11_C0DE);
         let mut weights = Fault::TIMED.map(|fault| {
@@ -45,44 +52,26 @@ impl Mix {
         if weights.iter().all(|weight| *weight == 0) {
             weights[0] = 1;
         }
-        let pods = pick(&mut rng, &[2, 3, 3, 4]);
+        let (size, pods) = Size::draw(&mut rng);
+        let pace = pick(&mut rng, &[600_000, 1_500_000, 3_000_000]);
         Self {
+            size,
             pods,
             writing: pick(&mut rng, &[1, 1, 2, pods]),
             eviction: pick(&mut rng, &[800_000, 800_000, 6_000_000]),
             weights,
-            pace: pick(&mut rng, &[600_000, 1_500_000, 3_000_000]),
+            pace: pace.min(size.faults_until / 2),
             floor_width: pick(&mut rng, &[1, 2, 64, 64, 64, 64]),
             retention: pick(
                 &mut rng,
-                &[3_600_000_000, 3_600_000_000, 12_000_000, 6_000_000],
+                &[3_600_000_000, 3_600_000_000, 4_000_000, 6_000_000],
             ),
             epoch_survives: rng.chance(60),
             revisions_repeat: rng.chance(50),
             trickle: 400_000,
             drift: if rng.chance(40) { 20_000 } else { 0 },
+            extra: Extra::default(),
         }
-    }
-
-    /// The mix in which a case must show. What plain schedules rarely find gets
-    /// a directed one.
-    pub(crate) fn with(seed: u64, case: Option<Bug>) -> Self {
-        let mut mix = Self::draw(seed);
-        if let Some((faults, pods, writing)) = case.and_then(directed) {
-            mix.weights = Fault::TIMED.map(|fault| u64::from(faults.contains(&fault)));
-            (mix.pods, mix.writing, mix.pace) = (pods, writing, 600_000);
-            (mix.eviction, mix.floor_width) = (6_000_000, 64);
-        }
-        if case == Some(Bug::NoDriftMargin) {
-            // More than A2 allows; the margin would still hold.
-            mix.drift = 50_000;
-        }
-        let late = [Bug::WordBeforeProcessed, Bug::BeatBeforeJoin];
-        if case.is_some_and(|bug| late.contains(&bug)) {
-            // Slow, but not so slow that its session lapses.
-            mix.trickle = 60_000;
-        }
-        mix
     }
 
     /// Which timed fault comes next.
@@ -114,24 +103,8 @@ impl Mix {
     }
 }
 
-/// The only faults that come, how many pods there are and how many write, where
-/// a bug is rarely found otherwise.
-pub(crate) fn directed(bug: Bug) -> Option<(&'static [Fault], usize, usize)> {
-    const AWAY: [Fault; 3] = [Fault::Cut, Fault::CutReceives, Fault::SlowReader];
-    const SLOW: [Fault; 3] = [Fault::Cut, Fault::SlowNetwork, Fault::SlowReader];
-    match bug {
-        Bug::NoDriftMargin => Some((&AWAY, 4, 2)),
-        // A reader far behind a busy log.
-        Bug::SessionFromEcho => Some((&[Fault::SlowReader], 4, 3)),
-        // Two invalidations in a row, the second one late at the only other pod.
-        Bug::WordBeforeProcessed => Some((&[Fault::SlowReader], 2, 1)),
-        // Sessions that end often, and Joins that arrive after Beats.
-        Bug::BeatBeforeJoin => Some((&SLOW, 4, 2)),
-        _ => None,
-    }
-}
-
-fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
+/// One of them.
+pub(crate) fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
     of[rng.range(0, of.len() as u64) as usize]
 }
 
@@ -144,9 +117,11 @@ impl fmt::Display for Mix {
             .collect();
         write!(
             f,
-            "{} pods, {} of them writing, a fault within {} ms, {}; floor width {}, retention {} s, epoch survives {}, revisions repeat {}, drift {} ppm",
+            "{} pods, {} of them writing, faults for {} ms of {} ms at most, one within {} ms, {}; floor width {}, retention {} s, epoch survives {}, revisions repeat {}, drift {} ppm",
             self.pods,
             self.writing,
+            self.size.faults_until / 1000,
+            self.size.longest / 1000,
             self.pace / 1000,
             faults.join(" "),
             self.floor_width,

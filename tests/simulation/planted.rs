@@ -1,75 +1,153 @@
-//! Planted bugs: which the schedules catch, and which they cannot.
+//! Planted bugs: in which schedule each was caught last, and the table of them
+//! all. [`Bug::ALL`] is declared with the bugs, so none is left out.
+//!
+//! `UNSTALE_EVERY_BUG=1 UNSTALE_TABLE=1 cargo test -p unstale-tests --test
+//! simulation every_planted` searches every bug from seed 0 and writes
+//! planted.txt and docs/planted-bugs.md; UNSTALE_CASE names the bugs that are
+//! searched, the others keep their lines. A changed generator gives every seed
+//! another meaning: run it again then.
 
+use crate::directed;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
 use unstale_engine::coherence::Bug;
 
-/// Every switch of the engine.
-pub(crate) const ALL: [Bug; 35] = [
-    Bug::WordBeforeProcessed,
-    Bug::BeatWithoutEcho,
-    Bug::SessionFromEcho,
-    Bug::NoDriftMargin,
-    Bug::FirstNotChecked,
-    Bug::ExpelledAtOnce,
-    Bug::NoFloorsInL1,
-    Bug::NoFloorsInRemote,
-    Bug::AsOfAfterRead,
-    Bug::NoHorizon,
-    Bug::DroppingChannel,
-    Bug::AnchorNotVerified,
-    Bug::EpochIgnored,
-    Bug::FleetIgnoresSilent,
-    Bug::FleetStaleList,
-    Bug::NoPending,
-    Bug::FillIgnoresFloor,
-    Bug::NoTagFloor,
-    Bug::PutOverHigher,
-    Bug::BeatBeforeJoin,
-    Bug::UnconditionalCas,
-    Bug::LeaveBeforeSilence,
-    Bug::PositionBelowHorizon,
-    Bug::NoPrefixFloor,
-    Bug::SoftOverridesHard,
-    Bug::StaleUnflagged,
-    Bug::StaleByMarker,
-    Bug::NegativeNotJudged,
-    Bug::OlderSourceVersion,
-    Bug::StrongWithoutBarrier,
-    Bug::RefreshNotJudged,
-    Bug::ExpiryNotJudged,
-    Bug::OneTokenForABatch,
-    Bug::NotModifiedNotJudged,
-    Bug::FilterDropsKeys,
+/// A search begins so many schedules before the recorded one.
+const BEFORE: u64 = 2;
+
+/// Bugs of coherence.md whose features do not exist yet.
+const LATER: [(&str, &str); 2] = [
+    ("early refresh reuses an old `as_of`", "early refresh"),
+    ("half-open breaker lets all through", "circuit breaker"),
 ];
 
 /// The bug of this name.
 pub(crate) fn named(name: &str) -> Option<Bug> {
-    ALL.into_iter().find(|bug| format!("{bug:?}") == name)
+    let mut all = Bug::ALL.iter().copied();
+    all.find(|bug| format!("{bug:?}") == name)
 }
 
-/// Bugs that no schedule is known to show, and why.
-pub(crate) const UNSEEN: [(Bug, &str); 2] = [
-    (
-        Bug::UnconditionalCas,
-        "masked: the loser's Write is refused at its own echo, because the winner's floor is above its position",
-    ),
-    (
-        Bug::BeatBeforeJoin,
-        "open: seed 2630 of an older generator showed it; the directed mix of this one was not searched to its end",
-    ),
-];
+/// The schedule that caught a bug, and the rule that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Caught {
+    pub(crate) seed: u64,
+    pub(crate) rule: String,
+}
 
-/// Where the search begins: not at 0 where it is known to pass many schedules
-/// before it finds the bug. UNSTALE_EVERY_BUG searches all.
+/// By the bug's name.
+pub(crate) type Record = BTreeMap<String, Caught>;
+
+/// planted.txt, a line each: bug, seed, rule.
+pub(crate) fn recorded() -> Record {
+    include_str!("planted.txt").lines().map(parse).collect()
+}
+
+fn parse(line: &str) -> (String, Caught) {
+    let mut words = line.splitn(3, ' ');
+    let mut word = || words.next().expect("a line has bug, seed and rule");
+    let bug = word().to_owned();
+    let seed = word().parse().expect("a number");
+    let rule = word().to_owned();
+    (bug, Caught { seed, rule })
+}
+
+/// Where the search for a bug begins, unless all of it is asked for.
 pub(crate) fn search_from(bug: Bug) -> u64 {
-    match bug {
-        Bug::WordBeforeProcessed => 580,
-        Bug::NoDriftMargin => 130,
-        Bug::AnchorNotVerified => 410,
-        _ => 0,
+    let caught = recorded().remove(&format!("{bug:?}"));
+    caught.map_or(0, |caught| caught.seed.saturating_sub(BEFORE))
+}
+
+/// Writes planted.txt and the table in the docs.
+pub(crate) fn write(record: &Record) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lines = record
+        .iter()
+        .map(|(bug, Caught { seed, rule })| format!("{bug} {seed} {rule}\n"));
+    let texts = [
+        ("simulation/planted.txt", lines.collect::<String>()),
+        ("../docs/planted-bugs.md", page(record)),
+    ];
+    for (path, text) in texts {
+        std::fs::write(here.join(path), text).expect("the tree can be written");
     }
 }
 
-/// Whether schedules must catch it.
-pub(crate) fn must_be_caught(bug: Bug) -> bool {
-    UNSEEN.iter().all(|(unseen, _)| *unseen != bug)
+/// The page of the docs.
+pub(crate) fn page(record: &Record) -> String {
+    let mut later = String::new();
+    for (bug, feature) in LATER {
+        writeln!(later, "| {bug} | {feature} |").expect("a string takes all");
+    }
+    format!(
+        "{HEAD}{}\nNot planted yet, because the feature belongs to a later issue:\n\n| bug | feature |\n| --- | --- |\n{later}",
+        table(record)
+    )
+}
+
+const HEAD: &str = "\
+# Planted bugs
+
+Each is a switch that only tests can set. It takes one safeguard out of the real
+engine; the simulation runs schedules 0, 1, 2, … until a checker notices. The
+same schedule without the bug passes. *Directed*: the schedules hold only what
+the bug needs (`tests/simulation/directed.rs`). Written by
+
+    UNSTALE_EVERY_BUG=1 UNSTALE_TABLE=1 cargo test -p unstale-tests --test simulation every_planted
+
+";
+
+/// Every bug, in the order of their declaration.
+pub(crate) fn table(record: &Record) -> String {
+    let mut table = "| planted bug | what it does | schedules | caught by | after |\n| --- | --- | --- | --- | ---: |\n".to_owned();
+    for bug in Bug::ALL {
+        let kind = match directed::is_directed(*bug) {
+            true => "directed",
+            false => "random",
+        };
+        let (rule, after) = match record.get(&format!("{bug:?}")) {
+            Some(caught) => (caught.rule.as_str(), (caught.seed + 1).to_string()),
+            None => ("not caught", String::new()),
+        };
+        let note = note(*bug);
+        let meaning = bug.meaning();
+        let what = match note.is_empty() {
+            true => meaning.to_owned(),
+            false => format!("{meaning} ({note})"),
+        };
+        writeln!(table, "| {bug:?} | {what} | {kind} | {rule} | {after} |")
+            .expect("a string takes all");
+    }
+    table
+}
+
+/// What there is to say of how a bug is planted, beside what it does.
+fn note(bug: Bug) -> &'static str {
+    match bug {
+        Bug::UnconditionalCas => {
+            "a pair: either safeguard alone suffices, the append's condition and the floor of the other's Write at the own echo"
+        }
+        Bug::FleetEarly => {
+            "a pair: the wait of D after an interruption and that of a young epoch mask each other, as in tests/model/epochs"
+        }
+        Bug::AcrossReconnect => {
+            "in the engine; the modelled consumer goes on across the reconnect and its numbers fit, as after a node's restart"
+        }
+        Bug::OldIncarnation => {
+            "in the engine; the modelled log keeps Beats for 4 s, and its consumers are made again and count from 1"
+        }
+        Bug::ConsumerErrorSwallowed => {
+            "in the engine; the modelled driver reports the end, and the consumer in its place misses records"
+        }
+        Bug::DroppingChannel => "in the engine; deliveries get lost on the modelled way to it",
+        Bug::KeyNotChecked => "the modelled tier answers with another key's record now and then",
+        Bug::ExpiryByOwnClock => {
+            "wall-clock time of a pod: the modelled pods' own clocks differ by days"
+        }
+        Bug::BeatBeforeJoin | Bug::OverdueJoinIgnored => {
+            "Joins get lost where Beats pass, as with a permission that is missing"
+        }
+        Bug::CasRetried | Bug::SetReplayed => "in the engine, for the log's indefinite answers",
+        _ => "",
+    }
 }

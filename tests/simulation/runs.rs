@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use unstale_engine::coherence::Bug;
 
 const THREADS: usize = 2;
 
@@ -44,7 +43,7 @@ pub(crate) fn all(schedules: u64, sample: u64) -> (Sum, Option<u64>) {
         let outcome = schedule::run(seed, None);
         let mut sum = sum.lock().expect("no panic under the lock");
         sum.add(seed, &outcome, seed % sample == 0);
-        if sum.schedules % 500 == 0 {
+        if sum.schedules % 10_000 == 0 {
             println!("{} schedules, {} reads", sum.schedules, sum.reads);
         }
         outcome.violation.is_some()
@@ -70,17 +69,4 @@ pub(crate) fn first(seeds: Range<u64>, hit: impl Fn(u64) -> bool + Sync) -> Opti
     std::thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
     let found = found.into_inner();
     (found != u64::MAX).then_some(found)
-}
-
-/// Everything there is to say of a schedule that failed.
-pub(crate) fn report(seed: u64, case: Option<Bug>) -> String {
-    let outcome = schedule::look_at(seed, case);
-    let name = case.map(|bug| format!("{bug:?}")).unwrap_or_default();
-    let violation = outcome.violation.map(|v| v.to_string());
-    format!(
-        "seed {seed}: {}\nmix: {}\ntimeline of the key:\n{}\nkeep it: add `{seed} {name}` to tests/simulation/seeds.txt\nreplay: UNSTALE_SEED={seed} UNSTALE_CASE={name} cargo test -p unstale-tests --test simulation replay -- --nocapture",
-        violation.unwrap_or_else(|| "passes when run again: not deterministic".into()),
-        outcome.mix,
-        outcome.timeline.join("\n"),
-    )
 }

@@ -5,18 +5,15 @@ use crate::checker::Violation;
 use crate::executor::{self, Rng};
 use crate::faults;
 use crate::fleet::Fleet;
+use crate::less::Less;
 use crate::liveness;
-use crate::mix::Mix;
+use crate::plan::Plan;
 use crate::table::Table;
 use crate::world::{NOBODY, Shared};
 use unstale_engine::coherence::{Bug, Bugs};
 
-/// The schedule ends here (µs).
-pub(crate) const END: u64 = 20_500_000;
-
 /// What one schedule showed.
 pub(crate) struct Outcome {
-    pub(crate) mix: Mix,
     pub(crate) violation: Option<Violation>,
     pub(crate) reads: u64,
     pub(crate) hits: u64,
@@ -27,29 +24,36 @@ pub(crate) struct Outcome {
     pub(crate) timeline: Vec<String>,
 }
 
+/// Runs the schedule of a seed.
 pub(crate) fn run(seed: u64, case: Option<Bug>) -> Outcome {
-    play(seed, case, false)
+    play(&Plan::new(seed, case, Less::default()), false)
 }
 
-/// Runs a schedule and keeps its timeline.
-pub(crate) fn look_at(seed: u64, case: Option<Bug>) -> Outcome {
-    play(seed, case, true)
+/// Runs the schedule of a bug without the bug.
+pub(crate) fn run_sound(seed: u64, case: Bug) -> Outcome {
+    let plan = Plan::new(seed, Some(case), Less::default());
+    play_with(&plan, Bugs::NONE, false)
 }
 
-fn play(seed: u64, case: Option<Bug>, keep_timeline: bool) -> Outcome {
-    let shared = Shared::new(seed, Mix::with(seed, case), keep_timeline);
-    let bugs = case.map_or(Bugs::NONE, Bugs::plant);
+/// Runs a plan, and keeps its timeline if that is wanted.
+pub(crate) fn play(plan: &Plan, keep_timeline: bool) -> Outcome {
+    let bugs = plan.case.map_or(Bugs::NONE, Bugs::plant);
+    play_with(plan, bugs, keep_timeline)
+}
+
+fn play_with(plan: &Plan, bugs: Bugs, keep_timeline: bool) -> Outcome {
+    let shared = Shared::new(plan, keep_timeline);
     let fleet = Fleet::start_all(shared.clone(), bugs);
     shared.handle.spawn(NOBODY, async move {
         faults::run(fleet.clone()).await;
         liveness::demand(&fleet).await;
     });
-    let mut rng = Rng(seed ^ 0xABCD_EF01);
+    let mut rng = Rng(plan.randomness() ^ 0xABCD_EF01);
     let stop = shared.clone();
-    let over = move || stop.with(|w| w.judged.violation.is_some());
-    let (_, trace) = executor::run(&shared.handle, &mut rng, END, over);
+    let over = move || stop.with(|w| w.converged || w.judged.violation.is_some());
+    let end = shared.with(|w| w.mix.size.end());
+    let (_, trace) = executor::run(&shared.handle, &mut rng, end, over);
     shared.with(|w| Outcome {
-        mix: w.mix.clone(),
         timeline: w
             .timeline
             .of(w.judged.violation.as_ref().and_then(|v| v.key)),

@@ -28,6 +28,16 @@ pub fn nats_server() -> PathBuf {
     }
 }
 
+/// A NATS server of the same version whose wall clock is as many seconds off as
+/// the file says that NATS_WALL_CLOCK names: UNSTALE_NATS_SERVER_CLOCK, else the
+/// one that the installation built.
+pub fn nats_server_with_clock() -> PathBuf {
+    match std::env::var_os("UNSTALE_NATS_SERVER_CLOCK") {
+        Some(path) => path.into(),
+        None => program("tools/bin/nats-server-clock", "run tests/tools/install"),
+    }
+}
+
 /// A NATS server that is too old: UNSTALE_NATS_SERVER_OLD, else the installed
 /// one.
 pub(crate) fn nats_server_too_old() -> PathBuf {
@@ -35,6 +45,29 @@ pub(crate) fn nats_server_too_old() -> PathBuf {
         Some(path) => path.into(),
         None => program("tools/bin/nats-server-2.10", "run tests/tools/install"),
     }
+}
+
+/// Redis: UNSTALE_REDIS_SERVER, else the system's.
+pub(crate) fn redis_server() -> PathBuf {
+    system("UNSTALE_REDIS_SERVER", "redis-server")
+}
+
+/// Memcached: UNSTALE_MEMCACHED, else the system's.
+pub(crate) fn memcached() -> PathBuf {
+    system("UNSTALE_MEMCACHED", "memcached")
+}
+
+/// Valkey: UNSTALE_VALKEY_SERVER, else the installed one.
+pub(crate) fn valkey_server() -> PathBuf {
+    match std::env::var_os("UNSTALE_VALKEY_SERVER") {
+        Some(path) => path.into(),
+        None => program("tools/bin/valkey-server", "run tests/tools/install"),
+    }
+}
+
+/// A program of the system; one that is missing fails when it is started.
+fn system(variable: &str, name: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| name.into(), PathBuf::from)
 }
 
 /// A program under the target directory; `how` says how to get it.

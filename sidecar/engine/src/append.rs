@@ -4,7 +4,7 @@
 
 use crate::clock::Moment;
 use crate::coherence::record::{Body, Invalidation, Record, RecordId};
-use crate::coherence::{Decision, FleetOutcome, Own};
+use crate::coherence::{Bug, Decision, FleetOutcome, Own};
 use crate::engine::{Engine, lock};
 use crate::error::Error;
 use crate::key::{Key, Namespace};
@@ -45,6 +45,8 @@ pub(crate) struct UnderWay {
     append: Option<Append>,
     permit: Option<OwnedSemaphorePermit>,
     decided: Option<oneshot::Receiver<Decision>>,
+    /// The log gave no definite answer.
+    unanswered: bool,
 }
 
 /// Room for one more append, or a refusal at once.
@@ -112,6 +114,7 @@ pub(crate) fn begin(
         }),
         permit: Some(permit),
         decided: Some(decided),
+        unanswered: false,
     })
 }
 
@@ -151,6 +154,11 @@ impl UnderWay {
                 self.give_up();
                 return Err(Error::LogUnavailable(why));
             }
+            Appended::Unknown(_) if self.is_done_anew() => {
+                self.give_up();
+                self.unanswered = true;
+                return Ok(Logged::Conflict);
+            }
             Appended::Unknown(_) => return decision(&engine, self.detach(), deadline).await,
         }
         let decided = self.decided.as_mut().expect("waited for once");
@@ -159,6 +167,25 @@ impl UnderWay {
             self.decided = None;
         }
         logged
+    }
+
+    /// Planted bugs only: a write without an answer is not finished but given up
+    /// as if it had lost, and done anew.
+    fn is_done_anew(&self) -> bool {
+        let bugs = self.engine.options.bugs;
+        let Some(append) = &self.append else {
+            return false;
+        };
+        matches!(append.subject, Subject::Writes(_))
+            && match append.expect_last {
+                Some(_) => bugs.has(Bug::CasRetried),
+                None => bugs.has(Bug::SetReplayed),
+            }
+    }
+
+    /// Whether it ended as in [`UnderWay::is_done_anew`].
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.unanswered
     }
 
     /// Goes on in the background; the decision comes when it comes.

@@ -25,6 +25,7 @@ pub(crate) async fn compare_and_set(
 ) -> Result<Answer<CasOutcome>, Error> {
     let shard = cas.key.hash().shard(WRITE_SHARDS);
     let mut last_on_server = None;
+    let mut compared = false;
     while engine.now() < cas.deadline {
         // Position and condition first, the comparison after: whatever comes
         // between makes the append lose or the write be refused.
@@ -34,31 +35,32 @@ pub(crate) async fn compare_and_set(
             position.ok_or_else(|| Error::LogUnavailable("it was not opened yet".into()))?;
         let current = comparable(engine, &cas.key, cas.deadline).await?;
         let older = write::older(engine, &cas.key, &cas.entry);
-        if older.is_some() || !holds(&cas.expected, current.as_ref()) {
+        let holds = compared || holds(&cas.expected, current.as_ref());
+        if older.is_some() || !holds {
             return Ok(write::answer(
                 engine,
                 CasOutcome::Conflict(current),
                 Degraded::default(),
             ));
         }
-        let expect_last = match engine.options.bugs.has(Bug::UnconditionalCas) {
-            true => None,
-            false => Some(last_on_server.take().unwrap_or(processed)),
+        let (since, expect_last) = match engine.options.bugs.has(Bug::UnconditionalCas) {
+            true => (None, None),
+            false => (
+                Some(position),
+                Some(last_on_server.take().unwrap_or(processed)),
+            ),
         };
-        let out = write::outgoing(
-            engine,
-            &cas.key,
-            &cas.entry,
-            Some(position),
-            cas.ack,
-            expect_last,
-        );
+        let out = write::outgoing(engine, &cas.key, &cas.entry, since, cas.ack, expect_last);
         let mut under_way = append::begin(engine, out, append::permit(engine)?)?;
         match under_way.finish(cas.deadline).await? {
             Logged::Conflict => {
+                compared = under_way.is_unanswered();
                 last_on_server = Some(catch_up(engine, shard, position, cas.deadline).await?)
             }
-            Logged::Decided(decision) => return decided(engine, cas, decision).await,
+            Logged::Decided(decision) => {
+                let sure = write::confirmed(engine, decision, Some(position), cas.deadline).await?;
+                return decided(engine, cas, sure).await;
+            }
         }
     }
     // Every attempt lost definitely: nothing was done.

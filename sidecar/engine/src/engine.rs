@@ -14,7 +14,7 @@ use crate::flight::Flights;
 use crate::key::{Delimiters, Key, Namespace};
 use crate::l1::L1;
 use crate::leases::Leases;
-use crate::log::{Event, Log, Sink};
+use crate::log::{BEAT_TTL, Event, Log, Sink};
 use crate::metrics::Meter;
 use crate::policy::{Policies, Policy};
 use crate::position::Position;
@@ -59,6 +59,8 @@ pub struct Options {
     pub source_versions: usize,
     /// Where a prefix may end to be hashed like a tag.
     pub delimiters: Delimiters,
+    /// How long the log keeps a Beat; every driver keeps it [`BEAT_TTL`].
+    pub beat_ttl: Duration,
     /// A removed safeguard; [`Bugs::NONE`] outside tests.
     pub bugs: Bugs,
 }
@@ -74,6 +76,7 @@ impl Default for Options {
             floor_width: crate::coherence::FLOOR_WIDTH,
             source_versions: crate::limits::SOURCE_VERSIONS,
             delimiters: Delimiters::default(),
+            beat_ttl: BEAT_TTL,
             bugs: Bugs::NONE,
         }
     }
@@ -111,6 +114,7 @@ impl Engine {
                 floor_width: options.floor_width,
                 source_versions: options.source_versions,
                 delimiters: options.delimiters.clone(),
+                beat_ttl: options.beat_ttl,
                 bugs: options.bugs,
             };
             let machine = Machine::new(settings, Arc::clone(&ports.random));

@@ -21,9 +21,14 @@ const MARK: [u8; 4] = *b"UNS2";
 /// Mark, checksum, header length.
 const FIXED: usize = 4 + 8 + 4;
 
-/// The record is not one that was stored for this key, or was damaged.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct BadRecord;
+/// Why a record is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadRecord {
+    /// It is not one of ours, or was changed.
+    Damaged,
+    /// It is whole, and was stored for another key.
+    OtherKey,
+}
 
 #[derive(Default, Encode, Decode)]
 struct Header {
@@ -141,17 +146,35 @@ pub(crate) fn decode(
 ) -> Result<Content, BadRecord> {
     let (header, data) = unpack(record)?;
     if header.key != key.name() || header.namespace != key.namespace().as_str() {
-        return Err(BadRecord);
+        return Err(BadRecord::OtherKey);
     }
+    content(key, (header, data), delimiters)
+}
+
+/// Planted bugs only: the same, whatever key the record was stored for.
+pub(crate) fn decode_unnamed(
+    key: &Key,
+    record: &Bytes,
+    delimiters: &Delimiters,
+) -> Result<Content, BadRecord> {
+    content(key, unpack(record)?, delimiters)
+}
+
+fn content(
+    key: &Key,
+    (header, data): (Header, Bytes),
+    delimiters: &Delimiters,
+) -> Result<Content, BadRecord> {
     let tags = header.tags.iter().map(|tag| Tag::new(tag));
-    let tags = tags.collect::<Result<Vec<_>, _>>().map_err(|_| BadRecord)?;
+    let tags = tags.collect::<Result<Vec<_>, _>>();
+    let tags = tags.map_err(|_| BadRecord::Damaged)?;
     let at = entry::position(Epoch(header.epoch), header.as_of);
     let mut facts = entry::facts(key, &tags, at, delimiters);
     let token = header.token.map(u128::from_be_bytes).map(LeaseToken);
     if let Some(marker) = &header.marker {
         return Ok(Content::Marker(Marker {
             facts,
-            token: token.ok_or(BadRecord)?,
+            token: token.ok_or(BadRecord::Damaged)?,
             renewal: marker.renewal,
             // The tier is not trusted: nothing is held up for ever.
             term: Duration::from_millis(marker.term_ms).min(limits::TERM_MAX),
@@ -168,7 +191,7 @@ pub(crate) fn decode(
     Ok(Content::Entry(Entry {
         facts,
         version,
-        etag: Etag(u128::from_be_bytes(header.etag.ok_or(BadRecord)?)),
+        etag: Etag(u128::from_be_bytes(header.etag.ok_or(BadRecord::Damaged)?)),
         stored: LogTime(header.stored),
         valid_until: LogTime(header.valid_until),
         payload: payload(header, data)?,
@@ -179,12 +202,13 @@ pub(crate) fn decode(
 /// Checks what does not depend on the key, and splits header from value.
 fn unpack(record: &Bytes) -> Result<(Header, Bytes), BadRecord> {
     if record.len() < FIXED || record[..4] != MARK || record[4..12] != checksum(&record[12..]) {
-        return Err(BadRecord);
+        return Err(BadRecord::Damaged);
     }
-    let length = u32::from_be_bytes(record[12..16].try_into().map_err(|_| BadRecord)?) as usize;
-    let end = FIXED.checked_add(length);
-    let end = end.filter(|end| *end <= record.len()).ok_or(BadRecord)?;
-    let header = minicbor::decode(&record[FIXED..end]).map_err(|_| BadRecord)?;
+    let length = record[12..16].try_into().map_err(|_| BadRecord::Damaged)?;
+    let end = FIXED.checked_add(u32::from_be_bytes(length) as usize);
+    let end = end.filter(|end| *end <= record.len());
+    let end = end.ok_or(BadRecord::Damaged)?;
+    let header = minicbor::decode(&record[FIXED..end]).map_err(|_| BadRecord::Damaged)?;
     Ok((header, record.slice(end..)))
 }
 
@@ -198,11 +222,12 @@ fn stale(
         return Ok(None);
     }
     if unpack(data)?.0.marker.is_some() {
-        return Err(BadRecord);
+        return Err(BadRecord::Damaged);
     }
-    match decode(key, data, delimiters)? {
-        Content::Entry(entry) => Ok(Some(Box::new(entry))),
-        Content::Marker(_) => Err(BadRecord),
+    match decode(key, data, delimiters) {
+        Ok(Content::Entry(entry)) => Ok(Some(Box::new(entry))),
+        // The tier gave what it was asked for: this is no mix-up of its.
+        Ok(Content::Marker(_)) | Err(_) => Err(BadRecord::Damaged),
     }
 }
 
@@ -211,7 +236,7 @@ fn payload(header: Header, data: Bytes) -> Result<Payload, BadRecord> {
         return Ok(Payload::NotFound);
     }
     if header.text && std::str::from_utf8(&data).is_err() {
-        return Err(BadRecord);
+        return Err(BadRecord::Damaged);
     }
     Ok(Payload::Value(Value {
         data,
@@ -274,7 +299,7 @@ mod tests {
     fn a_record_is_believed_only_for_its_own_key() {
         let record = encode(&stored("a:b", vec![1, 2]));
         assert_eq!(read("a:b", &record), Ok(stored("a:b", vec![1, 2])));
-        assert_eq!(read("b", &record), Err(BadRecord));
+        assert_eq!(read("b", &record), Err(BadRecord::OtherKey));
     }
 
     #[test]
@@ -293,7 +318,7 @@ mod tests {
             assert_eq!(read("a", &encode(&content)), Ok(content));
         }
         let other = Content::Marker(marker(Some(Box::new(entry("b", vec![1])))));
-        assert_eq!(read("a", &encode(&other)), Err(BadRecord));
+        assert_eq!(read("a", &encode(&other)), Err(BadRecord::Damaged));
     }
 
     proptest! {
@@ -302,7 +327,7 @@ mod tests {
             let mut record = encode(&stored("a", data)).to_vec();
             let at = at % record.len();
             record[at] ^= flip;
-            prop_assert_eq!(read("a", &record.into()), Err(BadRecord));
+            prop_assert_eq!(read("a", &record.into()), Err(BadRecord::Damaged));
         }
 
         #[test]

@@ -13,6 +13,7 @@ use crate::envelope;
 use crate::error::Error;
 use crate::lease::NewMarker;
 use crate::leases::{Grant, Taken};
+use crate::position::Position;
 use crate::remote::{Expect, PutOutcome, Revision};
 use crate::request::*;
 use crate::{store, tier, write};
@@ -20,10 +21,7 @@ use crate::{store, tier, write};
 pub(crate) async fn fill(engine: &Engine, fill: Fill) -> Result<Answer<FillOutcome>, Error> {
     let mut taken = engine.leases.take(fill.token).await?;
     let grant = taken.grant();
-    let position = match engine.options.bugs.has(Bug::AsOfAfterRead) {
-        true => engine.position(),
-        false => grant.position,
-    };
+    let position = as_of(engine, grant);
     if let Some(why) = voided(engine, grant, &fill, position) {
         engine.meter.fill_voided();
         let grant = taken.end();
@@ -48,13 +46,21 @@ pub(crate) async fn fill(engine: &Engine, fill: Fill) -> Result<Answer<FillOutco
     }
 }
 
+/// What had been processed before the source was read.
+fn as_of(engine: &Engine, grant: &Grant) -> Position {
+    let bugs = engine.options.bugs;
+    match grant.marker {
+        _ if bugs.has(Bug::AsOfAfterRead) => engine.position(),
+        Some((Revision(sequence), _)) if bugs.has(Bug::AsOfFromAnotherCounter) => Position {
+            sequence,
+            ..grant.position
+        },
+        _ => grant.position,
+    }
+}
+
 /// Why the fill may not stand.
-fn voided(
-    engine: &Engine,
-    grant: &Grant,
-    fill: &Fill,
-    position: crate::position::Position,
-) -> Option<Voided> {
+fn voided(engine: &Engine, grant: &Grant, fill: &Fill, position: Position) -> Option<Voided> {
     let delimiters = &engine.options.delimiters;
     let facts = entry::facts(&grant.key, &fill.entry.tags, position, delimiters);
     if engine.ask(|machine, _| machine.is_voided(&facts)) {
@@ -112,9 +118,9 @@ async fn is_stored(engine: &Engine, fill: &Entry, deadline: Moment) -> bool {
     let Ok(Some(there)) = tier::call(engine, deadline, get.get(key.hash())).await else {
         return false;
     };
-    match envelope::decode(key, &there.record, &engine.options.delimiters) {
+    match tier::decode(engine, key, &there) {
         Ok(Content::Entry(entry)) => entry.version == fill.version && entry.etag == fill.etag,
-        Ok(Content::Marker(_)) | Err(envelope::BadRecord) => false,
+        Ok(Content::Marker(_)) | Err(_) => false,
     }
 }
 
@@ -127,7 +133,7 @@ pub(crate) async fn renew(
     let grant = taken.grant();
     let facts = entry::facts(&grant.key, &[], grant.position, &engine.options.delimiters);
     // Granted before the log was opened, nothing is known to cover it.
-    let known = grant.position != crate::position::Position::default();
+    let known = grant.position != Position::default();
     if known && engine.ask(|machine, _| machine.is_voided(&facts)) {
         // Kept: the holder's fill will be told the same.
         return Ok(RenewOutcome::Voided(Voided::Invalidated));

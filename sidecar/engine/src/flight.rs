@@ -3,6 +3,7 @@
 //! Whoever joins a flight judges what it brought for himself, by the hit rule.
 //! A flight lives as long as somebody waits for it.
 
+use crate::coherence::Source;
 use crate::engine::lock;
 use crate::key::NameHash;
 use crate::remote::{RemoteError, Stored};
@@ -19,40 +20,41 @@ pub(crate) struct Flights {
 }
 
 impl Flights {
-    /// Joins the flight for `key`, or starts one.
+    /// Joins the flight for `key`, or starts one, and says which.
     pub(crate) async fn join(
         &self,
         key: NameHash,
         start: impl FnOnce() -> BoxFuture<'static, Read>,
-    ) -> Read {
-        let flight = self.find_or_start(key, start);
+    ) -> (Source, Read) {
+        let (source, flight) = self.find_or_start(key, start);
         let landed = Landing { flights: self, key };
         let read = flight.await;
         drop(landed);
-        read
+        (source, read)
     }
 
     fn find_or_start(
         &self,
         key: NameHash,
         start: impl FnOnce() -> BoxFuture<'static, Read>,
-    ) -> Flight {
+    ) -> (Source, Flight) {
         let mut flights = lock(&self.flights);
         // A flight that has landed answers nobody who comes later.
         let flying = flights
             .get(&key)
             .and_then(WeakShared::upgrade)
             .filter(|f| f.peek().is_none());
-        flying.unwrap_or_else(|| {
-            let flight = start().shared();
-            if flights.len() >= 1024 {
-                flights.retain(|_, f| f.upgrade().is_some());
-            }
-            if let Some(weak) = flight.downgrade() {
-                flights.insert(key, weak);
-            }
-            flight
-        })
+        if let Some(flight) = flying {
+            return (Source::Flight, flight);
+        }
+        let flight = start().shared();
+        if flights.len() >= 1024 {
+            flights.retain(|_, f| f.upgrade().is_some());
+        }
+        if let Some(weak) = flight.downgrade() {
+            flights.insert(key, weak);
+        }
+        (Source::Remote, flight)
     }
 }
 

@@ -4,7 +4,6 @@ use crate::append::{self, Logged, Outgoing};
 use crate::coherence::record::{Body, Invalidation, RecordId};
 use crate::coherence::{Decision, Own};
 use crate::engine::Engine;
-use crate::envelope;
 use crate::error::Error;
 use crate::key::{Key, NameHash, Prefix};
 use crate::log::Subject;
@@ -147,8 +146,7 @@ fn clean_later(engine: &Engine, keys: Vec<Key>, at: Position) {
             let Ok(Some(there)) = tier::call(&owner, deadline, remote.get(key.hash())).await else {
                 continue;
             };
-            let Ok(content) = envelope::decode(&key, &there.record, &owner.options.delimiters)
-            else {
+            let Ok(content) = tier::decode(&owner, &key, &there) else {
                 continue;
             };
             if content.facts().epoch == at.epoch && content.facts().as_of < at.sequence {

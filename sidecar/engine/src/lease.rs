@@ -211,6 +211,13 @@ fn new_token(engine: &Engine, lease: &Lease) -> LeaseToken {
     if engine.options.bugs.has(Bug::OneTokenForABatch) {
         return LeaseToken(u128::from(lease.term.subsec_nanos()) + 1);
     }
+    if engine.options.bugs.has(Bug::TokenReused) {
+        let granted = engine.meter.read().leases_granted;
+        let text = format!("{} {:?} {granted}", engine.options.pod, lease.key);
+        let hash = blake3::hash(text.as_bytes());
+        let first = hash.as_bytes().first_chunk().expect("a hash is longer");
+        return LeaseToken(u128::from_be_bytes(*first));
+    }
     LeaseToken(engine.ports.random.bits())
 }
 

@@ -15,6 +15,10 @@ use std::time::Duration;
 /// Number of subjects over which writes are spread for conditional appends.
 pub const WRITE_SHARDS: u16 = 1024;
 
+/// How long the log keeps a Beat: more than twice the greatest age of an
+/// incarnation of the reader.
+pub const BEAT_TTL: Duration = Duration::from_secs(600);
+
 /// Where a record goes, so that a reader can leave out what is not for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {

@@ -8,7 +8,6 @@ use crate::clock::Moment;
 use crate::coherence::{Bug, Facts, Freshness, Source};
 use crate::engine::Engine;
 use crate::entry::{Content, Entry, Marker};
-use crate::envelope;
 use crate::key::Key;
 use crate::read;
 use crate::remote::{RemoteError, Revision};
@@ -112,7 +111,8 @@ pub(crate) async fn look_up(
 }
 
 async fn look_in_remote(engine: &Engine, key: &Key, deadline: Moment) -> Lookup {
-    let stored = match tier::read(engine, key, deadline).await {
+    let (source, read) = tier::read(engine, key, deadline).await;
+    let stored = match read {
         Ok(Some(stored)) => stored,
         Ok(None) => return Lookup::miss(Remains::Nothing, None),
         Err(error) => {
@@ -123,20 +123,16 @@ async fn look_in_remote(engine: &Engine, key: &Key, deadline: Moment) -> Lookup 
             }));
         }
     };
-    let content = match envelope::decode(key, &stored.record, &engine.options.delimiters) {
-        Ok(content) => content,
-        Err(envelope::BadRecord) => {
-            engine.meter.bad_record();
-            return Lookup::miss(Remains::Dead(stored.revision), None);
-        }
+    let Ok(content) = tier::decode(engine, key, &stored) else {
+        return Lookup::miss(Remains::Dead(stored.revision), None);
     };
-    let future = judge(engine, content.facts(), Source::Remote) == Freshness::Future;
+    let future = judge(engine, content.facts(), source) == Freshness::Future;
     if future && !read::barrier(engine, deadline).await {
         return Lookup::miss(Remains::Unjudged, None);
     }
     match content {
-        Content::Entry(entry) => settle_entry(engine, stored.revision, entry),
-        Content::Marker(marker) => settle_marker(engine, stored.revision, marker),
+        Content::Entry(entry) => settle_entry(engine, (source, stored.revision), entry),
+        Content::Marker(marker) => settle_marker(engine, (source, stored.revision), marker),
     }
 }
 
@@ -144,9 +140,9 @@ pub(crate) fn judge(engine: &Engine, facts: &Facts, source: Source) -> Freshness
     engine.ask(|machine, now| machine.judge(facts, source, now))
 }
 
-fn settle_entry(engine: &Engine, revision: Revision, entry: Entry) -> Lookup {
+fn settle_entry(engine: &Engine, (source, revision): (Source, Revision), entry: Entry) -> Lookup {
     let version = entry.facts.source_version;
-    let lookup = match judge(engine, &entry.facts, Source::Remote) {
+    let lookup = match judge(engine, &entry.facts, source) {
         Freshness::Fresh => {
             engine.meter.hit_remote();
             let found = found(engine, &entry, Tier::Remote, None);
@@ -171,14 +167,18 @@ fn settle_entry(engine: &Engine, revision: Revision, entry: Entry) -> Lookup {
     lookup.knows(version)
 }
 
-fn settle_marker(engine: &Engine, revision: Revision, mut marker: Marker) -> Lookup {
+fn settle_marker(
+    engine: &Engine,
+    (source, revision): (Source, Revision),
+    mut marker: Marker,
+) -> Lookup {
     let mut stale = None;
     let version = marker.source_version;
     if let Some(entry) = marker.stale.as_deref_mut() {
         if engine.options.bugs.has(Bug::StaleByMarker) {
             entry.facts.as_of = marker.facts.as_of;
         }
-        match judge(engine, &entry.facts, Source::Remote) {
+        match judge(engine, &entry.facts, source) {
             // Another pod's clock had it expire a moment earlier.
             Freshness::Fresh => {
                 engine.meter.hit_remote();
@@ -195,7 +195,7 @@ fn settle_marker(engine: &Engine, revision: Revision, mut marker: Marker) -> Loo
             _ => {}
         }
     }
-    let remains = match judge(engine, &marker.facts, Source::Remote) {
+    let remains = match judge(engine, &marker.facts, source) {
         Freshness::Fresh | Freshness::Stale(StaleReason::SessionNotFresh) => {
             Remains::Marker(revision, Box::new(marker))
         }

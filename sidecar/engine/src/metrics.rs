@@ -30,6 +30,7 @@ meter! {
     fail_safe => fail_safes,
     miss => misses,
     bad_record => bad_records,
+    wrong_key => wrong_keys,
     lease_granted => leases_granted,
     fill_voided => fills_voided,
     appended => appended,

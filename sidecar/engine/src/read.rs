@@ -8,6 +8,10 @@ use crate::look::{self, Lookup, Stale};
 use crate::policy::{OnSessionLoss, stale};
 use crate::position::Position;
 use crate::request::{Answer, Degraded, Etag, Found, Get, GetOutcome, Level, Payload};
+use std::time::Duration;
+
+/// A question to the log that got lost with its connection is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 pub(crate) async fn get(engine: &Engine, get: Get) -> Result<Answer<GetOutcome>, Error> {
     if let Some(position) = get.min_position {
@@ -100,6 +104,37 @@ pub(crate) async fn barrier(engine: &Engine, deadline: Moment) -> bool {
         () = engine.ports.clock.sleep_until(deadline) => false,
         // A pod that leaves has no beats any more.
         () = engine.closed() => false,
+    }
+}
+
+/// Waits until nothing can be missing up to a `position` that was processed
+/// here. False: its epoch ended meanwhile, or the pod left.
+pub(crate) async fn verified(
+    engine: &Engine,
+    position: Position,
+    deadline: Moment,
+) -> Result<bool, Error> {
+    let mut progress = engine.progress.subscribe();
+    let settles = |p: &Progress| p.epoch != Some(position.epoch) || p.verified >= position.sequence;
+    loop {
+        let seen = *progress.borrow_and_update();
+        if settles(&seen) {
+            return Ok(seen.epoch == Some(position.epoch));
+        }
+        engine.with(|machine, now| machine.verify(now));
+        let again = engine.now().plus(ASK_AGAIN);
+        tokio::select! {
+            biased;
+            settled = progress.wait_for(settles) => if settled.is_err() {
+                return Ok(false);
+            },
+            () = engine.closed() => return Ok(false),
+            () = engine.ports.clock.sleep_until(deadline.min(again)) => {
+                if engine.now() >= deadline {
+                    return Err(Error::DeadlineExceeded);
+                }
+            }
+        }
     }
 }
 

@@ -72,10 +72,10 @@ pub(crate) async fn refresh(engine: &Engine, set: &Set) -> Option<Version> {
 }
 
 async fn entry_there(engine: &Engine, set: &Set, deadline: Moment) -> Option<(Revision, Entry)> {
-    let stored = tier::read(engine, &set.key, deadline).await.ok()??;
-    match envelope::decode(&set.key, &stored.record, &engine.options.delimiters) {
+    let stored = tier::read(engine, &set.key, deadline).await.1.ok()??;
+    match tier::decode(engine, &set.key, &stored) {
         Ok(Content::Entry(entry)) => Some((stored.revision, entry)),
-        Ok(Content::Marker(_)) | Err(envelope::BadRecord) => None,
+        Ok(Content::Marker(_)) | Err(_) => None,
     }
 }
 

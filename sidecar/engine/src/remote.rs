@@ -93,4 +93,7 @@ pub trait Remote: Send + Sync + 'static {
     /// Returns when somebody hinted at this key after the call began, or never.
     /// Callers poll as well. Cancel safe.
     async fn hinted(&self, key: NameHash);
+    /// A read gave what had been stored for another key: whatever connection
+    /// it came over may be out of step, and must not be used again.
+    fn distrust(&self, _key: NameHash) {}
 }

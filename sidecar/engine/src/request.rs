@@ -549,6 +549,8 @@ pub struct Counters {
     /// Records of the remote tier that failed a check (identity, checksum,
     /// format).
     pub bad_records: u64,
+    /// Those of them that had been stored, whole, for another key.
+    pub wrong_keys: u64,
     /// Leases granted.
     pub leases_granted: u64,
     /// Fills refused because the lease was void.

@@ -113,10 +113,9 @@ async fn put_over(engine: &Engine, entry: &Entry, deadline: Moment) -> Result<Pu
 
 /// Whether the new entry may take the place of what is there.
 fn rank(engine: &Engine, new: &Entry, there: &Stored) -> Put {
-    let delimiters = &engine.options.delimiters;
-    let there = match envelope::decode(&new.facts.key, &there.record, delimiters) {
+    let there = match tier::decode(engine, &new.facts.key, there) {
         Ok(there) if there.facts().epoch == new.facts.epoch => there,
-        Ok(_) | Err(envelope::BadRecord) => return Put::Done,
+        Ok(_) | Err(_) => return Put::Done,
     };
     let bugs = engine.options.bugs;
     if bugs.has(Bug::PutOverHigher) {
@@ -125,6 +124,11 @@ fn rank(engine: &Engine, new: &Entry, there: &Stored) -> Put {
     let version = match &there {
         Content::Entry(there) if there.facts.as_of > new.facts.as_of => return Put::Outranked,
         Content::Entry(there) => there.facts.source_version,
+        Content::Marker(marker)
+            if bugs.has(Bug::MarkerOutranksSet) && marker.facts.as_of >= new.facts.as_of =>
+        {
+            return Put::Outranked;
+        }
         // A marker outranks nothing, but it knows what was there.
         Content::Marker(marker) => marker.source_version,
     };

@@ -12,6 +12,7 @@ use crate::key::Key;
 use crate::log::{Subject, WRITE_SHARDS};
 use crate::look::{self, Lookup};
 use crate::position::Position;
+use crate::read;
 use crate::refresh;
 use crate::request::*;
 use crate::store::{self, Put};
@@ -34,14 +35,48 @@ pub(crate) async fn set(engine: &Engine, set: Set) -> Result<Answer<SetOutcome>,
     }
     let mut under_way = append::begin(engine, out, append::permit(engine)?)?;
     match under_way.finish(set.deadline).await? {
+        Logged::Conflict if under_way.is_unanswered() => {
+            let position = set.position.map(|_| engine.position());
+            Box::pin(self::set(engine, Set { position, ..set })).await
+        }
         Logged::Conflict => Err(Error::LogUnavailable(
             "an unconditional append was refused".into(),
         )),
-        Logged::Decided(Decision::Unknown) => Err(Error::FleetUnknown),
-        Logged::Decided(Decision::Accepted(at)) => accepted(engine, set, at).await,
-        Logged::Decided(Decision::Refused(why)) => {
-            refused(engine, &set.key, why, set.deadline).await
-        }
+        Logged::Decided(decision) => decided(engine, set, decision).await,
+    }
+}
+
+async fn decided(
+    engine: &Engine,
+    set: Set,
+    decision: Decision,
+) -> Result<Answer<SetOutcome>, Error> {
+    match confirmed(engine, decision, set.position, set.deadline).await? {
+        Decision::Unknown => Err(Error::FleetUnknown),
+        Decision::Accepted(at) => accepted(engine, set, at).await,
+        Decision::Refused(why) => refused(engine, &set.key, why, set.deadline).await,
+    }
+}
+
+/// A write was accepted because nothing between `position` and its own record
+/// covers it. That holds once nothing can be missing in between: what the log
+/// discarded before this pod read it may have covered the write.
+pub(crate) async fn confirmed(
+    engine: &Engine,
+    decision: Decision,
+    position: Option<Position>,
+    deadline: Moment,
+) -> Result<Decision, Error> {
+    let (Decision::Accepted(at), Some(position)) = (&decision, position) else {
+        return Ok(decision);
+    };
+    if !read::verified(engine, *at, deadline).await? {
+        return Ok(Decision::Unknown);
+    }
+    let gap = engine.ask(|machine, _| machine.gap());
+    match position.sequence < gap {
+        true => Ok(Decision::Refused(NotStored::PositionTooOld)),
+        false => Ok(decision),
     }
 }
 
@@ -109,9 +144,10 @@ async fn set_local(engine: &Engine, set: Set, out: Outgoing) -> Result<Answer<Se
     };
     let mut under_way = append::begin(engine, out, permit)?;
     let owner = owner(engine);
-    under_way.detach_then(|decision| async move {
-        if let Decision::Accepted(at) = decision {
-            let deadline = owner.now().plus(owner.options.remote_timeout * 4);
+    under_way.detach_then(move |decision| async move {
+        let deadline = owner.now().plus(owner.options.remote_timeout * 4);
+        let confirmed = confirmed(&owner, decision, set.position, deadline).await;
+        if let Ok(Decision::Accepted(at)) = confirmed {
             store::store(&owner, &set.key, set.entry, at, deadline).await;
         }
     });

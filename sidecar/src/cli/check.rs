@@ -1,12 +1,15 @@
 //! `unstale check`: reads the settings as `serve` would, tries the ports and
-//! the Unix socket, asks the servers, and names what is unsafe with the safe
+//! the Unix socket, asks the log's and the remote tier's servers, and names what is unsafe with the safe
 //! value. What it calls an error `serve` would not start or never be fresh
 //! with. Changes nothing anywhere.
 
 use super::settings;
 use crate::config::{Config, Flags, RemoteTier, show_size};
+use crate::findings::Findings;
 use crate::grpc::listener;
 use crate::nats::check::Wanted;
+use crate::remote::{memcached, redis};
+use crate::tiers;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
@@ -51,7 +54,7 @@ pub fn run(flags: &Flags) -> ExitCode {
 fn memory(config: &Config, limit: Option<u64>) -> Vec<Finding> {
     let local = match config.remote {
         RemoteTier::Memory => config.memory_bytes,
-        RemoteTier::Nats => 0,
+        RemoteTier::Nats | RemoteTier::Redis(_) | RemoteTier::Memcached(_) => 0,
     };
     let wanted = config.l1_bytes + local + config.floor_bytes;
     let Some(limit) = limit else {
@@ -125,9 +128,6 @@ fn replicas(config: &Config) -> Option<Finding> {
 
 /// What the servers say.
 fn servers(config: &Config) -> Vec<Finding> {
-    let Some(nats) = &config.nats else {
-        return Vec::new();
-    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -135,13 +135,46 @@ fn servers(config: &Config) -> Vec<Finding> {
         Ok(runtime) => runtime,
         Err(error) => return vec![Finding::Error(error.to_string())],
     };
-    let connection = crate::tiers::connection(nats);
+    runtime.block_on(async {
+        let mut findings = log(config).await;
+        findings.extend(remote(config).await);
+        findings
+    })
+}
+
+async fn log(config: &Config) -> Vec<Finding> {
+    let Some(nats) = &config.nats else {
+        return Vec::new();
+    };
+    let connection = tiers::connection(nats);
     let wanted = Wanted {
         fleet: nats.fleet.clone(),
         session_ttl: config.session_ttl,
         remote: config.remote == RemoteTier::Nats,
     };
-    let found = runtime.block_on(crate::nats::check::check(connection, &wanted));
+    lines(crate::nats::check::check(connection, &wanted).await)
+}
+
+async fn remote(config: &Config) -> Vec<Finding> {
+    let (login, fleet) = (&config.remote_login, config.fleet());
+    let found = match &config.remote {
+        RemoteTier::Memory | RemoteTier::Nats => return Vec::new(),
+        RemoteTier::Redis(redis) => {
+            redis::check::check(tiers::redis_servers(redis, login, fleet)).await
+        }
+        RemoteTier::Memcached(hosts) => {
+            memcached::check::check(tiers::memcached_servers(hosts, login, fleet)).await
+        }
+    };
+    let mut findings = lines(found);
+    if config.nats.is_none() {
+        let text = "remote: without --nats this pod's log is its own, so that pods do not believe each other's values; --nats URL --fleet NAME is safe";
+        findings.push(Finding::Warning(text.into()));
+    }
+    findings
+}
+
+fn lines(found: Findings) -> Vec<Finding> {
     let good = found.good.into_iter().map(Finding::Good);
     let warnings = found.warnings.into_iter().map(Finding::Warning);
     let errors = found.errors.into_iter().map(Finding::Error);

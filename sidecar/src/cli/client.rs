@@ -16,6 +16,7 @@ mod status;
 mod storing;
 mod target;
 mod value;
+mod verify;
 mod watch;
 
 use clap::Subcommand;
@@ -40,6 +41,8 @@ pub enum ClientCommand {
     Status(status::Status),
     /// Show who is in the fleet.
     Peers(peers::Peers),
+    /// Drive a live fleet and judge every answer; exit 1 on a broken promise.
+    Verify(verify::Verify),
 }
 
 /// Runs one client command; the exit code is the answer.
@@ -53,6 +56,7 @@ pub async fn run(command: ClientCommand) -> ExitCode {
         ClientCommand::Watch(watch) => watch.run().await,
         ClientCommand::Status(status) => status.run().await,
         ClientCommand::Peers(peers) => peers.run().await,
+        ClientCommand::Verify(verify) => verify.run().await,
     };
     ended.unwrap_or_else(|failure| failure.report()).into()
 }
@@ -94,6 +98,8 @@ mod tests {
             "watch --position 1-2 --key a --key b --tag t --prefix p:",
             "status --json",
             "peers",
+            "verify --endpoint http://a:7070 --endpoint unix:/run/u.sock --for 5m --rate 1000",
+            "verify --namespace probe --json",
             "lease k --ttl 60s --tag t --wait 30s --term 10s -- curl -s http://x",
             "lease k --stale-for 1h --stale-ok --serve-stale-for 5m --retry-after 2s -- x",
             "lease k --negative-exit 44 --negative-ttl 5s --min-position 1-2 -- x",
@@ -124,6 +130,9 @@ mod tests {
             "invalidate --ack log",
             "lease k",
             "lease k --",
+            "verify --rate 0",
+            "verify --rate 1001",
+            "verify --for ever",
         ] {
             assert!(!parses(line), "{line}");
         }

@@ -45,7 +45,7 @@ pub(super) fn parse(text: &str) -> Result<Servers, &'static str> {
     Ok(servers)
 }
 
-const FORM: &str = "must be URLs like nats://host:4222";
+pub(super) const FORM: &str = "must be URLs like nats://host:4222";
 
 /// `user:password`, with %XX for what a URL does not allow.
 fn login(text: &str) -> Result<(String, String), &'static str> {
@@ -56,6 +56,11 @@ fn login(text: &str) -> Result<(String, String), &'static str> {
 }
 
 fn check_host(text: &str) -> Result<(), &'static str> {
+    host_and_port(text).map(drop)
+}
+
+/// A host and, perhaps, a port; an IPv6 address without its brackets.
+pub(super) fn host_and_port(text: &str) -> Result<(&str, Option<u16>), &'static str> {
     let (host, port) = match text.rsplit_once(':') {
         // The colons of [::1] are no port.
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -73,12 +78,14 @@ fn check_host(text: &str) -> Result<(), &'static str> {
         return Err(FORM);
     }
     match port.map(str::parse::<u16>) {
-        None | Some(Ok(1..)) => Ok(()),
+        None => Ok((inner.unwrap_or(host), None)),
+        Some(Ok(port @ 1..)) => Ok((inner.unwrap_or(host), Some(port))),
         Some(Ok(0) | Err(_)) => Err("has a port that is not a number from 1 to 65535"),
     }
 }
 
-fn decode(text: &str) -> Option<String> {
+/// A text with %XX for what a URL does not allow.
+pub(super) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -26,9 +26,28 @@ pub struct Flags {
     /// The fleet's name; required with --nats
     #[arg(long, value_name = "NAME")]
     pub fleet: Option<String>,
-    /// The remote tier: memory or nats [default: nats with --nats]
+    /// The remote tier: memory, nats, redis://HOST, memcached://HOST
+    /// [default: nats with --nats]
     #[arg(long, value_name = "TIER")]
     pub remote: Option<String>,
+    /// User name at the remote tier's servers
+    #[arg(long, value_name = "NAME")]
+    pub remote_user: Option<String>,
+    /// Password there; better in a file or UNSTALE_REMOTE_PASSWORD
+    #[arg(long, value_name = "PASSWORD")]
+    pub remote_password: Option<String>,
+    /// File with the password there
+    #[arg(long, value_name = "FILE")]
+    pub remote_password_file: Option<String>,
+    /// Certificate authorities of the remote tier's servers (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub remote_ca: Option<String>,
+    /// Client certificate for the remote tier (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub remote_cert: Option<String>,
+    /// Private key of that certificate (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub remote_key: Option<String>,
     /// Bound of L1 [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub l1_bytes: Option<String>,
@@ -98,6 +117,12 @@ impl Flags {
             "nats" => &self.nats,
             "fleet" => &self.fleet,
             "remote" => &self.remote,
+            "remote_user" => &self.remote_user,
+            "remote_password" => &self.remote_password,
+            "remote_password_file" => &self.remote_password_file,
+            "remote_ca" => &self.remote_ca,
+            "remote_cert" => &self.remote_cert,
+            "remote_key" => &self.remote_key,
             "l1_bytes" => &self.l1_bytes,
             "memory_bytes" => &self.memory_bytes,
             "session_ttl" => &self.session_ttl,

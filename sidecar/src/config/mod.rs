@@ -16,6 +16,7 @@ mod flags;
 mod given;
 mod policies;
 mod reload;
+mod remote;
 mod settings;
 pub(crate) mod units;
 
@@ -23,6 +24,7 @@ pub use file::File;
 pub use flags::Flags;
 pub use given::Mistake;
 pub use reload::{InForce, Reload};
+pub use remote::{Redis, RedisLayout, RemoteLogin, RemoteTier};
 pub use units::{duration, show_duration, show_size, size};
 
 use std::collections::BTreeMap;
@@ -45,6 +47,8 @@ pub struct Config {
     pub nats: Option<Nats>,
     /// The remote tier.
     pub remote: RemoteTier,
+    /// Who to be at the remote tier's servers.
+    pub remote_login: RemoteLogin,
     /// Bound of L1 in weighed bytes.
     pub l1_bytes: u64,
     /// Bound of the memory tier in bytes.
@@ -114,25 +118,6 @@ impl<T> std::fmt::Debug for Secret<T> {
     }
 }
 
-/// Which remote tier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemoteTier {
-    /// In this process.
-    Memory,
-    /// JetStream KV.
-    Nats,
-}
-
-impl RemoteTier {
-    /// Its name in settings, status and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Nats => "nats",
-        }
-    }
-}
-
 impl Config {
     /// Reads every source; all mistakes, or the settings.
     pub fn load(flags: &Flags) -> Result<Self, Vec<Mistake>> {
@@ -185,6 +170,7 @@ impl Config {
     fn without_secrets(&self) -> Self {
         let mut shown = self.clone();
         shown.nats.iter_mut().for_each(|nats| nats.password = None);
+        shown.remote_login.password = None;
         shown.texts.clear();
         shown.source = Source {
             flags: Secret(Flags::default()),
@@ -203,7 +189,7 @@ impl Config {
         let uds = self.uds.as_ref().map(|path| path.display().to_string());
         line("uds", uds.as_deref().unwrap_or("off"));
         line("admin", &self.admin.to_string());
-        line("remote", self.remote.name());
+        line("remote", &self.remote.shown());
         line("l1_bytes", &show_size(self.l1_bytes));
         line("memory_bytes", &show_size(self.memory_bytes));
         line("session_ttl", &show_duration(self.session_ttl));

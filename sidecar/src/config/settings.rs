@@ -2,7 +2,7 @@
 
 use super::given::{Gathered, Given, Mistake};
 use super::policies::Tables;
-use super::{Config, Nats, RemoteTier, Secret, Source, address, units};
+use super::{Config, Nats, Secret, Source, address, units};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,13 +10,19 @@ use unstale_engine::key::Delimiters;
 use unstale_engine::limits;
 
 /// Every setting.
-pub(super) const NAMES: [&str; 25] = [
+pub(super) const NAMES: [&str; 31] = [
     "listen",
     "uds",
     "admin",
     "nats",
     "fleet",
     "remote",
+    "remote_user",
+    "remote_password",
+    "remote_password_file",
+    "remote_ca",
+    "remote_cert",
+    "remote_key",
     "l1_bytes",
     "memory_bytes",
     "session_ttl",
@@ -59,30 +65,18 @@ pub(super) fn parse(gathered: Gathered, source: Source) -> Result<Config, Vec<Mi
     }
 }
 
-struct Reader {
-    given: BTreeMap<&'static str, Given>,
-    mistakes: Vec<Mistake>,
+pub(super) struct Reader {
+    pub(super) given: BTreeMap<&'static str, Given>,
+    pub(super) mistakes: Vec<Mistake>,
     /// Something given could not be read, so that nothing is called missing.
-    partial: bool,
+    pub(super) partial: bool,
 }
 
 impl Reader {
     fn config(&mut self, policies: &Tables, source: Source) -> Config {
         let address = "an address like 127.0.0.1:7070";
         let nats = self.nats();
-        let tier = if nats.is_some() {
-            RemoteTier::Nats
-        } else {
-            RemoteTier::Memory
-        };
-        let remote = self.read("remote", tier, "memory or nats", |text| match text {
-            "memory" => Some(RemoteTier::Memory),
-            "nats" => Some(RemoteTier::Nats),
-            _ => None,
-        });
-        if remote == RemoteTier::Nats && self.lacks("nats") {
-            self.mistake("remote", "nats needs --nats URL --fleet NAME");
-        }
+        let (remote, remote_login) = self.remote(nats.is_some());
         let default_ttl = self.time("default_ttl", 300_000, (1, millis(limits::TTL_MAX)));
         let given = self.has("default_ttl");
         let policies = policies.judge(given.then_some(default_ttl), &mut self.mistakes);
@@ -96,6 +90,7 @@ impl Reader {
             }),
             nats,
             remote,
+            remote_login,
             l1_bytes: self.size("l1_bytes", 64 << 20),
             memory_bytes: self.size("memory_bytes", 64 << 20),
             session_ttl: self.time("session_ttl", 15_000, (500, 600_000)),
@@ -271,24 +266,24 @@ impl Reader {
         }
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.given.contains_key(name)
     }
 
     /// Whether `name` was surely not given.
-    fn lacks(&self, name: &str) -> bool {
+    pub(super) fn lacks(&self, name: &str) -> bool {
         !self.partial && !self.has(name)
     }
 
     /// A file that exists and can be read.
-    fn file(&mut self, name: &'static str) -> Option<PathBuf> {
+    pub(super) fn file(&mut self, name: &'static str) -> Option<PathBuf> {
         self.optional(name, "a file that can be read", |text| {
             let path = PathBuf::from(text);
             std::fs::read(&path).is_ok().then_some(path)
         })
     }
 
-    fn optional<T>(
+    pub(super) fn optional<T>(
         &mut self,
         name: &'static str,
         allowed: &str,
@@ -312,14 +307,14 @@ impl Reader {
         self.optional(name, allowed, parse).unwrap_or(default)
     }
 
-    fn mistake(&mut self, name: &str, why: &str) {
+    pub(super) fn mistake(&mut self, name: &str, why: &str) {
         let Some(Given { text, origin }) = self.given.get(name) else {
             self.mistakes.push(Mistake(format!("{name}: {why}")));
             return;
         };
         let shown = match name {
-            "nats_password" => "(not shown)".to_owned(),
-            "nats" => super::without_userinfo(text),
+            "nats_password" | "remote_password" => "(not shown)".to_owned(),
+            "nats" | "remote" => super::without_userinfo(text),
             _ => text.clone(),
         };
         self.mistakes

@@ -4,6 +4,7 @@
 use super::link::{Link, State};
 use super::streams::{self, Verdict};
 use super::{NatsConfig, api, version};
+use crate::findings::Findings;
 use async_nats::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -12,17 +13,6 @@ use unstale_engine::limits;
 
 /// How long the servers may take to be reached.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What was found, in three lists of lines.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// As it should be.
-    pub good: Vec<String>,
-    /// Works, but unsafe.
-    pub warnings: Vec<String>,
-    /// Does not work.
-    pub errors: Vec<String>,
-}
 
 /// What `serve` would use of the servers.
 #[derive(Clone, Debug)]

@@ -9,8 +9,9 @@
 //! a minute.
 
 use super::{NatsConfig, options};
+use crate::entropy::jitter;
+use crate::telemetry::complaint::Complaint;
 use async_nats::{Client, ConnectError, ConnectErrorKind, Event};
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,7 +22,6 @@ use tokio_util::sync::CancellationToken;
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(4);
 const REFUSED_DELAY: Duration = Duration::from_secs(10);
-const COMPLAINT_EVERY: Duration = Duration::from_secs(60);
 
 /// Whether there is a connection.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub(crate) struct Link {
     name: &'static str,
     state: watch::Sender<State>,
     again: Notify,
-    complaint: Mutex<Option<(Instant, String)>>,
+    complaint: Complaint,
     denied: Mutex<Option<(Instant, String)>>,
 }
 
@@ -54,7 +54,7 @@ impl Link {
             name,
             state: watch::Sender::new(State::Down("not connected yet".to_owned())),
             again: Notify::new(),
-            complaint: Mutex::new(None),
+            complaint: Complaint::default(),
             denied: Mutex::new(None),
         }
     }
@@ -84,12 +84,7 @@ impl Link {
 
     /// Reports what keeps the connection away, the same at most once a minute.
     pub(crate) fn complain(&self, text: &str) {
-        let mut last = self.complaint.lock().expect("nobody panics with this lock");
-        let said = |(at, what): &(Instant, String)| what == text && at.elapsed() < COMPLAINT_EVERY;
-        if !last.as_ref().is_some_and(said) {
-            tracing::error!(connection = self.name, "{text}");
-            *last = Some((Instant::now(), text.to_owned()));
-        }
+        self.complaint.say(self.name, text);
     }
 
     /// Keeps the connection up until `cancel`.
@@ -136,7 +131,7 @@ impl Link {
 
     async fn connect(&self, tell: mpsc::Sender<Event>) -> Result<Client, State> {
         let addresses = options::addresses(&self.config).map_err(State::Refused)?;
-        let options = options::options(&self.config).await;
+        let options = options::options(&self.config, self.name).await;
         let options = options.map_err(State::Refused)?.event_callback(move |e| {
             // When it is full the counter of connects still tells of a loss.
             let _ = tell.try_send(e);
@@ -221,12 +216,4 @@ fn failed(error: &ConnectError) -> State {
 /// Whether the client has had one unbroken connection so far.
 pub(crate) fn unbroken(client: &Client) -> bool {
     client.statistics().connects.load(Ordering::Relaxed) <= 1
-}
-
-/// A random time up to `most`. The randomness of hash maps is good enough to
-/// keep pods out of step, and decides nothing.
-pub(crate) fn jitter(most: Duration) -> Duration {
-    let random = std::hash::RandomState::new().build_hasher().finish();
-    let share = (random >> 11) as f64 / (1u64 << 53) as f64;
-    most.mul_f64(share)
 }

@@ -7,6 +7,7 @@
 
 pub(crate) mod api;
 pub mod check;
+pub(crate) mod hints;
 pub(crate) mod link;
 mod options;
 pub(crate) mod streams;

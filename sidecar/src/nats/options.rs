@@ -19,10 +19,11 @@ pub(super) fn addresses(config: &NatsConfig) -> Result<Vec<ServerAddr>, String> 
 }
 
 /// The options of one connection. It is not meant to survive a disconnect:
-/// [`super::link`] makes a new one then.
-pub(super) async fn options(config: &NatsConfig) -> Result<ConnectOptions, String> {
+/// [`super::link`] makes a new one then. The server's list of connections shows
+/// `name`.
+pub(super) async fn options(config: &NatsConfig, name: &str) -> Result<ConnectOptions, String> {
     let options = ConnectOptions::new()
-        .name("unstale")
+        .name(format!("unstale {name}"))
         .ping_interval(Duration::from_secs(1))
         .subscription_capacity(1 << 20)
         .connection_timeout(Duration::from_secs(3))

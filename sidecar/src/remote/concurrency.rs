@@ -77,4 +77,8 @@ impl Remote for Concurrency {
     async fn hinted(&self, key: NameHash) {
         self.inner.hinted(key).await;
     }
+
+    fn distrust(&self, key: NameHash) {
+        self.inner.distrust(key);
+    }
 }

@@ -102,4 +102,8 @@ impl Remote for Hedge {
     async fn hinted(&self, key: NameHash) {
         self.inner.hinted(key).await;
     }
+
+    fn distrust(&self, key: NameHash) {
+        self.inner.distrust(key);
+    }
 }

@@ -4,13 +4,12 @@
 //! then of the neighbouring shards), conditional puts are atomic, a ttl that
 //! has passed is honoured at the next look. Nothing survives the process.
 
+use super::waiters::Waiters;
 use bytes::Bytes;
 use lru::LruCache;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
 use unstale_engine::clock::{Clock, Moment};
 use unstale_engine::key::NameHash;
 use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
@@ -28,18 +27,12 @@ pub struct MemoryTier {
     revisions: AtomicU64,
     clock: Arc<dyn Clock>,
     shards: Vec<Mutex<LruCache<NameHash, Kept>>>,
-    waiters: Mutex<HashMap<NameHash, Waiting>>,
+    waiters: Waiters,
 }
 
 struct Kept {
     stored: Stored,
     expires: Moment,
-}
-
-#[derive(Default)]
-struct Waiting {
-    notify: Arc<Notify>,
-    calls: usize,
 }
 
 impl Kept {
@@ -58,7 +51,7 @@ impl MemoryTier {
             revisions: AtomicU64::new(0),
             clock,
             shards: shards.collect(),
-            waiters: Mutex::default(),
+            waiters: Waiters::default(),
         })
     }
 
@@ -169,43 +162,11 @@ impl Remote for MemoryTier {
     }
 
     fn hint(&self, key: NameHash) {
-        if let Some(waiting) = lock(&self.waiters).get(&key) {
-            waiting.notify.notify_waiters();
-        }
+        self.waiters.hint(key);
     }
 
     async fn hinted(&self, key: NameHash) {
-        let call = Call::new(self, key);
-        call.notify.notified().await;
-    }
-}
-
-/// One waiting call; a cancelled one leaves nothing behind.
-struct Call<'a> {
-    tier: &'a MemoryTier,
-    key: NameHash,
-    notify: Arc<Notify>,
-}
-
-impl<'a> Call<'a> {
-    fn new(tier: &'a MemoryTier, key: NameHash) -> Self {
-        let mut waiters = lock(&tier.waiters);
-        let waiting = waiters.entry(key).or_default();
-        waiting.calls += 1;
-        let notify = waiting.notify.clone();
-        Self { tier, key, notify }
-    }
-}
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        let mut waiters = lock(&self.tier.waiters);
-        if let Some(waiting) = waiters.get_mut(&self.key) {
-            waiting.calls -= 1;
-            if waiting.calls == 0 {
-                waiters.remove(&self.key);
-            }
-        }
+        self.waiters.hinted(key).await;
     }
 }
 
@@ -267,16 +228,5 @@ mod tests {
             .unwrap();
         assert_eq!(tier.get(key).await, Ok(None));
         assert_eq!(tier.bytes.load(Relaxed), 0);
-    }
-
-    #[tokio::test]
-    async fn a_hint_wakes_who_waits_and_a_cancelled_wait_leaves_nothing() {
-        let (tier, key) = (tier(1 << 20), NameHash(1));
-        let waiting = tier.hinted(key);
-        tokio::pin!(waiting);
-        assert!(futures::poll!(waiting.as_mut()).is_pending());
-        tier.hint(key);
-        waiting.await;
-        assert!(lock(&tier.waiters).is_empty());
     }
 }

@@ -7,10 +7,9 @@
 
 use crate::nats::api::{self, Failure};
 use crate::nats::link::{Link, State};
-use crate::nats::{NatsConfig, streams, version};
+use crate::nats::{NatsConfig, hints, streams, version};
 use async_nats::{Client, HeaderMap, StatusCode};
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -76,10 +75,6 @@ impl NatsKv {
 
     fn subject(&self, key: NameHash) -> String {
         format!("unstale.{}.data.{:032x}", self.config.fleet, key.0)
-    }
-
-    fn hint_subject(&self, key: NameHash) -> String {
-        format!("unstale.{}.hint.{:032x}", self.config.fleet, key.0)
     }
 
     fn client(&self) -> Result<Client, RemoteError> {
@@ -243,22 +238,11 @@ impl Remote for NatsKv {
     }
 
     fn hint(&self, key: NameHash) {
-        if let State::Up(client) = self.link.state() {
-            // Never waits: a client whose queue is full loses the hint.
-            let _ = client
-                .publish(self.hint_subject(key), Bytes::new())
-                .now_or_never();
-        }
+        hints::hint(&self.link, &self.config.fleet, key);
     }
 
     async fn hinted(&self, key: NameHash) {
-        if let State::Up(client) = self.link.state()
-            && let Ok(mut hints) = client.subscribe(self.hint_subject(key)).await
-            && hints.next().await.is_some()
-        {
-            return;
-        }
-        std::future::pending().await
+        hints::hinted(&self.link, &self.config.fleet, key).await;
     }
 }
 

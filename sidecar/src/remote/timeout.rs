@@ -72,4 +72,8 @@ impl Remote for Timeout {
     async fn hinted(&self, key: NameHash) {
         self.inner.hinted(key).await;
     }
+
+    fn distrust(&self, key: NameHash) {
+        self.inner.distrust(key);
+    }
 }

@@ -1,5 +1,6 @@
 //! What the sidecar says about itself: logs and metrics.
 
+pub(crate) mod complaint;
 pub mod metrics;
 pub mod requests;
 pub mod tracing;

@@ -1,7 +1,7 @@
 //! Changing the origin, and saying so afterwards.
 
 use super::read::saw;
-use super::{PACE, within};
+use super::{rest, within};
 use crate::checker::{Began, GROUPS, KEYS, Reached, name};
 use crate::fleet::Fleet;
 use fastrand::Rng;
@@ -22,7 +22,7 @@ pub(super) async fn changes(fleet: &Fleet, pod: usize, mut rng: Rng) {
         // The outcome is in the history and the checker.
         let _ = change(fleet, pod, &keys, reached, request).await;
         drop(changing);
-        tokio::time::sleep(PACE * 3).await;
+        rest(fleet, 3).await;
     }
 }
 

@@ -2,7 +2,7 @@
 //! The origin is read after that, as a loader must.
 
 use super::read::judge;
-use super::{PACE, READ, within};
+use super::{READ, rest, within};
 use crate::checker::{GROUPS, KEYS, name};
 use crate::fleet::Fleet;
 use fastrand::Rng;
@@ -21,7 +21,7 @@ pub(super) async fn loads(fleet: &Fleet, pod: usize, mut rng: Rng) {
         } else {
             lease_and_fill(fleet, pod).await;
         }
-        tokio::time::sleep(PACE * 2).await;
+        rest(fleet, 2).await;
     }
 }
 

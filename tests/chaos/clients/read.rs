@@ -1,6 +1,6 @@
 //! Reading, in every way that promises something, and judging the answers.
 
-use super::{PACE, READ, within};
+use super::{READ, rest, within};
 use crate::checker::{Began, KEYS, Required, name};
 use crate::fleet::Fleet;
 use fastrand::Rng;
@@ -16,7 +16,7 @@ pub(super) async fn reads(fleet: &Fleet, pod: usize, mut rng: Rng) {
             1 => drop(read_all(fleet, pod, ReadLevel::StaleOk).await),
             _ => drop(read_all(fleet, pod, ReadLevel::Bounded).await),
         }
-        tokio::time::sleep(PACE).await;
+        rest(fleet, 1).await;
     }
 }
 

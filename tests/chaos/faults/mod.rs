@@ -1,74 +1,22 @@
 //! The faults: what can be broken, drawn from a seed, applied for a while and
-//! healed. Faults overlap; two of one process wait for each other.
+//! healed. Faults overlap; two of one process wait for each other. One that did
+//! not come about is not counted.
 
+mod clock;
+mod kind;
 mod link;
 mod log;
 mod partition;
 mod process;
 mod store;
 
+pub(crate) use kind::Kind;
+use kind::Part;
+
 use crate::fleet::Fleet;
 use crate::report::Report;
 use fastrand::Rng;
 use std::time::Duration;
-
-/// What can be broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    PodFromNats,
-    PodFromNatsReset,
-    PodToNatsOneWay,
-    NatsToPodOneWay,
-    PodStopped,
-    PodKilled,
-    PodDrained,
-    PodClockJumps,
-    NodeStopped,
-    NodeKilled,
-    LeaderKilled,
-    NodeFromNode,
-    NodeToNodeOneWay,
-    RollingRestart,
-    ConsumerRenumbered,
-    WireDelayed,
-    WireStalled,
-    WireCut,
-    WireHalfOpen,
-    DiskFull,
-    LogPurge,
-    LogMadeAnew,
-    LogPutBack,
-    LogPutBackUnseen,
-    LogPutBackUnderThird,
-}
-
-impl Kind {
-    /// What storms draw from: no record is lost by these.
-    pub(crate) const HARMLESS: [Self; 14] = [
-        Self::PodFromNats,
-        Self::PodFromNatsReset,
-        Self::PodToNatsOneWay,
-        Self::NatsToPodOneWay,
-        Self::PodStopped,
-        Self::PodKilled,
-        Self::PodDrained,
-        Self::PodClockJumps,
-        Self::NodeStopped,
-        Self::NodeKilled,
-        Self::WireDelayed,
-        Self::WireStalled,
-        Self::WireCut,
-        Self::WireHalfOpen,
-    ];
-    /// Those of a cluster.
-    pub(crate) const CLUSTER: [Self; 5] = [
-        Self::LeaderKilled,
-        Self::NodeFromNode,
-        Self::NodeToNodeOneWay,
-        Self::RollingRestart,
-        Self::ConsumerRenumbered,
-    ];
-}
 
 /// One fault.
 #[derive(Clone, Debug)]
@@ -84,7 +32,8 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    /// Draws one: it begins within `storm` and lasts 0.1 to `most` session ttls.
+    /// Draws one: it begins within `storm`, early if it takes long, and lasts
+    /// 0.1 to `most` session ttls.
     pub(crate) fn draw(
         kind: Kind,
         (fleet, rng): (&Fleet, &mut Rng),
@@ -94,13 +43,22 @@ impl Fault {
     ) -> Self {
         // Short ones are as likely as long ones.
         let leases = 0.1 * (most / 0.1).powf(rng.f64());
+        let begins = if kind.slow() { 0.1 } else { 1.0 };
         Self {
             kind,
-            after: storm.mul_f64(rng.f64()),
+            after: storm.mul_f64(begins * rng.f64()),
             lasts: fleet.shape.session_ttl.mul_f64(leases),
             pod: rng.usize(..fleet.pods.len()),
             node: rng.usize(..fleet.cluster.nodes.len()),
             name: format!("f{number}"),
+        }
+    }
+
+    /// The same, over sooner.
+    fn at_most(&self, longest: Duration) -> Self {
+        Self {
+            lasts: self.lasts.min(longest),
+            ..self.clone()
         }
     }
 
@@ -114,38 +72,28 @@ impl Fault {
             fleet.history.tell(None, format!("{:?} {text}", self.kind));
         };
         tell("begins");
-        self.apply(fleet).await;
-        tell("is over");
-        report.over(mark, self.kind, fleet.history.operations() - before);
+        let happened = self.apply(fleet).await;
+        tell(if happened {
+            "is over"
+        } else {
+            "did not happen"
+        });
+        let counts = happened.then_some(self.kind);
+        report.over(mark, counts, fleet.history.operations() - before);
     }
 
-    async fn apply(&self, fleet: &Fleet) {
-        match self.kind {
-            Kind::PodFromNats
-            | Kind::PodFromNatsReset
-            | Kind::PodToNatsOneWay
-            | Kind::NatsToPodOneWay
-            | Kind::NodeFromNode
-            | Kind::NodeToNodeOneWay => partition::apply(self, fleet).await,
-            Kind::PodStopped | Kind::PodKilled | Kind::PodDrained | Kind::PodClockJumps => {
-                process::pod(self, fleet).await
-            }
-            Kind::NodeStopped
-            | Kind::NodeKilled
-            | Kind::LeaderKilled
-            | Kind::RollingRestart
-            | Kind::ConsumerRenumbered => {
-                process::node(self, fleet).await;
-            }
-            Kind::WireDelayed | Kind::WireStalled | Kind::WireCut | Kind::WireHalfOpen => {
-                link::apply(self, fleet).await;
-            }
-            Kind::DiskFull => store::full(self, fleet).await,
-            Kind::LogPurge => log::purge(fleet).await,
-            Kind::LogMadeAnew => log::made_anew(fleet).await,
-            Kind::LogPutBack => store::put_back(self, fleet, false).await,
-            Kind::LogPutBackUnseen => store::put_back(self, fleet, true).await,
-            Kind::LogPutBackUnderThird => store::put_back_under_third(self, fleet).await,
+    /// Whether what the kind says did happen: some need the fleet in a state in
+    /// which other faults may not leave it.
+    async fn apply(&self, fleet: &Fleet) -> bool {
+        match self.kind.part() {
+            Part::Network => partition::apply(self, fleet).await,
+            Part::OneLink => partition::one_link(self, fleet).await,
+            Part::Pod => process::pod(self, fleet).await,
+            Part::Node => process::node(self, fleet).await,
+            Part::Wire => link::apply(self, fleet).await,
+            Part::Clock => clock::apply(self, fleet).await,
+            Part::Store => store::apply(self, fleet).await,
+            Part::Log => log::apply(self, fleet).await,
         }
     }
 }

@@ -10,19 +10,36 @@ use std::process::Command;
 use std::time::Duration;
 use unstale_tests::eventually;
 
+/// What a server says then.
+const FULL: &str = "no space left on device";
+
+/// Breaks it; whether that came about.
+pub(super) async fn apply(fault: &Fault, fleet: &Fleet) -> bool {
+    match fault.kind {
+        Kind::DiskFull => return full(fault, fleet).await,
+        Kind::LogPutBack => put_back(fault, fleet, false).await,
+        Kind::LogPutBackUnseen => put_back(fault, fleet, true).await,
+        _ => put_back_under_third(fault, fleet).await,
+    }
+    true
+}
+
 /// Fills the file system under one server. A server that met the full disk may
 /// turn its JetStream off until it is started again, which is what an operator
-/// does after making room.
-pub(super) async fn full(fault: &Fault, fleet: &Fleet) {
+/// does after making room. Whether the server met it.
+async fn full(fault: &Fault, fleet: &Fleet) -> bool {
     let node = &fleet.cluster.nodes[fault.node];
     let mut process = node.process.lock().await;
     let filler = node.store.join("filler");
+    let before = process.said(FULL);
     fill(&filler);
     lasts(fault).await;
+    let met = process.said(FULL) > before;
     fs::remove_file(&filler).expect("the filler goes");
     process.kill();
     process.start();
     node.listens().await;
+    met
 }
 
 fn fill(filler: &Path) {
@@ -34,7 +51,7 @@ fn fill(filler: &Path) {
 
 /// Takes a copy, lets the fleet go on, and puts the copy back: all servers come
 /// again with an older log. `unseen`: the pods are not connected meanwhile.
-pub(super) async fn put_back(fault: &Fault, fleet: &Fleet, unseen: bool) {
+async fn put_back(fault: &Fault, fleet: &Fleet, unseen: bool) {
     let nodes: Vec<_> = fleet.cluster.nodes.iter().collect();
     copy(&nodes).await;
     progress(fleet).await;
@@ -45,7 +62,9 @@ pub(super) async fn put_back(fault: &Fault, fleet: &Fleet, unseen: bool) {
         ..fault.clone()
     };
     let cuts = (0..fleet.pods.len()).map(|pod| Fault { pod, ..cut.clone() });
-    let cuts = cuts.map(|cut| async move { super::partition::apply(&cut, fleet).await });
+    let cuts = cuts.map(|cut| async move {
+        super::partition::apply(&cut, fleet).await;
+    });
     let swap = async {
         fleet.checker.loses_records();
         replace(&nodes).await;
@@ -59,7 +78,7 @@ pub(super) async fn put_back(fault: &Fault, fleet: &Fleet, unseen: bool) {
 
 /// The third server is stopped while the other two are put back, and goes on
 /// with what it knew: it may bring back what was lost, and then nothing is.
-pub(super) async fn put_back_under_third(fault: &Fault, fleet: &Fleet) {
+async fn put_back_under_third(fault: &Fault, fleet: &Fleet) {
     let (third, others) = fleet.cluster.nodes.split_last().expect("three");
     let others: Vec<_> = others.iter().collect();
     copy(&others).await;

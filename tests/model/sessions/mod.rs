@@ -10,7 +10,7 @@
 //! A word is known as soon as its sender has processed, or never heard: who
 //! waits may always go on waiting. Time is in ticks; pod 0's clock may lose
 //! one. Gaps: nothing is truncated and there is one epoch (truncation, epochs),
-//! an append is answered as soon as it is in, and nobody repeats a Join.
+//! an append is answered as soon as it is in, but for a restarted pod's Join.
 
 mod properties;
 mod rules;
@@ -43,9 +43,10 @@ enum Safeguard {
     DFromTheAppend,
     NewIdAfterExpel,
     MinPositionWaits,
+    JoinUndoesAnExpel,
 }
 
-const ALL: [(Safeguard, Bounds); 16] = {
+const ALL: [(Safeguard, Bounds); 17] = {
     use Safeguard::*;
     [
         (DriftMargin, CALLS),
@@ -64,6 +65,7 @@ const ALL: [(Safeguard, Bounds); 16] = {
         (DFromTheAppend, CALLS),
         (NewIdAfterExpel, EXPEL),
         (MinPositionWaits, CALLS),
+        (JoinUndoesAnExpel, REJOIN),
     ]
 };
 
@@ -79,6 +81,7 @@ struct Bounds {
     restarts: u8,
     expels: u8,
     leaves: u8,
+    rejoins: u8,
 }
 
 const CALLS: Bounds = Bounds {
@@ -90,6 +93,7 @@ const CALLS: Bounds = Bounds {
     restarts: 0,
     expels: 0,
     leaves: 0,
+    rejoins: 0,
 };
 const RESTART: Bounds = Bounds {
     name: "sessions: restart",
@@ -112,6 +116,18 @@ const LEAVE: Bounds = Bounds {
     roles: true,
     restarts: 1,
     leaves: 1,
+    ..CALLS
+};
+/// Pod 0 starts, and says its Join again because the first was not answered.
+/// Meanwhile somebody may expel it.
+const REJOIN: Bounds = Bounds {
+    name: "sessions: a Join said again",
+    ticks: 2,
+    log: 6,
+    values: 1,
+    roles: true,
+    expels: 1,
+    rejoins: 1,
     ..CALLS
 };
 
@@ -185,6 +201,7 @@ struct State {
     restarts: u8,
     expels: u8,
     leaves: u8,
+    rejoins: u8,
 }
 
 pub(crate) fn designs() -> Vec<Design> {
@@ -192,7 +209,7 @@ pub(crate) fn designs() -> Vec<Design> {
         let without = None;
         report::design(bounds.name, Sessions { bounds, without })
     };
-    [CALLS, RESTART, EXPEL, LEAVE].map(design).into()
+    [CALLS, RESTART, EXPEL, LEAVE, REJOIN].map(design).into()
 }
 
 pub(crate) fn removals() -> Vec<Removal> {

@@ -2,7 +2,7 @@
 
 use super::rules::{DRIFT, TTL};
 use super::steps::Action;
-use super::{Call, PODS, Record, Safeguard, Sessions, State};
+use super::{Call, PODS, Record, SESSIONS, Safeguard, Sessions, State};
 use stateright::{Model, Property};
 
 impl Model for Sessions {
@@ -138,7 +138,7 @@ fn ended_by_expel(model: &Sessions, state: &State) -> bool {
             return false;
         };
         let silent = |at: usize| state.words[at] < n;
-        let expelled = (0..2).any(|s| state.pods[p].expelled[s].is_some() && silent(s));
+        let expelled = (0..SESSIONS).any(|s| state.pods[p].expelled[s].is_some() && silent(s));
         expelled && state.pods[p].processed >= n && model.may_early(state, p, n)
     })
 }

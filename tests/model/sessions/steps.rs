@@ -19,6 +19,8 @@ pub(super) enum Action {
     Process(usize),
     Expel(usize, u8),
     Join(usize),
+    /// The same session's Join again: the first was not answered.
+    Rejoin(usize),
     Silence(usize),
     SayLeave(usize),
     Restart(usize),
@@ -55,8 +57,15 @@ impl Sessions {
             restarts: 0,
             expels: 0,
             leaves: 0,
+            rejoins: 0,
         };
-        state.log.push(Record::Join(0));
+        if self.bounds.rejoins == 0 {
+            state.log.push(Record::Join(0));
+        } else {
+            // Pod 0 has not been there before.
+            restart(&mut state, 0);
+            (state.restarts, state.words, state.pods[1].processed) = (0, [0, 1, 0, 0], 1);
+        }
         state.log.push(Record::Join(1));
         state.load();
         state
@@ -99,6 +108,11 @@ impl Sessions {
             }
             _ => {}
         }
+        if self.bounds.rejoins > 0 && p == 1 && room && state.expels < self.bounds.expels {
+            // For a FLEET that does not matter here.
+            let joined = state.log.iter().any(|(_, r)| r == Record::Join(2));
+            actions.extend(joined.then_some(Action::Expel(p, 2)));
+        }
     }
 
     fn list_session(&self, state: &State, p: usize, actions: &mut Vec<Action>) {
@@ -110,6 +124,10 @@ impl Sessions {
         let named = pod.session.is_some() || usize::from(state.sessions) < SESSIONS;
         if !pod.said && !pod.left && room && named {
             actions.push(Action::Join(p));
+        }
+        if pod.said && !pod.joined && pod.horizon > 0 && room && state.rejoins < self.bounds.rejoins
+        {
+            actions.push(Action::Rejoin(p));
         }
         let early = pod.session.is_some() && !self.has(Safeguard::JoinBeforeBeat);
         let joined = pod.joined || early;
@@ -170,6 +188,10 @@ impl Sessions {
                 state.expels += 1;
             }
             Action::Join(p) => self.join(&mut state, p),
+            Action::Rejoin(p) => {
+                state.rejoins += 1;
+                self.join(&mut state, p);
+            }
             Action::Silence(p) => {
                 state.leaves += 1;
                 let pod = &mut state.pods[p];
@@ -180,7 +202,7 @@ impl Sessions {
                 state.log.push(Record::Leave(session));
             }
             Action::Restart(p) => restart(&mut state, p),
-            Action::Replay(p) => replay(&mut state, p),
+            Action::Replay(p) => self.replay(&mut state, p),
         }
         state.load();
         state
@@ -230,7 +252,12 @@ impl Sessions {
         let n = pod.processed;
         match state.log.at(n) {
             Some(Record::Invalidate { .. }) => pod.floor = n,
-            Some(Record::Join(session)) if pod.session == Some(session) => pod.joined = true,
+            Some(Record::Join(session)) => {
+                pod.joined |= pod.session == Some(session);
+                if self.has(Safeguard::JoinUndoesAnExpel) {
+                    pod.expelled[usize::from(session)] = None;
+                }
+            }
             Some(Record::Beat { session, sent }) if pod.session == Some(session) => {
                 let sent = match self.has(Safeguard::CountedFromBeforeTheAppend) {
                     true => sent,
@@ -266,6 +293,28 @@ impl Sessions {
             (pod.session, pod.said, pod.joined) = (new, false, false);
         }
     }
+
+    /// What is older than the own Join is applied, newest first; in one step.
+    fn replay(&self, state: &mut State, p: usize) {
+        let clock = state.clock(p);
+        let (log, undoes) = (state.log, self.has(Safeguard::JoinUndoesAnExpel));
+        let pod = &mut state.pods[p];
+        let processed = pod.processed;
+        let joins_after = |at: u8, session: u8| {
+            let newer = |(n, record)| n > at && n <= processed && record == Record::Join(session);
+            undoes && log.iter().any(newer)
+        };
+        for (at, record) in log.iter().filter(|(at, _)| *at < pod.horizon) {
+            match record {
+                Record::Invalidate { .. } => pod.floor = pod.floor.max(at),
+                Record::Expel(session) if !joins_after(at, session) => {
+                    pod.expelled[usize::from(session)].get_or_insert(clock);
+                }
+                _ => {}
+            }
+        }
+        (pod.horizon, pod.replayed) = (0, true);
+    }
 }
 
 fn restart(state: &mut State, p: usize) {
@@ -285,22 +334,6 @@ fn restart(state: &mut State, p: usize) {
         expelled: [None; SESSIONS],
         call: Call::None,
     };
-}
-
-/// What is older than the own Join is applied, newest first; in one step.
-fn replay(state: &mut State, p: usize) {
-    let clock = state.clock(p);
-    let pod = &mut state.pods[p];
-    for (at, record) in state.log.iter().filter(|(at, _)| *at < pod.horizon) {
-        match record {
-            Record::Invalidate { .. } => pod.floor = pod.floor.max(at),
-            Record::Expel(session) => {
-                pod.expelled[usize::from(session)].get_or_insert(clock);
-            }
-            _ => {}
-        }
-    }
-    (pod.horizon, pod.replayed) = (0, true);
 }
 
 impl State {

@@ -40,14 +40,16 @@ impl Client {
             (_, Some(most)) => at.checked_sub(most.as_micros() as u64 * 106 / 100),
             _ => None,
         };
-        self.shared.with(|w| Asked {
-            at,
-            losses: w.judged.losses.len(),
-            fresh: w.judged.required(pod, number, demand.min_position, at),
-            stale: w
-                .judged
-                .required_stale(pod, number, demand.min_position, at),
-            current: before.map_or((0, ""), |before| w.judged.current(number, before, at)),
+        let (who, position) = ((pod, self.start), demand.min_position);
+        self.shared.with(|w| {
+            let bound = (position, w.bounds(position));
+            Asked {
+                at,
+                losses: w.judged.losses.len(),
+                fresh: w.judged.required(who, number, bound, at),
+                stale: w.judged.required_stale(who, number, bound, at),
+                current: before.map_or((0, ""), |before| w.judged.current(number, before, at)),
+            }
         })
     }
 
@@ -71,12 +73,16 @@ impl Client {
             );
             self.shared.violate(rule, Some(number), what);
         }
+        if self.shared.with(|w| w.grants.was_refused(&found.version)) {
+            let what = format!("pod {pod} returned {got} of a fill that was refused");
+            self.shared.violate("I-7", Some(number), what);
+        }
         self.judge_ends(number, got, found, asked);
     }
 
     /// Key and counter of what was found; a negative entry's is known by its
     /// version.
-    fn content(&self, found: &Found) -> Option<(usize, u64)> {
+    pub(super) fn content(&self, found: &Found) -> Option<(usize, u64)> {
         match &found.payload {
             Payload::Value(value) => {
                 let text = std::str::from_utf8(&value.data).expect("text was stored");
@@ -109,7 +115,7 @@ impl Client {
             Some(_) => ends.valid,
         };
         let end = end.saturating_add(EXPIRED);
-        if asked.at > end {
+        if asked.at > end && !self.shared.with(|w| w.judged.clock_was_set) {
             let (pod, by) = (self.pod, asked.at - end);
             let what = format!(
                 "pod {pod} returned {got}, which had ended {by} µs before (stale: {:?})",

@@ -3,12 +3,14 @@
 
 use super::judge::Demand;
 use super::{Client, entry, key};
+use crate::grants::Grant;
 use crate::lives::Terms;
 use crate::origin;
 use crate::table::Operation;
 use crate::timeline::Scope;
 use crate::world::{KEYS, LAGGING};
 use std::time::Duration;
+use unstale_engine::error::Error;
 use unstale_engine::request::*;
 
 /// One granted key of a load.
@@ -17,6 +19,16 @@ struct Granted {
     token: LeaseToken,
     at: u64,
 }
+
+/// What the origin gave, and on what terms it is to be kept.
+#[derive(Clone, Copy)]
+struct Loaded {
+    value: u64,
+    terms: Terms,
+}
+
+/// So long one fill waits for another one of its token at most (µs).
+const TURN: u64 = 600_000;
 
 impl Client {
     /// Loads a key, sometimes with another one in a batch.
@@ -53,21 +65,44 @@ impl Client {
             }
         }
         let number = granted.number;
-        let value = origin::read(&self.shared, number).await;
+        let loaded = Loaded {
+            value: origin::read(&self.shared, number).await,
+            terms: self.terms_of(number),
+        };
+        match self.shared.chance(10) {
+            true => self.fill_at_once(&granted, loaded).await,
+            false => self.fill_in_turn(&granted, loaded).await,
+        }
+    }
+
+    /// Two fills of one token at once: one at most is accepted.
+    async fn fill_at_once(&self, granted: &Granted, loaded: Loaded) {
+        // The second may wait for the first before it is stamped.
+        let first = self.fill(granted, loaded, TURN);
+        let second = self.fill(granted, loaded, TURN);
+        let _judged = futures::future::join(first, second).await;
+    }
+
+    /// A fill, and another one of the same token if it was accepted.
+    async fn fill_in_turn(&self, granted: &Granted, loaded: Loaded) {
+        let number = granted.number;
         let voided = self.shared.with(|w| {
             let now = self.shared.handle.now();
             w.judged.voided(self.pod, number, granted.at, now)
         });
-        if !self.fill(&granted, value).await {
-            return;
-        }
-        if voided {
-            let what = format!("pod {} filled {value} under a voided lease", self.pod);
-            self.shared.violate("I-7", Some(number), what);
-        }
-        if self.fill(&granted, value).await {
-            let what = "a token was accepted twice".into();
-            self.shared.violate("I-7", Some(number), what);
+        match self.fill(granted, loaded, 0).await {
+            Ok(FillOutcome::Stored(_)) if voided => {
+                let what = format!("pod {} filled under a voided lease", self.pod);
+                self.shared.violate("I-7", Some(number), what);
+            }
+            Ok(FillOutcome::Stored(_)) => {
+                let _judged = self.fill(granted, loaded, 0).await;
+            }
+            Ok(FillOutcome::Voided(_)) => {
+                let version = version(granted.token);
+                self.shared.with(|w| w.grants.refused(version));
+            }
+            Err(_) => {}
         }
     }
 
@@ -82,7 +117,9 @@ impl Client {
             min_position: None,
             deadline: self.deadline(500),
         };
-        let outcome = self.engine.lease(lease).await.ok()?.result;
+        let answer = self.engine.lease(lease).await.ok()?;
+        self.judge_position(answer.position);
+        let (outcome, alone) = (answer.result, answer.degraded.remote);
         match &outcome {
             LeaseOutcome::Hit(found)
             | LeaseOutcome::Granted(_, _, Some(found))
@@ -96,7 +133,28 @@ impl Client {
         let note = || format!("pod {pod} was granted {:032x}", token.0);
         self.shared.note(Scope::Key(number), note);
         let at = self.shared.handle.now();
+        let grant = Grant {
+            token: token.0,
+            pod,
+            start: self.start,
+            at,
+            term: term.as_micros() as u64,
+            alone,
+        };
+        if !answer.degraded.session {
+            self.judge_grant(number, grant);
+        }
         Some(Granted { number, token, at })
+    }
+
+    fn judge_grant(&self, number: usize, grant: Grant) {
+        let wrong = self.shared.with(|w| {
+            let calm = w.calm();
+            w.grants.granted(number, grant, calm)
+        });
+        if let Some((rule, what)) = wrong {
+            self.shared.violate(rule, Some(number), what);
+        }
     }
 
     async fn renew(&self, granted: &Granted) {
@@ -111,6 +169,8 @@ impl Client {
 
     async fn abandon(&self, granted: &Granted) {
         self.shared.began(Operation::Abandon);
+        let (number, token) = (granted.number, granted.token);
+        self.shared.with(|w| w.grants.ends(number, token.0));
         let some = |most: usize| {
             let millis = self.shared.draw(most) as u64;
             self.shared
@@ -133,17 +193,21 @@ impl Client {
         });
     }
 
-    /// True: the value was stored.
-    async fn fill(&self, granted: &Granted, value: u64) -> bool {
+    /// One fill; the engine stamps it `within` so long.
+    async fn fill(
+        &self,
+        granted: &Granted,
+        Loaded { value, terms }: Loaded,
+        within: u64,
+    ) -> Result<FillOutcome, Error> {
         let (number, token) = (granted.number, granted.token);
         self.shared.began(Operation::Fill);
-        let terms = self.terms_of(number);
-        let now = self.shared.handle.now();
-        // The engine stamps it when it is called.
-        let version = format!("f{:032x}", token.0);
+        let stamped = self.shared.handle.now() + within;
         self.shared.with(|w| {
-            if w.lives.content(&version).is_none() {
-                w.lives.stored(version, (number, value), terms, now);
+            w.grants.ends(number, token.0);
+            if !w.grants.is_accepted(token.0) {
+                let content = (number, value);
+                w.lives.stored(version(token), content, terms, stamped);
             }
         });
         let fill = Fill {
@@ -151,7 +215,21 @@ impl Client {
             entry: entry(number, value, terms),
             deadline: self.deadline(500),
         };
-        let outcome = self.engine.fill(fill).await.map(|answer| answer.result);
+        let answer = self.engine.fill(fill).await;
+        self.judge_fill(granted, value, answer)
+    }
+
+    fn judge_fill(
+        &self,
+        granted: &Granted,
+        value: u64,
+        answer: Result<Answer<FillOutcome>, Error>,
+    ) -> Result<FillOutcome, Error> {
+        let (number, token) = (granted.number, granted.token);
+        if let Ok(answer) = &answer {
+            self.judge_position(answer.position);
+        }
+        let outcome = answer.map(|answer| answer.result);
         let pod = self.pod;
         self.shared.note(Scope::Key(number), || {
             format!(
@@ -159,7 +237,13 @@ impl Client {
                 token.0
             )
         });
-        matches!(outcome, Ok(FillOutcome::Stored(_)))
+        if let Ok(FillOutcome::Stored(_)) = &outcome
+            && !self.shared.with(|w| w.grants.accepted(token.0))
+        {
+            let what = "a token was accepted twice".into();
+            self.shared.violate("I-7", Some(number), what);
+        }
+        outcome
     }
 
     fn terms_of(&self, number: usize) -> Terms {
@@ -171,4 +255,9 @@ impl Client {
             },
         })
     }
+}
+
+/// What the engine calls the value of a fill.
+fn version(token: LeaseToken) -> String {
+    format!("f{:032x}", token.0)
 }

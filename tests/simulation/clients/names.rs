@@ -3,8 +3,9 @@
 
 use crate::lives::Terms;
 use crate::world::{LAGGING, SWAPPED};
+use std::sync::LazyLock;
 use std::time::Duration;
-use unstale_engine::coherence::record::Body;
+use unstale_engine::coherence::record::{Body, Invalidation};
 use unstale_engine::key::{Key, Namespace, Prefix, Tag};
 use unstale_engine::request::{NewEntry, Payload, Value};
 
@@ -12,8 +13,14 @@ pub(crate) fn namespace() -> Namespace {
     Namespace::new("shop").expect("a good name")
 }
 
-/// The key that is swapped lives apart: invalidating all of "shop" is no write.
+/// A key by its number; hashed once.
 pub(crate) fn key(number: usize) -> Key {
+    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| (0..=SWAPPED).map(new_key).collect());
+    KEYS[number].clone()
+}
+
+/// The key that is swapped lives apart: invalidating all of "shop" is no write.
+fn new_key(number: usize) -> Key {
     let (namespace, name) = match number {
         SWAPPED => (Namespace::new("swap").expect("a good name"), "it".into()),
         number => (namespace(), format!("key-{number}:a")),
@@ -75,6 +82,17 @@ pub(crate) fn parse(text: &str) -> Option<(usize, u64)> {
     Some((key, words.next()?.parse().ok()?))
 }
 
+/// Whether an invalidation may cover keys that its reason does not name: a
+/// prefix compared as text may push another one into the namespace's floor.
+pub(crate) fn may_cover_all(what: &Invalidation) -> bool {
+    what.all || what.prefixes.iter().any(|prefix| !prefix.ends_with(':'))
+}
+
+/// Whether an invalidation with this reason is soft.
+pub(crate) fn is_soft(reason: &str) -> bool {
+    reason.ends_with(":soft")
+}
+
 /// Whether a Watch that holds this key (none: any) has to be told of a record.
 pub(crate) fn may_concern(body: &Body, holds: Option<usize>) -> bool {
     let here = |name: &str| name == namespace().as_str();
@@ -84,10 +102,11 @@ pub(crate) fn may_concern(body: &Body, holds: Option<usize>) -> bool {
             let (key, tag) = (key(number), tag(number));
             let named = |all: &[String], name: &str| all.iter().any(|each| each == name);
             let begins = |prefix: &String| key.name().starts_with(prefix.as_str());
-            what.all
+            let covers = what.all
                 || named(&what.keys, key.name())
                 || named(&what.tags, tag.as_str())
-                || what.prefixes.iter().any(begins)
+                || what.prefixes.iter().any(begins);
+            here(&what.namespace) && covers
         }
         (Body::Write(write), None) => here(&write.namespace),
         (Body::Write(write), Some(number)) => {

@@ -12,8 +12,9 @@ use unstale_engine::request::{Answer, Etag, Get, GetOutcome, Level};
 impl Client {
     pub(super) async fn read(self) {
         let mut held = [None; KEYS];
+        let think = self.shared.with(|w| w.mix.size.think);
         loop {
-            self.shared.delay(500, 120_000).await;
+            self.shared.delay(500, think).await;
             let number = self.shared.draw(KEYS);
             let demand = self.some_demand(number);
             let known = held[number].filter(|_| self.shared.chance(15));
@@ -37,8 +38,9 @@ impl Client {
 
     /// Reads and never loads, so that nothing keeps it from reading again.
     pub(super) async fn look_often(self) {
+        let think = self.shared.with(|w| w.mix.size.think);
         loop {
-            self.shared.delay(500, 100_000).await;
+            self.shared.delay(500, think).await;
             let demand = Demand {
                 level: self.some_level(),
                 ..Demand::default()
@@ -73,6 +75,9 @@ impl Client {
     fn some_position(&self, number: usize) -> Option<Position> {
         if !self.shared.chance(10) {
             return None;
+        }
+        if self.shared.chance(40) {
+            return self.shared.with(|w| w.judged.newest);
         }
         let known = self.shared.with(|w| w.judged.positions(number));
         (!known.is_empty()).then(|| known[self.shared.draw(known.len())])

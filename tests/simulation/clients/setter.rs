@@ -55,7 +55,11 @@ impl Setting {
     pub(crate) fn begins(self, shared: &Shared) {
         shared.began(Operation::Set);
         let content = (self.number, self.value);
-        shared.with(|w| w.lives.set_begins(self.pod, content, self.terms));
+        let now = shared.handle.now();
+        shared.with(|w| {
+            w.grants.raised(self.number, now);
+            w.lives.set_begins(self.pod, content, self.terms);
+        });
     }
 
     pub(crate) async fn call(self, engine: &Engine) -> Option<SetOutcome> {
@@ -80,6 +84,7 @@ impl Setting {
                 w.lives.stored(version.clone(), content, self.terms, now);
             }
             w.lives.set_ends(self.pod, content, now);
+            w.grants.raised(self.number, now);
         });
         let Self {
             pod,

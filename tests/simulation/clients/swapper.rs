@@ -1,12 +1,14 @@
 //! I-8: no two CompareAndSets succeed on one version, and in a calm no write
-//! that answered OK is gone.
+//! that answered OK is gone. All of them together are judged as one register
+//! (recorder.rs).
 
-use super::{Client, entry, key};
+use super::{Client, entry, key, recorder};
 use crate::lives::Terms;
 use crate::table::Operation;
 use crate::timeline::Scope;
 use crate::world::{D_US, SWAPPED};
 use std::collections::BTreeSet;
+use unstale_checker::linear::Intent;
 use unstale_engine::error::Error;
 use unstale_engine::request::*;
 
@@ -76,18 +78,38 @@ impl Client {
     async fn look(&self) -> Option<Answer<GetOutcome>> {
         let before = self.shared.with(|w| w.judged.swaps.begun);
         let stands = self.stands();
-        self.shared.began(Operation::Get);
-        let get = Get::plain(key(SWAPPED), self.deadline(700));
-        let answer = self.engine.get(get).await.ok()?;
+        let answer = self.look_at_level(before).await?;
         let (pod, degraded) = (self.pod, answer.degraded);
         let found = answer.result.found().map(|f| f.version.clone());
         self.shared
             .note(Scope::Key(SWAPPED), || format!("pod {pod} read {found:?}"));
+        self.judge_position(answer.position);
+        if let Some(entry) = answer.result.found()
+            && self.content(entry).is_some_and(|(of, _)| of != SWAPPED)
+        {
+            let what = format!("pod {pod} returned what was stored for another key");
+            self.shared.violate("I-11", Some(SWAPPED), what);
+        }
         let same = self.shared.with(|w| w.judged.swaps.begun) == before;
         if stands && same && found.is_none() && degraded == Degraded::default() {
             let what = format!("pod {pod} misses a write that had answered OK");
             self.shared.violate("I-8", Some(SWAPPED), what);
         }
+        Some(answer)
+    }
+
+    /// As of now, or what this pod has, in turn.
+    async fn look_at_level(&self, turn: u64) -> Option<Answer<GetOutcome>> {
+        let plain = Get::plain(key(SWAPPED), self.deadline(700));
+        if turn.is_multiple_of(2) {
+            self.shared.began(Operation::Get);
+            return self.engine.get(plain).await.ok();
+        }
+        self.shared.began(Operation::GetStrong);
+        let level = Level::Strong;
+        let ticket = self.recorded(Intent::Read);
+        let answer = self.engine.get(Get { level, ..plain }).await.ok()?;
+        self.answered(ticket, recorder::found(answer.result.found()));
         Some(answer)
     }
 
@@ -107,12 +129,32 @@ impl Client {
         })
     }
 
+    /// Directed schedules only: leaves markers where there is no value, and
+    /// loads nothing.
+    pub(super) async fn lease_swapped(self) {
+        loop {
+            self.shared.delay(500, 8_000).await;
+            self.shared.began(Operation::Lease);
+            let lease = Lease {
+                key: key(SWAPPED),
+                term: std::time::Duration::from_millis(200),
+                wait: std::time::Duration::ZERO,
+                min_position: None,
+                deadline: self.deadline(300),
+            };
+            // Whatever the answer: who wants the value waits for the next write.
+            let _ = self.engine.lease(lease).await;
+        }
+    }
+
     async fn overwrite(&self) {
         self.shared.began(Operation::Set);
         self.begin();
+        let new = self.shared.with(|w| w.rng.next());
+        let ticket = self.recorded(Intent::Set(new));
         let set = Set {
             key: key(SWAPPED),
-            entry: entry(SWAPPED, self.shared.with(|w| w.rng.next()), Terms::LONG),
+            entry: entry(SWAPPED, new, Terms::LONG),
             position: None,
             if_absent: false,
             ack: Ack::Log,
@@ -120,18 +162,24 @@ impl Client {
         };
         let outcome = self.engine.set(set).await.map(|answer| answer.result);
         let stored = matches!(outcome, Ok(SetOutcome::Stored(_)));
+        if outcome.is_ok() {
+            self.answered(ticket, recorder::wrote(stored));
+        }
         self.end(stored, &outcome);
     }
 
     async fn exchange(&self, found: Option<Found>) {
-        let expected = found.map_or(Expected::Absent, |found| Expected::Version(found.version));
+        let new = self.shared.with(|w| w.rng.next());
+        let intent = recorder::swap(found.as_ref(), new);
+        let expected = recorder::expected(found);
         self.shared.began(Operation::CompareAndSet);
         self.begin();
         let losses = self.shared.with(|w| w.judged.losses.len());
+        let ticket = self.recorded(intent);
         let cas = CompareAndSet {
             key: key(SWAPPED),
             expected: expected.clone(),
-            entry: entry(SWAPPED, self.shared.with(|w| w.rng.next()), Terms::LONG),
+            entry: entry(SWAPPED, new, Terms::LONG),
             ack: Ack::Log,
             deadline: self.deadline(700),
         };
@@ -141,6 +189,9 @@ impl Client {
             .await
             .map(|answer| answer.result);
         let stored = matches!(outcome, Ok(CasOutcome::Stored(_)));
+        if outcome.is_ok() {
+            self.answered(ticket, recorder::wrote(stored));
+        }
         self.end(stored, &outcome);
         if let (Expected::Version(version), true) = (expected, stored) {
             self.succeeded(version, losses);

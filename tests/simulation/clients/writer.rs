@@ -47,19 +47,32 @@ impl Client {
         let asked = self.shared.handle.now();
         let change = self.change(asked);
         self.count_change(change);
+        self.shared.with(|w| match change.by {
+            // Its pending cover is there at once.
+            By::All | By::ExactPrefix => w.grants.all_raised(asked),
+            _ => w.grants.raised(change.number, asked),
+        });
         let outcome = self.engine.invalidate(self.request(change)).await;
         let pod = self.pod;
         self.shared.note(Scope::Key(change.number), || {
             let at = outcome.as_ref().map(|done| done.position);
             format!("pod {pod} invalidated {change:?}: {at:?}")
         });
-        if let Ok(done) = outcome {
-            let now = self.shared.handle.now();
-            self.shared.with(|w| {
-                let what = (change.number, change.value, change.mode == Mode::Soft);
-                let how = (change.ack, done.position);
-                w.judged.answered(pod, what, how, (asked, now));
-            });
+        let Ok(done) = outcome else {
+            return;
+        };
+        let now = self.shared.handle.now();
+        let is_done = self.shared.with(|w| {
+            if let Some(position) = done.position {
+                w.judged.reached(pod, self.start, position);
+            }
+            let what = (change.number, change.value, change.mode == Mode::Soft);
+            let how = (change.ack, done.position);
+            w.judged.answered(pod, what, how, (asked, now))
+        });
+        if !is_done {
+            let what = format!("pod {pod} answered OK, and {change:?} is not in the log");
+            self.shared.violate("I-13", Some(change.number), what);
         }
     }
 

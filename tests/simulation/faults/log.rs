@@ -1,11 +1,16 @@
 //! Faults of the log itself.
 
 use crate::checker::Loss;
+use crate::clients;
 use crate::fleet::Fleet;
 use crate::timeline::Scope;
-use unstale_engine::coherence::record::{Body, Record, RecordId, SessionId};
+use unstale_engine::coherence::record::{Body, Invalidation, Record, RecordId, SessionId};
+use unstale_engine::limits::{EXACT_PREFIXES, PREFIXES};
 use unstale_engine::log::{Append, Subject};
 use unstale_engine::position::Epoch;
+
+/// In µs.
+const DAY: u64 = 24 * 3_600_000_000;
 
 pub(super) async fn truncate(fleet: &Fleet, length: u64) {
     let now = fleet.shared.handle.now();
@@ -60,34 +65,98 @@ fn knows_lost(fleet: &Fleet, number: usize, last: u64) -> bool {
     let position = engine.status().position;
     let now = fleet.shared.handle.now();
     fleet.shared.with(|w| {
-        w.log.opened().epoch == Some(position.epoch)
+        w.log.epoch() == Some(position.epoch)
             && !w.links[number].down
             && !w.judged.suspect(now)
             && w.log.has_lasting(last + 1, position.sequence)
     })
 }
 
+/// A pod's reader stands still until what it would read is gone.
+pub(super) async fn purge_unread(fleet: &Fleet, number: usize, length: u64) {
+    let shared = &fleet.shared;
+    shared.link(number, |link| link.no_reads += 1);
+    shared.handle.sleep(length / 2).await;
+    let now = shared.handle.now();
+    let first = shared.with(|w| {
+        let keep = w.rng.range(0, 3);
+        w.log.truncate(keep);
+        w.origin.amnesia = Some(now);
+        w.log.first
+    });
+    shared.note(Scope::All, || format!("what is below {first} is purged"));
+    shared.handle.sleep(length / 2).await;
+    shared.link(number, |link| link.no_reads -= 1);
+}
+
+/// Somebody invalidates prefixes that no key has, more than the exact table
+/// holds: the older ones fold into the namespace's floor.
+pub(super) async fn overflow_floors(fleet: &Fleet, length: u64) {
+    let shared = &fleet.shared;
+    for record in 0..=EXACT_PREFIXES / PREFIXES {
+        let prefixes = (0..PREFIXES).map(|n| format!("none-{record}-{n}"));
+        let what = Invalidation {
+            namespace: clients::names::namespace().as_str().into(),
+            prefixes: prefixes.collect(),
+            ..Invalidation::default()
+        };
+        append(fleet, Body::Invalidate(what), Subject::Records);
+        shared.delay(100, 5_000).await;
+    }
+    shared.handle.sleep(length).await;
+}
+
+/// The clock of the log's server is set; half of the time it is set back.
+pub(super) async fn set_clock(fleet: &Fleet, length: u64) {
+    let shared = &fleet.shared;
+    let most = [2_000_000, 120_000_000, 3_600_000_000, DAY][shared.draw(4)];
+    let by = shared.with(|w| w.rng.range(1_000, most)) as i64;
+    let by = if shared.chance(50) { by } else { -by };
+    let set = |by| {
+        let now = shared.handle.now();
+        shared.with(|w| {
+            w.log.clock_off += by;
+            w.judged.clock_was_set = true;
+            // It goes by the age of records.
+            w.log.expire(now);
+            w.origin.amnesia = Some(now);
+        });
+        shared.note(Scope::All, || format!("the log's clock is set by {by} µs"));
+    };
+    set(by);
+    shared.handle.sleep(length).await;
+    if shared.chance(50) {
+        set(-by);
+    }
+}
+
 pub(super) async fn new_epoch(fleet: &Fleet, length: u64) {
+    let epoch = Epoch(fleet.shared.with(|w| w.rng.next()));
+    append(fleet, Body::NewEpoch(epoch), Subject::Epochs);
+    fleet.shared.handle.sleep(length).await;
+}
+
+/// Somebody who is no pod appends.
+fn append(fleet: &Fleet, body: Body, subject: Subject) {
     let shared = &fleet.shared;
     let now = shared.handle.now();
-    let outcome = shared.with(|w| {
+    let (what, outcome) = shared.with(|w| {
         let record = Record {
             id: RecordId(u128::from(w.rng.next())),
             origin: SessionId::default(),
             reason: None,
             trace_id: None,
-            body: Body::NewEpoch(Epoch(w.rng.next())),
+            body,
         };
         let append = Append {
             id: record.id,
-            subject: Subject::Epochs,
+            subject,
             payload: record.encode().into(),
             expect_last: None,
         };
-        w.commit(&append, now)
+        (record.body, w.commit(&append, now))
     });
     shared.note(Scope::All, || {
-        format!("a new epoch is declared: {outcome:?}")
+        format!("somebody appends {what:?}: {outcome:?}")
     });
-    shared.handle.sleep(length).await;
 }

@@ -1,16 +1,20 @@
 //! The log as one pod reaches it: appends, words, commands.
 
-use super::Pod;
+use super::{Pod, Point};
 use crate::world::{World, scope_of};
 use async_trait::async_trait;
 use std::sync::Arc;
-use unstale_engine::coherence::record::{Record, SessionId};
+use unstale_engine::coherence::record::{Body, Record, SessionId};
 use unstale_engine::log::{Append, Appended, Command, Event, Log, Sink as _, Subject};
 
 pub(crate) struct PodLog(pub(crate) Arc<Pod>);
 
 /// What a sender gives up after without an answer (µs).
 const NO_ANSWER: u64 = 400_000;
+/// What an answer takes at most in schedules in which it comes late (µs).
+const LATE_ACK: u64 = 2_500_000;
+/// When Joins begin to get lost (µs), in schedules that lose them.
+const JOINS_LOST_FROM: u64 = 1_500_000;
 
 #[async_trait]
 impl Log for PodLog {
@@ -23,11 +27,14 @@ impl Log for PodLog {
         if !shared.link(number, |link| link.sends()) && shared.chance(50) {
             return Appended::NotSent("no connection".into());
         }
-        let sent = append.clone();
-        let commit =
-            move |w: &mut World, now| w.links[number].sends().then(|| w.commit(&sent, now));
-        let done = shared.served(self.0.way(2_000), commit).await;
+        if self.0.loses_join(&append) {
+            shared.handle.sleep(NO_ANSWER).await;
+            return Appended::Unknown("the Join was lost".into());
+        }
+        self.0.passes(Point::Append).await;
+        let done = self.0.submit_and_commit(append.clone()).await;
         self.0.note_append(&append, done.as_ref());
+        self.0.passes(Point::Append).await;
         let Some(outcome) = done else {
             shared.handle.sleep(NO_ANSWER).await;
             return Appended::Unknown("the request was lost".into());
@@ -37,6 +44,11 @@ impl Log for PodLog {
             return Appended::Unknown("the answer was lost".into());
         }
         shared.delay(50, 1_000).await;
+        let now = shared.handle.now();
+        if shared.with(|w| w.mix.extra.late_acks && now < w.mix.size.over()) {
+            shared.delay(1_000, LATE_ACK).await;
+        }
+        self.0.passes(Point::Append).await;
         outcome
     }
 
@@ -44,6 +56,7 @@ impl Log for PodLog {
         let (shared, number) = (&self.0.shared, self.0.number);
         let last = shared.served(self.0.way(1_000), move |w, _| w.log.last_on(subject));
         let last = last.await;
+        self.0.passes(Point::Get).await;
         match shared.link(number, |link| link.sends() && link.receives()) {
             true => Ok(last),
             false => Err("no answer".into()),
@@ -52,6 +65,9 @@ impl Log for PodLog {
 
     fn command(&self, command: Command) {
         let pod = Arc::clone(&self.0);
+        if pod.dies_at(Point::Command) {
+            return;
+        }
         pod.shared.note(crate::timeline::Scope::Detail, || {
             format!("pod {} -> {command:?}", pod.number)
         });
@@ -101,6 +117,35 @@ impl Log for PodLog {
 }
 
 impl Pod {
+    /// The server takes an append in, and commits it a little later: readers
+    /// see it then, and only then it is answered. None: it was lost, on the way
+    /// or with a log that fell back meanwhile.
+    async fn submit_and_commit(&self, append: Append) -> Option<Appended> {
+        let (shared, number) = (self.shared.clone(), self.number);
+        let (way, delay) = (self.way(2_000), shared.with(|w| w.rng.range(20, 400)));
+        let server = async move {
+            shared.handle.sleep(way).await;
+            let submit = |w: &mut World| w.links[number].sends().then(|| w.log.submit(append));
+            let ticket = match shared.with(submit)? {
+                Ok(ticket) => ticket,
+                Err(refused) => return Some(refused),
+            };
+            shared.handle.sleep(delay).await;
+            let now = shared.handle.now();
+            shared.with(|w| w.commit_until(ticket, now))
+        };
+        self.shared.by_servers(server).await
+    }
+
+    /// Directed: from when the fleet is up, and as long as faults last.
+    fn loses_join(&self, append: &Append) -> bool {
+        let when = JOINS_LOST_FROM..self.shared.with(|w| w.mix.size.over());
+        self.shared.with(|w| w.mix.extra.joins_lost)
+            && when.contains(&self.shared.handle.now())
+            && Record::decode(&append.payload)
+                .is_ok_and(|record| matches!(record.body, Body::Join { .. }))
+    }
+
     fn note_append(&self, append: &Append, outcome: Option<&Appended>) {
         let Ok(record) = Record::decode(&append.payload) else {
             return;

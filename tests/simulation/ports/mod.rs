@@ -1,9 +1,11 @@
 //! The engine's ports over the modelled world, one set per start of a pod.
 
+mod fuse;
 mod log;
 mod reading;
 mod remote;
 
+pub(crate) use fuse::{Fuse, Point};
 pub(crate) use log::PodLog;
 
 use crate::timeline::Scope;
@@ -32,6 +34,7 @@ pub(crate) struct Pod {
     pub(crate) stopped: Mutex<Vec<u64>>,
     /// Incarnations asked for, with the connection they belong to.
     pub(crate) asked_for: Mutex<Vec<(u64, u64)>>,
+    pub(crate) fuse: Fuse,
 }
 
 #[async_trait]
@@ -49,6 +52,7 @@ impl Clock for Pod {
             .handle
             .until(local.saturating_mul(1_000_000).div_ceil(self.rate_ppm))
             .await;
+        self.passes(Point::Timer).await;
     }
 }
 
@@ -69,11 +73,15 @@ impl Pod {
     }
 
     fn tell(&self, event: Event) {
+        if self.dies_at(Point::Event) {
+            return;
+        }
         self.note(&event);
         let engine = self.engine.lock().expect("no panic under the lock");
         if let Some(engine) = engine.upgrade() {
             engine.event(event);
         }
+        self.dies_at(Point::Event);
     }
 
     fn note(&self, event: &Event) {

@@ -1,6 +1,7 @@
 //! How the log is read by one pod: incarnations, replays, first sequences.
 
 use super::Pod;
+use crate::directed::Consumers;
 use std::sync::Arc;
 use unstale_engine::coherence::record::SessionId;
 use unstale_engine::log::{Delivery, Event};
@@ -13,6 +14,7 @@ struct Consumer {
     incarnation: u64,
     generation: u64,
     session: SessionId,
+    anchor: u64,
     sequence: u64,
     count: u64,
 }
@@ -30,6 +32,7 @@ impl Pod {
             incarnation,
             generation,
             session,
+            anchor,
             sequence: anchor.saturating_sub(1),
             count: 0,
         };
@@ -37,6 +40,7 @@ impl Pod {
         loop {
             let changed = self.shared.changed.notified();
             self.pace().await;
+            self.mishap(&mut consumer);
             if self.is_void(&consumer) {
                 let twice = self.shared.link(self.number, |link| link.duplicates > 0);
                 if !twice || afterlife == 0 {
@@ -106,8 +110,9 @@ impl Pod {
     }
 
     fn next(&self, consumer: &mut Consumer) -> Option<Delivery> {
+        let now = self.shared.handle.now();
         self.shared.with(|w| {
-            let (sequence, kept) = w.log.after(consumer.sequence, consumer.session)?;
+            let (sequence, kept) = w.log.after(consumer.sequence, consumer.session, now)?;
             consumer.sequence = sequence;
             consumer.count += 1;
             Some(Delivery {
@@ -120,6 +125,36 @@ impl Pod {
                 payload: kept.append.payload.clone(),
             })
         })
+    }
+
+    /// What happens to a consumer behind its reader's back, in directed
+    /// schedules: the server makes it again after a failure and counts from 1,
+    /// and what comes first is lost on the way, so that the numbers fit.
+    fn mishap(&self, consumer: &mut Consumer) {
+        let generation = self.shared.link(self.number, |link| link.generation);
+        let strikes = self.shared.handle.now() < self.shared.with(|w| w.mix.size.over());
+        match self.shared.with(|w| w.mix.extra.consumers) {
+            Consumers::Sound => {}
+            // It went on while the client was away.
+            Consumers::Survive if consumer.generation != generation => {
+                consumer.generation = generation;
+                consumer.sequence = self.shared.with(|w| w.log.last());
+            }
+            Consumers::CountAnew if strikes && self.shared.chance(2) => {
+                let lost = consumer.count;
+                (consumer.sequence, consumer.count) = (consumer.anchor.saturating_sub(1), 0);
+                while consumer.count < lost && self.next(consumer).is_some() {}
+                consumer.count = lost;
+            }
+            Consumers::End if strikes && self.shared.chance(2) => {
+                self.tell(Event::Broken {
+                    incarnation: consumer.incarnation,
+                    why: "the consumer is gone".into(),
+                });
+                consumer.sequence = self.shared.with(|w| w.log.last().max(consumer.sequence));
+            }
+            Consumers::Survive | Consumers::CountAnew | Consumers::End => {}
+        }
     }
 
     pub(super) async fn backfill(self: Arc<Self>, from: u64, to: u64) {

@@ -1,12 +1,16 @@
 //! The remote tier as one pod reaches it.
 
-use super::Pod;
-use crate::world::World;
+use super::{Pod, Point};
+use crate::clients;
+use crate::world::{KEYS, World};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Duration;
 use unstale_engine::key::NameHash;
 use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+
+/// What a sender gives up after without an answer (µs).
+const NO_ANSWER: u64 = 450_000;
 
 #[async_trait]
 impl Remote for Pod {
@@ -15,8 +19,11 @@ impl Remote for Pod {
     }
 
     async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
+        self.passes(Point::Get).await;
+        let key = self.mixed_up(key);
         let read = self.asked(move |w, _| w.tier_get(key)).await?;
-        self.shared.delay(50, 800).await;
+        self.answer().await?;
+        self.passes(Point::Get).await;
         Ok(read.map(|(revision, record)| Stored {
             revision: Revision(revision),
             record,
@@ -35,8 +42,11 @@ impl Remote for Pod {
             Expect::Revision(revision) => Some(revision.0),
         };
         let put = move |w: &mut World, now| w.tier.put(key, expected, Some(record), now);
+        self.passes(Point::Put).await;
         let put = self.asked(put).await?;
+        self.passes(Point::Put).await;
         self.answer().await?;
+        self.passes(Point::Put).await;
         Ok(put.map_or(PutOutcome::Conflict, |revision| {
             PutOutcome::Stored(Revision(revision))
         }))
@@ -44,7 +54,9 @@ impl Remote for Pod {
 
     async fn delete(&self, key: NameHash, revision: Revision) -> Result<(), RemoteError> {
         let delete = move |w: &mut World, now| w.tier.put(key, Some(revision.0), None, now);
+        self.passes(Point::Put).await;
         self.asked(delete).await?;
+        self.passes(Point::Put).await;
         self.answer().await
     }
 
@@ -60,21 +72,44 @@ impl Remote for Pod {
 }
 
 impl Pod {
-    /// The server's step, or why there was none.
+    /// Directed: answers of one connection are taken for one another's.
+    fn mixed_up(&self, key: NameHash) -> NameHash {
+        let percent = self.shared.with(|w| w.mix.extra.mixed_up);
+        match percent > 0 && self.shared.chance(percent) {
+            true => clients::key(self.shared.draw(KEYS)).hash(),
+            false => key,
+        }
+    }
+
+    /// The server's step, or why there was none. A request may be lost.
     async fn asked<T: Send + 'static>(
         &self,
         step: impl FnOnce(&mut World, u64) -> T + Send + 'static,
     ) -> Result<T, RemoteError> {
-        let step = |w: &mut World, now| (w.tier.away == 0).then(|| step(w, now));
-        let done = self.shared.served(self.way(800), step).await;
-        done.ok_or_else(|| RemoteError::Unavailable("away".into()))
+        let number = self.number;
+        let step = move |w: &mut World, now| match w.links[number].tier_no_sends {
+            0 => Some((w.tier.away == 0).then(|| step(w, now))),
+            _ => None,
+        };
+        match self.shared.served(self.way(800), step).await {
+            Some(done) => done.ok_or_else(|| RemoteError::Unavailable("away".into())),
+            None => self.hears_nothing("the request was lost").await,
+        }
+    }
+
+    async fn hears_nothing<T>(&self, why: &str) -> Result<T, RemoteError> {
+        self.shared.handle.sleep(NO_ANSWER).await;
+        Err(RemoteError::Unknown(why.into()))
     }
 
     /// The answer after the deed; it may be lost.
     async fn answer(&self) -> Result<(), RemoteError> {
         self.shared.delay(50, 800).await;
-        match self.shared.loses(5) {
-            true => Err(RemoteError::Unknown("the answer was lost".into())),
+        let cut = self
+            .shared
+            .link(self.number, |link| link.tier_no_receives > 0);
+        match cut || self.shared.loses(5) {
+            true => self.hears_nothing("the answer was lost").await,
             false => Ok(()),
         }
     }

@@ -89,13 +89,24 @@ impl Machine {
             .peers
             .entry(origin)
             .or_insert_with(|| PeerState::new(pod, sequence));
-        peer.joined = peer.joined.max(sequence);
-        peer.heard = now;
+        peer.rejoined(sequence, now);
+        self.ends.remove(&origin);
         if origin == self.session.id {
             self.own_join(delivery, now);
-            if !self.replayed && self.backfill_to.is_none() && self.known_at.is_none() {
-                self.start_backfill(sequence, now);
-            }
+            self.look_back(sequence, now);
+        }
+    }
+
+    /// Replays what lies before the own Join, unless a gap was found since: then
+    /// nothing older is believed, and nobody will meet the own records there.
+    fn look_back(&mut self, joined: u64, now: Moment) {
+        if self.backfill_to.is_some() {
+            return;
+        }
+        if self.replayed || self.known_at.is_some() {
+            self.decide_lost();
+        } else {
+            self.start_backfill(joined, now);
         }
     }
 
@@ -136,9 +147,13 @@ impl Machine {
         };
         // A name that this version cannot judge: its namespace falls.
         let mut whole = invalidation.all;
+        let version = match self.has_bug(Bug::OlderVersionAfterDeletion) {
+            true => None,
+            false => invalidation.min_source_version,
+        };
         for key in &invalidation.keys {
             match Key::new(namespace.clone(), key) {
-                Ok(key) => self.raise_key(&key, mode, invalidation.min_source_version, sequence),
+                Ok(key) => self.raise_key(&key, mode, version, sequence),
                 Err(_) => whole = true,
             }
         }
@@ -273,7 +288,7 @@ impl Machine {
             }
             Body::Join { pod } => self.joined_before(record.origin, pod, sequence, now),
             Body::Leave => drop(self.ends.insert(record.origin, End::Left)),
-            Body::Expel(session) => drop(self.ends.entry(session).or_insert(End::Expelled(now))),
+            Body::Expel(session) => self.expelled_before(session, now),
             Body::Beat => {}
             Body::SameEpoch(_) => self.epoch_told = self.epoch_told.max(sequence),
             Body::NewEpoch(epoch) => {
@@ -293,6 +308,13 @@ impl Machine {
             self.epoch = None;
         }
         true
+    }
+
+    /// A session whose newer Join was met lives: that Join undoes this Expel.
+    fn expelled_before(&mut self, session: SessionId, now: Moment) {
+        if !self.peers.contains_key(&session) {
+            self.ends.entry(session).or_insert(End::Expelled(now));
+        }
     }
 
     fn joined_before(&mut self, origin: SessionId, pod: String, sequence: u64, now: Moment) {

@@ -2,9 +2,32 @@
 //! that it would notice. Without the cargo feature `planted-bugs` every switch
 //! is constant false and the safeguards cannot be removed.
 
-/// One removed safeguard (coherence.md, planted bugs).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Bug {
+/// Declares the bugs, each with what it takes away: none can be left out of
+/// [`Bug::ALL`].
+macro_rules! bugs {
+    ($($(#[doc = $line:literal])+ $name:ident,)+) => {
+        /// One removed safeguard (coherence.md, planted bugs).
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Bug {
+            $($(#[doc = $line])+ $name,)+
+        }
+
+        #[cfg(feature = "planted-bugs")]
+        impl Bug {
+            /// Every bug.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// What it does, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($line,)+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+bugs! {
     /// A pod says its word before it has processed the record.
     WordBeforeProcessed,
     /// The session is fresh as soon as the Beat was acknowledged.
@@ -45,7 +68,8 @@ pub enum Bug {
     PutOverHigher,
     /// A Beat counts before the own Join was processed.
     BeatBeforeJoin,
-    /// CompareAndSet appends without its condition.
+    /// CompareAndSet appends without its condition, and is not refused at its
+    /// own echo.
     UnconditionalCas,
     /// Leave is said while the session still calls entries fresh.
     LeaveBeforeSilence,
@@ -75,6 +99,48 @@ pub enum Bug {
     NotModifiedNotJudged,
     /// A Watch's filter on tags drops invalidations of keys it did not name.
     FilterDropsKeys,
+    /// A session is fresh from its Join on, before its first echo.
+    FreshBeforeEcho,
+    /// The session is counted from the ack of its Beat.
+    SessionFromAck,
+    /// The hit rule skips floors for what a joined flight brought.
+    NoFloorsInFlight,
+    /// A fill's `as_of` is the revision of its marker in the remote tier.
+    AsOfFromAnotherCounter,
+    /// A prefix that makes room in the full table leaves no floor behind.
+    PrefixFloorsForgotten,
+    /// A namespace that makes room in the full table leaves no floor behind.
+    NamespaceFloorsForgotten,
+    /// A new incarnation skips the record after the last processed one.
+    ResumeOffByOne,
+    /// An incarnation goes on across a reconnect.
+    AcrossReconnect,
+    /// An incarnation is never replaced for its age.
+    OldIncarnation,
+    /// A log that went backwards is read on without a new epoch.
+    BackwardIgnored,
+    /// Each pod stamps and judges ends by its own clock.
+    ExpiryByOwnClock,
+    /// A marker of equal or higher `as_of` outranks a Set.
+    MarkerOutranksSet,
+    /// A session lives on whose newest Join is overdue.
+    OverdueJoinIgnored,
+    /// FLEET is early after an interrupted reading or a new epoch.
+    FleetEarly,
+    /// FLEET of a joiner is early before it has replayed the log.
+    FleetBeforeReplay,
+    /// A CompareAndSet without an answer is appended anew, compared no more.
+    CasRetried,
+    /// The source version of what an invalidation deleted is forgotten.
+    OlderVersionAfterDeletion,
+    /// Tokens are numbers that begin again when the pod does.
+    TokenReused,
+    /// The identity in a stored record is not compared.
+    KeyNotChecked,
+    /// A Set without an answer is repeated as one of now.
+    SetReplayed,
+    /// The end of a consumer is not taken note of.
+    ConsumerErrorSwallowed,
 }
 
 /// Which bug is planted, if any.

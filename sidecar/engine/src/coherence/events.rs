@@ -33,6 +33,7 @@ impl Machine {
                 }
                 self.promote();
             }
+            Event::Broken { .. } if self.has_bug(Bug::ConsumerErrorSwallowed) => {}
             Event::Broken { incarnation, why } => self.doubt(incarnation, &why, now),
             Event::First { token, first } => self.first_checked(token, first, now),
             Event::Backfilled(backfilled) => self.backfilled(&backfilled, now),
@@ -102,7 +103,7 @@ impl Machine {
         self.session_ttl = opened.session_ttl.max(SESSION_TTL_MIN);
         self.retention = opened.retention;
         self.first = opened.first;
-        self.reader.drop_all();
+        self.connection_is_new();
         let Some(epoch) = opened.epoch else {
             // A new log, or one made anew: the first to say so names the epoch.
             self.declare_epoch(opened.epoch_told);
@@ -122,7 +123,10 @@ impl Machine {
         {
             self.begin_anew(now);
         } else if backward || opened.last < self.reader.processed {
-            self.declare_epoch(opened.epoch_told);
+            match self.has_bug(Bug::BackwardIgnored) {
+                true => self.begin_anew(now),
+                false => self.declare_epoch(opened.epoch_told),
+            }
         } else {
             self.reopened(now);
         }
@@ -130,6 +134,10 @@ impl Machine {
 
     /// Truncated past what was read: begin again at an own Join.
     fn begin_anew(&mut self, now: Moment) {
+        // What was processed and never verified may lack records for good.
+        if self.verified.to < self.reader.processed {
+            self.gap = self.gap.max(self.reader.processed);
+        }
         self.reader.anchor = None;
         self.replayed = false;
         self.known_at = None;
@@ -142,15 +150,23 @@ impl Machine {
     /// The log we know is back.
     fn reopened(&mut self, now: Moment) {
         match self.reader.anchor {
+            Some(_) if self.has_bug(Bug::AcrossReconnect) && self.reader.is_reading() => {}
             Some(_) => self.rebuild(now),
             None => self.join(now),
+        }
+    }
+
+    /// No incarnation is continued across a reconnect.
+    fn connection_is_new(&mut self) {
+        if !self.has_bug(Bug::AcrossReconnect) {
+            self.reader.drop_all();
         }
     }
 
     fn lost(&mut self, why: String, now: Moment) {
         self.log_error = Some(why);
         self.build_at = None;
-        self.reader.drop_all();
+        self.connection_is_new();
         // Before the first opening there is no reading to interrupt.
         if self.epoch.is_some() {
             self.fleet.interrupted(now);

@@ -46,6 +46,15 @@ impl PeerState {
             word: 0,
         }
     }
+
+    /// Its Join is in the log again. The pod had no answer to the first and may
+    /// read from this one on, so it never meets an Expel between the two: that
+    /// one ends nothing.
+    pub(super) fn rejoined(&mut self, sequence: u64, now: Moment) {
+        self.joined = self.joined.max(sequence);
+        self.heard = now;
+        (self.expelled, self.expel) = (None, None);
+    }
 }
 
 struct Wait {
@@ -202,11 +211,11 @@ impl Machine {
     }
 
     fn may_answer_early(&self, now: Moment) -> bool {
-        let undisturbed = self
-            .fleet
-            .interrupted
-            .is_none_or(|at| now >= at.plus(self.staleness_bound()));
-        undisturbed && self.replayed
+        let Some(interrupted) = self.fleet.interrupted else {
+            return self.replayed || self.has_bug(Bug::FleetBeforeReplay);
+        };
+        let undisturbed = now >= interrupted.plus(self.staleness_bound());
+        undisturbed && self.replayed || self.has_bug(Bug::FleetEarly)
     }
 
     /// The sessions that `sequence` still waits for.

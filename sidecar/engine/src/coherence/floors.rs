@@ -7,6 +7,7 @@
 //! exact tables that fold into a wider floor when they overflow. Floors never
 //! fall within an epoch.
 
+use super::bugs::{Bug, Bugs};
 use super::judge::Facts;
 use super::prefixes::Prefixes;
 use crate::key::{NameHash, Namespace};
@@ -62,17 +63,19 @@ pub(crate) struct Floors {
     namespaces: HashMap<NameHash, Floor>,
     prefixes: Prefixes,
     everything: Floor,
+    bugs: Bugs,
 }
 
 impl Floors {
     /// A table with `width` registers a row.
-    pub(crate) fn new(width: usize) -> Self {
+    pub(crate) fn new(width: usize, bugs: Bugs) -> Self {
         Self {
             registers: vec![[0, 0]; ROWS * width],
             width,
             namespaces: HashMap::new(),
             prefixes: Prefixes::default(),
             everything: Floor::default(),
+            bugs,
         }
     }
 
@@ -95,7 +98,10 @@ impl Floors {
         sequence: u64,
     ) {
         let hash = NameHash::of_namespace(namespace);
-        if let Some((namespace, floor)) = self.prefixes.raise(hash, prefix, mode, sequence) {
+        let folded = self.prefixes.raise(hash, prefix, mode, sequence);
+        if let Some((namespace, floor)) = folded
+            && !self.bugs.has(Bug::PrefixFloorsForgotten)
+        {
             self.raise_namespace(namespace, Mode::Hard, floor.hard);
             self.raise_namespace(namespace, Mode::Soft, floor.soft);
         }
@@ -121,7 +127,9 @@ impl Floors {
             return;
         };
         self.namespaces.remove(&namespace);
-        self.everything = self.everything.max(floor);
+        if !self.bugs.has(Bug::NamespaceFloorsForgotten) {
+            self.everything = self.everything.max(floor);
+        }
     }
 
     /// Raises the floor of everything.
@@ -148,7 +156,7 @@ impl Floors {
 
     /// Forgets everything: another epoch begins, and nothing older is believed.
     pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.width);
+        *self = Self::new(self.width, self.bugs);
     }
 
     /// One register per row, chosen by 32 bits of the hash each.
@@ -174,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_floor_is_never_below_what_was_raised() {
-        let mut floors = Floors::new(8);
+        let mut floors = Floors::new(8, Bugs::NONE);
         for n in 1..500 {
             floors.raise(name(u128::from(n % 50)), Mode::Hard, n);
             assert!(raised(&floors, u128::from(n % 50)).hard >= n);
@@ -183,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_soft_invalidation_leaves_the_hard_floor_where_it_is() {
-        let mut floors = Floors::new(1 << 10);
+        let mut floors = Floors::new(1 << 10, Bugs::NONE);
         floors.raise(name(1), Mode::Hard, 3);
         floors.raise(name(1), Mode::Soft, 7);
         assert_eq!(raised(&floors, 1), Floor { hard: 3, soft: 7 });
@@ -191,7 +199,7 @@ mod tests {
 
     #[test]
     fn names_that_were_not_raised_keep_a_low_floor_in_a_wide_table() {
-        let mut floors = Floors::new(1 << 16);
+        let mut floors = Floors::new(1 << 16, Bugs::NONE);
         for n in 1..=1000 {
             floors.raise(name(n), Mode::Hard, n as u64);
         }
@@ -202,7 +210,7 @@ mod tests {
 
     #[test]
     fn too_many_namespaces_fold_the_oldest_into_the_floor_of_everything() {
-        let mut floors = Floors::new(8);
+        let mut floors = Floors::new(8, Bugs::NONE);
         for n in 0..=limits::NAMESPACE_FLOORS as u64 {
             floors.raise_namespace(name(u128::from(n)), Mode::Hard, n + 7);
         }

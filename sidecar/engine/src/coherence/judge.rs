@@ -46,8 +46,10 @@ impl Facts {
 pub enum Source {
     /// This pod's memory.
     L1,
-    /// The remote tier, or a load that was joined.
+    /// The remote tier.
     Remote,
+    /// A read of the remote tier that another call had begun.
+    Flight,
 }
 
 /// How an entry is judged.
@@ -84,6 +86,7 @@ impl Machine {
         let skip = match source {
             Source::L1 => bugs.has(Bug::NoFloorsInL1),
             Source::Remote => bugs.has(Bug::NoFloorsInRemote),
+            Source::Flight => bugs.has(Bug::NoFloorsInFlight),
         };
         let floor = if skip {
             Floor::default()
@@ -118,7 +121,7 @@ impl Machine {
 
     /// The rest of the rule, for what no hard cover touches.
     fn judge_time(&self, facts: &Facts, soft: bool, now: Moment) -> Freshness {
-        let time = self.clock.at_most(now);
+        let time = self.latest_time(now);
         if time >= facts.gone {
             return Freshness::Dead;
         }
@@ -187,12 +190,23 @@ impl Machine {
 
     /// The log's time, never too late; for stamping.
     pub fn log_time(&self, now: Moment) -> LogTime {
-        self.clock.at_least(now)
+        match self.settings.bugs.has(Bug::ExpiryByOwnClock) {
+            true => LogTime::default().plus(now.since(Moment::default())),
+            false => self.clock.at_least(now),
+        }
+    }
+
+    /// The log's time, never too early; for judging.
+    fn latest_time(&self, now: Moment) -> LogTime {
+        match self.settings.bugs.has(Bug::ExpiryByOwnClock) {
+            true => LogTime::default().plus(now.since(Moment::default())),
+            false => self.clock.at_most(now),
+        }
     }
 
     /// Age of what was stored then, time until `expires`, time until `gone`.
     pub(crate) fn times(&self, stored: LogTime, facts: &Facts, now: Moment) -> [Duration; 3] {
-        let most = self.clock.at_most(now);
+        let most = self.latest_time(now);
         [
             self.log_time(now).since(stored),
             facts.expires.since(most),

@@ -129,6 +129,8 @@ pub struct Settings {
     pub source_versions: usize,
     /// Where a prefix may end to be hashed like a tag.
     pub delimiters: Delimiters,
+    /// How long the log keeps a Beat.
+    pub beat_ttl: Duration,
     /// A removed safeguard.
     pub bugs: Bugs,
 }
@@ -141,6 +143,7 @@ impl Settings {
             floor_width: FLOOR_WIDTH,
             source_versions: crate::limits::SOURCE_VERSIONS,
             delimiters: Delimiters::default(),
+            beat_ttl: crate::log::BEAT_TTL,
             bugs: Bugs::NONE,
         }
     }
@@ -221,7 +224,7 @@ impl Machine {
     /// A machine that has not seen its log yet.
     pub fn new(settings: Settings, random: Arc<dyn Random>) -> Self {
         Self {
-            floors: Floors::new(settings.floor_width),
+            floors: Floors::new(settings.floor_width, settings.bugs),
             versions: SourceVersions::new(settings.source_versions),
             settings,
             random,
@@ -306,6 +309,11 @@ impl Machine {
     /// Entries from before this are not believed.
     pub fn horizon(&self) -> u64 {
         self.horizon.max(self.gap)
+    }
+
+    /// What was read up to here may lack records that were discarded unread.
+    pub fn gap(&self) -> u64 {
+        self.gap
     }
 
     /// What keeps the log away, or keeps it from being read.

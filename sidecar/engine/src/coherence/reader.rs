@@ -222,7 +222,9 @@ impl Incarnation {
         if !self.verified {
             return self.verify(delivery, processed, bugs);
         }
-        if delivery.sequence > processed {
+        let resumed = processed == self.processed_before && processed > 0;
+        let skipped = u64::from(resumed && bugs.has(Bug::ResumeOffByOne));
+        if delivery.sequence > processed + skipped {
             return Verdict::Process;
         }
         let replayed = delivery.sequence <= self.processed_before;

@@ -2,15 +2,15 @@
 //! One that was good is replaced at once; after one that never was, with pauses.
 
 use super::reader::Verdict;
-use super::{Action, Machine};
+use super::{Action, Bug, Machine};
 use crate::clock::Moment;
 use crate::log::{Command, Delivery};
 use std::time::Duration;
 
-/// An incarnation is replaced at about this age...
-const INCARNATION_AGE: Duration = Duration::from_secs(220);
-/// ...and dropped at this one, half the beats' ttl, if that did not work.
-const INCARNATION_END: Duration = Duration::from_secs(295);
+/// An incarnation is replaced at about this share of the beats' ttl (%)...
+const INCARNATION_AGE: u32 = 36;
+/// ...and dropped at this one, less than half of it, if that did not work.
+const INCARNATION_END: u32 = 49;
 /// Waits between failed attempts to read: from, to.
 const BUILD_AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// After this many in a row the connection is opened again.
@@ -26,11 +26,18 @@ impl Machine {
         let Some(born) = self.reader.born() else {
             return;
         };
-        if now >= born.plus(INCARNATION_END) {
+        if self.has_bug(Bug::OldIncarnation) {
+            return;
+        }
+        if now >= born.plus(self.share_of_beat_ttl(INCARNATION_END)) {
             self.rebuild(now);
         } else if self.reader.is_verified() && !self.reader.has_next() && now >= self.replace_at {
             self.read(true, now);
         }
+    }
+
+    fn share_of_beat_ttl(&self, percent: u32) -> Duration {
+        self.settings.beat_ttl * percent / 100
     }
 
     pub(super) fn delivered(&mut self, delivery: &Delivery, now: Moment) {
@@ -121,7 +128,8 @@ impl Machine {
             return;
         };
         let incarnation = self.reader.build(anchor, overlap, now);
-        self.replace_at = now.plus(self.jittered(INCARNATION_AGE));
+        let age = self.share_of_beat_ttl(INCARNATION_AGE);
+        self.replace_at = now.plus(self.jittered(age));
         self.incarnations += 1;
         let session = self.session.id;
         self.command(Command::Read {

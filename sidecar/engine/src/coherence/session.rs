@@ -56,6 +56,8 @@ pub(super) struct OwnSession {
     beat_at: Moment,
     beats: Vec<BeatUnderWay>,
     beat_number: u64,
+    /// Planted bugs only: Beats whose echo came before their ack.
+    unacked: Vec<RecordId>,
     pub(super) echoed: u64,
     checks: Vec<Echo>,
     barrier: bool,
@@ -140,6 +142,9 @@ impl Machine {
             ..OwnSession::default()
         };
         self.command(Command::Listen { session: id });
+        if self.has_bug(Bug::FreshBeforeEcho) {
+            self.renew(now);
+        }
         self.say_join(now);
     }
 
@@ -227,6 +232,10 @@ impl Machine {
     }
 
     fn beat_answered(&mut self, id: RecordId, outcome: &Appended, now: Moment) {
+        let acked = matches!(outcome, Appended::At(_));
+        if acked && self.session.unacked.contains(&id) {
+            self.renew(now);
+        }
         // None: its echo was processed before.
         let Some(beat) = self.session.beats.iter_mut().find(|beat| beat.id == id) else {
             return;
@@ -275,11 +284,13 @@ impl Machine {
             return;
         }
         self.clock.learn(time, beat.sent, now);
-        let sent = if self.settings.bugs.has(Bug::SessionFromEcho) {
-            now
-        } else {
-            beat.sent
+        let sent = match self.has_bug(Bug::SessionFromEcho) {
+            true => now,
+            false => beat.sent,
         };
+        if self.has_bug(Bug::SessionFromAck) && beat.acked.is_none() {
+            self.session.unacked.push(id);
+        }
         if self.settings.bugs.has(Bug::FirstNotChecked) {
             self.session.echoed = self.session.echoed.max(beat.number);
             self.renew(sent);
@@ -332,6 +343,7 @@ impl Machine {
         self.fleet.interrupted(now);
         self.replayed = false;
         self.known_at = Some(now.plus(self.retention / 2));
+        self.push(Action::Progress);
         self.join(now);
         self.command(Command::Reopen);
     }
@@ -380,7 +392,8 @@ impl Machine {
 
     fn join_overdue(&self, now: Moment) -> bool {
         let due = self.session.joined_at.plus(self.retention / 4);
-        self.session.joined.is_some() && now >= due.plus(self.staleness_bound())
+        let overdue = now >= due.plus(self.staleness_bound());
+        self.session.joined.is_some() && overdue && !self.has_bug(Bug::OverdueJoinIgnored)
     }
 
     fn echo_is_late(&self, now: Moment) -> bool {

@@ -8,6 +8,9 @@ use crate::log::*;
 use crate::request::Mode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+mod rejoin;
+mod verified;
+
 /// Counts up: equal runs draw equal numbers.
 struct Count(AtomicU64);
 impl crate::random::Random for Count {
@@ -728,5 +731,37 @@ fn watchers_are_told_of_a_record_that_cannot_be_decoded() {
             Action::Reset | Action::WatchFrom(_) | Action::Invalidated(..)
         )),
         "{acts:?}"
+    );
+}
+
+/// Found by schedules that lose Joins: a gap that was found before the Join was
+/// processed left no replay to settle what had been under way.
+#[test]
+fn own_records_from_before_a_gap_do_not_stay_pending_without_a_replay() {
+    let mut r = Rig::new(1, 0);
+    r.join();
+    r.backfill_if();
+    r.beat(1);
+    r.m.begin(RecordId(500), covering(NameHash(99)));
+    r.m.acked(RecordId(500), r.seq + 10);
+    r.seq += 5;
+    let s = r.seq;
+    r.deliver(s, RecordId(6), false, rec(6, 9, Body::Leave));
+    r.m.event(Event::Lost("away".into()), at(r.now));
+    r.m.event(opened(7, 50, 60), at(r.now)); // truncated past the anchor
+    r.m.verify(at(r.now));
+    r.drain();
+    r.answer_first(50); // a gap
+    r.m.event(opened(7, 50, 60), at(r.now));
+    r.drain();
+    r.appends.retain(|a| {
+        let record = Record::decode(&a.payload).unwrap();
+        !matches!(record.body, Body::Join { .. }) || record.origin == r.m.session_id()
+    });
+    r.seq = 60;
+    r.join();
+    assert!(
+        !r.m.is_open(RecordId(500)),
+        "open for ever; pending for ever"
     );
 }

@@ -23,6 +23,8 @@ pub(super) struct Verified {
     /// Nothing up to here was missed.
     pub(super) to: u64,
     asked: Option<Asked>,
+    /// What somebody wants to know more than the question under way tells.
+    wanted: u64,
     /// Words to be said once they are true.
     words: Vec<(SessionId, u64)>,
 }
@@ -50,8 +52,10 @@ impl Machine {
         }
     }
 
-    /// Somebody wants to know how far nothing was missed.
+    /// Somebody wants to know whether nothing was missed up to here. One question
+    /// at a time; what came meanwhile is asked for when it is answered.
     pub fn verify(&mut self, now: Moment) {
+        self.verified.wanted = self.reader.processed;
         let waits = |asked: &Asked| now < asked.at.plus(ASK_AGAIN);
         if self.verified.to >= self.reader.processed
             || self.verified.asked.as_ref().is_some_and(waits)
@@ -98,7 +102,7 @@ impl Machine {
         for (session, sequence) in due {
             self.say(session, sequence);
         }
-        if !self.verified.words.is_empty() {
+        if !self.verified.words.is_empty() || self.verified.wanted > to {
             self.verify(now);
         }
         self.check_fleet(now);

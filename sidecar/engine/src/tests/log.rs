@@ -35,6 +35,9 @@ impl Clock for Time {
 pub(super) struct Core {
     pub(super) delay_ms: u64,
     pub(super) holds_backfill: bool,
+    /// How many of the oldest records were discarded.
+    pub(super) discarded: u64,
+    pub(super) holds_first: bool,
     pub(super) recs: Vec<Delivery>,
     pub(super) subs: Vec<Subject>,
     pub(super) ids: HashMap<RecordId, u64>,
@@ -167,12 +170,12 @@ pub(super) async fn follow(log: Arc<PodLog>, mut commands: mpsc::UnboundedReceiv
 }
 
 impl PodLog {
-    fn opened(&self) -> Event {
+    pub(super) fn opened(&self) -> Event {
         let core = self.core.lock().unwrap();
         Event::Opened(Opened {
             epoch: core.epoch,
             epoch_told: core.last(Subject::Epochs),
-            first: 1,
+            first: core.discarded + 1,
             last: core.recs.len() as u64,
             session_ttl: Duration::from_secs(15),
             retention: Duration::from_secs(40 * 86400),
@@ -211,7 +214,11 @@ impl PodLog {
                     sink.event(Event::Backfilled(past));
                 }
             }
-            Command::CheckFirst { token } => sink.event(Event::First { token, first: 1 }),
+            Command::CheckFirst { .. } if self.core.lock().unwrap().holds_first => {}
+            Command::CheckFirst { token } => {
+                let first = self.core.lock().unwrap().discarded + 1;
+                sink.event(Event::First { token, first });
+            }
             Command::Reopen => sink.event(self.opened()),
             Command::Say { .. } | Command::Ask { .. } | Command::Listen { .. } => {}
         }
@@ -232,7 +239,7 @@ impl Core {
         (!self.holds_backfill).then(|| Backfilled {
             from,
             to,
-            first: 1,
+            first: self.discarded + 1,
             records: records.collect(),
         })
     }

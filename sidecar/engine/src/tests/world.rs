@@ -27,8 +27,9 @@ struct Tier {
     map: Mutex<HashMap<NameHash, Stored>>,
     n: AtomicU64,
 }
-/// The tier as one pod reaches it; true: not at all.
-pub(super) struct PodTier(Arc<Tier>, pub(super) AtomicBool);
+/// The tier as one pod reaches it; true: not at all. How often it was told
+/// that it gave another key's record.
+pub(super) struct PodTier(Arc<Tier>, pub(super) AtomicBool, pub(super) AtomicU64);
 #[async_trait::async_trait]
 impl Remote for PodTier {
     fn name(&self) -> &'static str {
@@ -77,6 +78,9 @@ impl Remote for PodTier {
     async fn hinted(&self, _: NameHash) {
         std::future::pending().await
     }
+    fn distrust(&self, _: NameHash) {
+        self.2.fetch_add(1, Ordering::SeqCst);
+    }
 }
 /// One pod.
 pub(super) struct Pod {
@@ -100,6 +104,12 @@ impl World {
             n: 0,
         }
     }
+    /// What is stored under `from` is given for `to`, too.
+    pub(super) fn mix_up(&self, from: &str, to: &str) {
+        let mut map = self.tier.map.lock().unwrap();
+        let record = map[&key(from).hash()].clone();
+        map.insert(key(to).hash(), record);
+    }
     pub(super) async fn pod(&mut self) -> Pod {
         self.n += 1;
         let (cmds, rx) = mpsc::unbounded_channel();
@@ -112,7 +122,11 @@ impl World {
             down: AtomicBool::new(false),
             deaf: AtomicBool::new(false),
         });
-        let tier = Arc::new(PodTier(self.tier.clone(), AtomicBool::new(false)));
+        let tier = Arc::new(PodTier(
+            self.tier.clone(),
+            AtomicBool::new(false),
+            AtomicU64::new(0),
+        ));
         let e = Engine::new(
             Options {
                 floor_width: 1 << 12,

@@ -2,6 +2,7 @@
 
 use super::world::{Pod, World, key, new};
 use crate::key::Namespace;
+use crate::log::Sink as _;
 use crate::request::*;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -244,4 +245,149 @@ async fn an_invalidation_does_not_overtake_a_local_set_that_answered_ok() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(p.get("k", Level::Strong).await, None, "all: {all}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_is_refused_if_a_cover_was_discarded_before_this_pod_read_it() {
+    let mut w = World::new();
+    let (p, q) = (w.pod().await, w.pod().await);
+    let loading = q.e.get(Get::plain(key("k"), q.dl())).await.unwrap();
+    q.log.deaf.store(true, Ordering::SeqCst);
+    let invalidate = Invalidate {
+        namespace: Namespace::new("").unwrap(),
+        keys: vec![key("k")],
+        tags: vec![],
+        prefixes: vec![],
+        all: false,
+        mode: Mode::Hard,
+        min_source_version: None,
+        ack: Ack::Log,
+        id: None,
+        reason: None,
+        deadline: p.dl(),
+    };
+    p.e.invalidate(invalidate).await.unwrap();
+    let discarded = {
+        let mut log = w.core.lock().unwrap();
+        log.discarded = log.recs.len() as u64;
+        log.discarded
+    };
+    // Reading goes on behind the gap.
+    q.log.undeaf(discarded as usize);
+    let set = Set {
+        key: key("k"),
+        entry: new("from before", 60_000),
+        position: Some(loading.position),
+        if_absent: false,
+        ack: Ack::Log,
+        deadline: q.dl(),
+    };
+    let outcome = q.e.set(set).await.map(|answer| answer.result);
+    let stored = matches!(outcome, Ok(SetOutcome::Stored(_)));
+    assert!(!stored, "{outcome:?}");
+    assert_eq!(p.get("k", Level::Bounded).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_another_key_is_a_miss_and_the_tier_is_told() {
+    let mut w = World::new();
+    let writer = w.pod().await;
+    writer.set("mine", new("mine", 60_000), Ack::Log).await;
+    writer.set("other", new("other", 60_000), Ack::Log).await;
+    w.mix_up("other", "mine");
+    let reader = w.pod().await;
+    assert_eq!(reader.get("mine", Level::Strong).await, None);
+    assert_eq!(reader.tier.2.load(Ordering::SeqCst), 1);
+    let counters = reader.e.counters();
+    assert_eq!((counters.wrong_keys, counters.bad_records), (1, 1));
+}
+
+/// Two writes at once, after another pod's beats: the second must not wait for
+/// the pod's own next beat.
+#[tokio::test(start_paused = true)]
+async fn two_sets_at_once_do_not_wait_for_a_beat() {
+    let mut w = World::new();
+    let (p, _q) = (w.pod().await, w.pod().await);
+    let mut worst = Duration::ZERO;
+    for round in 0..20u32 {
+        tokio::time::sleep(Duration::from_millis(1700)).await;
+        let read = p.e.get(Get::plain(key("a"), p.dl())).await.unwrap();
+        let set = |k: &str, position| Set {
+            key: key(k),
+            entry: new(&format!("v{round}"), 60_000),
+            position: Some(position),
+            if_absent: false,
+            ack: Ack::Log,
+            deadline: p.dl(),
+        };
+        let begin = tokio::time::Instant::now();
+        let (x, y) = tokio::join!(
+            p.e.set(set("a", read.position)),
+            p.e.set(set("b", read.position))
+        );
+        let took = begin.elapsed();
+        assert!(x.is_ok() && y.is_ok(), "round {round}: {x:?} {y:?}");
+        worst = worst.max(took);
+    }
+    assert!(worst < Duration::from_millis(200), "worst {worst:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_over_a_discarded_cover_is_refused_when_the_log_is_opened_again_first() {
+    let mut w = World::new();
+    let (p, q) = (w.pod().await, w.pod().await);
+    let loading = q.e.get(Get::plain(key("k"), q.dl())).await.unwrap();
+    q.log.deaf.store(true, Ordering::SeqCst);
+    let invalidate = |name: &str| Invalidate {
+        namespace: Namespace::new("").unwrap(),
+        keys: vec![key(name)],
+        tags: vec![],
+        prefixes: vec![],
+        all: false,
+        mode: Mode::Hard,
+        min_source_version: None,
+        ack: Ack::Log,
+        id: None,
+        reason: None,
+        deadline: p.dl(),
+    };
+    p.get("k", Level::Strong).await;
+    p.e.invalidate(invalidate("k")).await.unwrap();
+    let discarded = {
+        let mut log = w.core.lock().unwrap();
+        log.discarded = log.recs.len() as u64;
+        log.holds_first = true;
+        log.discarded
+    };
+    // Reading goes on behind the gap; nobody has answered yet that it is one.
+    q.log.undeaf(discarded as usize);
+    let set = Set {
+        key: key("k"),
+        entry: new("from before", 60_000),
+        position: Some(loading.position),
+        if_absent: false,
+        ack: Ack::Log,
+        deadline: q.dl(),
+    };
+    let engine = q.e.clone();
+    let call = tokio::spawn(async move { engine.set(set).await.map(|answer| answer.result) });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    // The connection breaks; when it is back the log has gone on past the anchor.
+    let sink = q.log.sink.lock().unwrap().clone().unwrap();
+    q.log.deaf.store(true, Ordering::SeqCst);
+    sink.event(crate::log::Event::Lost("away".into()));
+    for _ in 0..3 {
+        p.e.invalidate(invalidate("other")).await.unwrap();
+    }
+    {
+        let mut log = w.core.lock().unwrap();
+        log.discarded = log.recs.len() as u64 - 1;
+        log.holds_first = false;
+    }
+    q.log.deaf.store(false, Ordering::SeqCst);
+    let opened = q.log.opened();
+    sink.event(opened);
+    let outcome = call.await.unwrap();
+    let seen = p.get("k", Level::Strong).await;
+    assert_eq!(seen, None, "{outcome:?}");
 }

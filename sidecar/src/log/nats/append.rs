@@ -5,10 +5,7 @@ use crate::nats::api::{self, Failure};
 use crate::nats::link::Link;
 use async_nats::Client;
 use async_nats::header::HeaderMap;
-use unstale_engine::log::{Append, Appended, Subject};
-
-/// How long the log keeps beats, as a `Nats-TTL`.
-const BEAT_TTL: &str = "600s";
+use unstale_engine::log::{Append, Appended, BEAT_TTL, Subject};
 
 pub(super) async fn append(
     client: &Client,
@@ -40,7 +37,7 @@ fn headers(append: &Append) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert("Nats-Msg-Id", format!("{:032x}", append.id.0));
     if matches!(append.subject, Subject::Beats(_)) {
-        headers.insert("Nats-TTL", BEAT_TTL);
+        headers.insert("Nats-TTL", format!("{}s", BEAT_TTL.as_secs()));
     }
     if let Some(last) = append.expect_last {
         headers.insert("Nats-Expected-Last-Subject-Sequence", last.to_string());

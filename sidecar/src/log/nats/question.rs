@@ -6,7 +6,6 @@
 use super::names::Names;
 use super::reader::{self, Consumer, Heard};
 use super::stream;
-use crate::nats::link;
 use async_nats::Client;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -34,7 +33,7 @@ impl Question {
                 Ok(first) => return first,
                 Err(e) => tracing::debug!("the first sequence is unknown: {}", e.text()),
             }
-            tokio::time::sleep(link::jitter(Duration::from_secs(1))).await;
+            tokio::time::sleep(crate::entropy::jitter(Duration::from_secs(1))).await;
         }
     }
 
@@ -44,7 +43,7 @@ impl Question {
                 Ok(records) => break records,
                 Err(why) => tracing::warn!("reading the log's past failed: {why}"),
             }
-            tokio::time::sleep(link::jitter(Duration::from_secs(2))).await;
+            tokio::time::sleep(crate::entropy::jitter(Duration::from_secs(2))).await;
         };
         let first = self.first().await;
         self.sink.event(Event::Backfilled(Backfilled {
@@ -61,7 +60,7 @@ impl Question {
         if from >= to {
             return Ok(records);
         }
-        let random = link::jitter(Duration::from_secs(1 << 30)).as_nanos();
+        let random = crate::entropy::jitter(Duration::from_secs(1 << 30)).as_nanos();
         let name = format!("past-{random:x}-{from}");
         let consumer = Consumer::create(&self.client, &self.names, name.clone(), from, None).await;
         let result = collect(consumer?, to, &mut records).await;

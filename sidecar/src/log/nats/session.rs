@@ -4,7 +4,7 @@ use super::question::Question;
 use super::reader;
 use super::stream::{self, Why};
 use super::{NatsLog, words};
-use crate::nats::link::{self, State};
+use crate::nats::link::State;
 use crate::nats::version;
 use async_nats::Client;
 use bytes::Bytes;
@@ -32,7 +32,7 @@ pub(super) struct Ended {
 
 impl Ended {
     fn soon(why: String) -> Self {
-        let pause = link::jitter(Duration::from_secs(1));
+        let pause = crate::entropy::jitter(Duration::from_secs(1));
         Self { why, pause }
     }
 }

@@ -152,4 +152,8 @@ impl Remote for Breaker {
     async fn hinted(&self, key: NameHash) {
         self.inner.hinted(key).await;
     }
+
+    fn distrust(&self, key: NameHash) {
+        self.inner.distrust(key);
+    }
 }

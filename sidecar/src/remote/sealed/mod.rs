@@ -126,4 +126,8 @@ impl Remote for Sealed {
     async fn hinted(&self, key: NameHash) {
         self.inner.hinted(key).await;
     }
+
+    fn distrust(&self, key: NameHash) {
+        self.inner.distrust(key);
+    }
 }

@@ -7,9 +7,9 @@
 //! nothing from before the loss may come back (I-10). `min_position` of a lost
 //! life of the log is not used again.
 
-use super::KEYS;
+use crate::required::{Began, Reached, Required};
 use std::collections::{HashSet, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Positions kept per key.
 const POSITIONS: usize = 8;
@@ -29,57 +29,12 @@ struct Key {
     late: u64,
     epoch: u64,
     pods: Vec<u64>,
-    due: Vec<(Instant, By, u64)>,
+    due: Vec<(Duration, By, u64)>,
     positions: VecDeque<(String, u64)>,
 }
 
-/// What a call on a pod began under.
-#[derive(Clone)]
-pub(crate) struct Began {
-    pub(crate) pod: usize,
-    pub(crate) at: Instant,
-    start: u64,
-    losses: u64,
-}
-
-/// What one key's answer must satisfy.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Required {
-    pub(crate) everywhere: u64,
-    pub(crate) rule: &'static str,
-    pub(crate) here: u64,
-}
-
-impl Required {
-    /// The rule that this value breaks, if any. What this pod had answered
-    /// itself binds also what it flags: below a hard floor nothing is served.
-    pub(crate) fn broken_by(self, value: u64, fresh: bool) -> Option<&'static str> {
-        if value < self.here {
-            return Some("I-3 this pod had answered OK");
-        }
-        (fresh && value < self.everywhere).then_some(self.rule)
-    }
-
-    /// Both.
-    pub(crate) fn and(self, more: Self) -> Self {
-        let stronger = more.everywhere > self.everywhere;
-        Self {
-            here: self.here,
-            ..if stronger { more } else { self }
-        }
-    }
-}
-
-/// How far an invalidation had got when it was answered.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Reached {
-    Local,
-    Log,
-    Fleet,
-}
-
 /// Everything that was promised.
-pub(crate) struct State {
+pub(crate) struct Promises {
     keys: Vec<Key>,
     starts: Vec<u64>,
     epochs: HashSet<String>,
@@ -88,30 +43,30 @@ pub(crate) struct State {
     /// The origin when the log lost records, until a new epoch is seen.
     pub(crate) lost: Option<Vec<u64>>,
     /// Promises bind from then.
-    from: Instant,
+    from: Duration,
     pub(crate) unexpected: Vec<String>,
 }
 
-impl State {
+impl Promises {
     /// Nothing is promised yet.
-    pub(crate) fn new(pods: usize) -> Self {
+    pub(crate) fn new(keys: usize, pods: usize) -> Self {
         Self {
-            keys: (0..KEYS).map(|_| Key::new(pods)).collect(),
+            keys: (0..keys).map(|_| Key::new(pods)).collect(),
             starts: vec![0; pods],
             epochs: HashSet::new(),
             newest: String::new(),
             losses: 0,
             lost: None,
-            from: Instant::now(),
+            from: Duration::ZERO,
             unexpected: Vec::new(),
         }
     }
 
     /// A call on `pod` begins.
-    pub(crate) fn begin(&self, pod: usize) -> Began {
+    pub(crate) fn begin(&self, pod: usize, at: Duration) -> Began {
         Began {
             pod,
-            at: Instant::now(),
+            at,
             start: self.starts[pod],
             losses: self.losses,
         }
@@ -135,19 +90,19 @@ impl State {
         Some((position, required))
     }
 
-    /// An invalidation was answered OK.
+    /// An invalidation was answered OK at `now`.
     pub(crate) fn promised(
         &mut self,
         began: &Began,
         values: &[(usize, u64)],
         reached: Reached,
         (position, bound): (&str, Duration),
+        now: Duration,
     ) {
         if !self.binds(began, reached, position) {
             return;
         }
-        let now = Instant::now();
-        let same = self.starts[began.pod] == began.start;
+        let same = self.same(began);
         let (from, late) = (self.from.max(now), self.from.max(now + bound));
         for &(key, value) in values {
             let key = &mut self.keys[key];
@@ -164,23 +119,33 @@ impl State {
         }
     }
 
+    /// Whether an answer named this epoch before.
+    pub(crate) fn knows(&self, epoch: &str) -> bool {
+        self.epochs.contains(epoch)
+    }
+
     /// An answer named this epoch; says what is special about it, if anything.
-    pub(crate) fn saw(&mut self, epoch: &str, bound: Duration) -> Option<&'static str> {
-        if self.epochs.contains(epoch) {
+    pub(crate) fn saw(
+        &mut self,
+        epoch: &str,
+        bound: Duration,
+        now: Duration,
+    ) -> Option<&'static str> {
+        if self.knows(epoch) {
             return None;
         }
         let first = self.epochs.is_empty();
         self.epochs.insert(epoch.to_owned());
         self.newest = epoch.to_owned();
         let Some(origin) = self.lost.take() else {
-            let after_loss = self.losses > 0 && Instant::now() < self.from;
+            let after_loss = self.losses > 0 && now < self.from;
             if first || after_loss {
                 return Some(if first { "the first" } else { "once more" });
             }
             self.unexpected.push(epoch.to_owned());
             return Some("although nothing was lost");
         };
-        self.from = Instant::now() + bound;
+        self.from = now + bound;
         for (key, value) in self.keys.iter_mut().zip(origin) {
             key.due.push((self.from, By::Epoch, value));
         }
@@ -195,6 +160,11 @@ impl State {
         self.keys.fill_with(|| Key::new(pods));
     }
 
+    /// Whether promises do not bind yet, or no more.
+    pub(crate) fn suspended(&self, now: Duration) -> bool {
+        self.lost.is_some() || now < self.from
+    }
+
     /// A pod ends or starts: what it promised of itself is over.
     pub(crate) fn restarted(&mut self, pod: usize) {
         self.starts[pod] += 1;
@@ -204,14 +174,28 @@ impl State {
         }
     }
 
+    /// Starts of this pod since the first.
+    pub(crate) fn starts(&self, pod: usize) -> u64 {
+        self.starts[pod]
+    }
+
+    /// Whether no start of the pod was seen since the call began.
+    pub(crate) fn same(&self, began: &Began) -> bool {
+        self.starts[began.pod] == began.start
+    }
+
+    /// Whether records were lost since the call began.
+    pub(crate) fn lost_since(&self, began: &Began) -> bool {
+        self.losses != began.losses
+    }
+
     /// What of this binds an answer that arrives now.
     pub(crate) fn still(&self, began: &Began, required: Required) -> Required {
-        if self.losses != began.losses {
+        if self.lost_since(began) {
             return Required::default();
         }
-        let same = self.starts[began.pod] == began.start;
         Required {
-            here: if same { required.here } else { 0 },
+            here: if self.same(began) { required.here } else { 0 },
             ..required
         }
     }
@@ -244,7 +228,7 @@ impl Key {
         }
     }
 
-    fn required(&mut self, pod: usize, now: Instant) -> Required {
+    fn required(&mut self, pod: usize, now: Duration) -> Required {
         let due = std::mem::take(&mut self.due);
         for (from, by, value) in due {
             let floor = match by {

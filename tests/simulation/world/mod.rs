@@ -1,24 +1,30 @@
 //! The world around the engines: the modelled log and remote tier, the origin,
 //! links that fail, and what the checker remembers.
 
-use crate::checker::{Judged, Violation};
-use crate::clients::names;
-use crate::executor::{Handle, Rng, Until};
+mod shared;
+
+pub(crate) use shared::Shared;
+
+use crate::checker::{Bounds, Judged};
+use crate::clients::{Role, names};
+use crate::executor::Rng;
 use crate::faults::Fault;
+use crate::grants::{Calm, Grants};
 use crate::lives::{Lives, Terms};
-use crate::log::LogServer;
+use crate::log::{LogServer, Ticket};
 use crate::mix::Mix;
 use crate::origin::Origin;
-use crate::table::{Operation, Table};
+use crate::plan::Strike;
+use crate::table::Table;
 use crate::tier::TierServer;
 use crate::timeline::{Scope, Timeline};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
-use tokio::sync::{Notify, oneshot};
+use std::sync::Arc;
+use tokio::sync::Notify;
 use unstale_engine::coherence::record::{Body, Record, SessionId};
 use unstale_engine::log::{Append, Appended};
-use unstale_engine::position::Epoch;
+use unstale_engine::position::{Epoch, Position};
 
 /// Keys that are loaded and invalidated; [`SWAPPED`] is one more.
 pub(crate) const KEYS: usize = 3;
@@ -44,6 +50,9 @@ pub(crate) struct Link {
     pub(crate) slow: u32,
     /// Deliveries come twice, and those of dead readers still come.
     pub(crate) duplicates: u32,
+    /// The like for the remote tier.
+    pub(crate) tier_no_sends: u32,
+    pub(crate) tier_no_receives: u32,
     /// Rises with every reconnect: readers of an older one are void.
     pub(crate) generation: u64,
     /// Rises with every start of the pod.
@@ -65,6 +74,9 @@ impl Link {
 pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) mix: Mix,
+    pub(crate) strikes: Vec<Strike>,
+    /// Clients that a shrunk schedule does without.
+    pub(crate) absent: Vec<Role>,
     pub(crate) log: LogServer,
     pub(crate) tier: TierServer,
     pub(crate) links: Vec<Link>,
@@ -76,138 +88,52 @@ pub(crate) struct World {
     pub(crate) origin: Origin,
     /// Clients change nothing any more.
     pub(crate) quiet: bool,
+    /// Pods that have to hit every key again; true: all have, nothing is left.
+    pub(crate) not_hitting: usize,
+    pub(crate) converged: bool,
     pub(crate) judged: Judged,
     pub(crate) lives: Lives,
+    pub(crate) grants: Grants,
     pub(crate) timeline: Timeline,
     /// Told when the log grows.
     changed: Arc<Notify>,
     /// Since when no fault is active; none: one is.
     pub(crate) calm_since: Option<u64>,
-}
-
-#[derive(Clone)]
-pub(crate) struct Shared {
-    world: Arc<Mutex<World>>,
-    kept: bool,
-    pub(crate) handle: Handle,
-    pub(crate) changed: Arc<Notify>,
-}
-
-impl Shared {
-    pub(crate) fn new(seed: u64, mix: Mix, keep_timeline: bool) -> Self {
-        let changed = Arc::new(Notify::new());
-        let world = World {
-            changed: Arc::clone(&changed),
-            calm_since: Some(0),
-            rng: Rng(seed),
-            log: LogServer::new(&mix),
-            tier: TierServer::default(),
-            links: vec![Link::default(); mix.pods],
-            sessions: HashMap::new(),
-            lossy: 0,
-            active: [0; Fault::ALL.len()],
-            table: Table::default(),
-            origin: Origin::default(),
-            lives: Lives::default(),
-            quiet: false,
-            judged: Judged::default(),
-            timeline: Timeline::new(keep_timeline),
-            mix,
-        };
-        Self {
-            world: Arc::new(Mutex::new(world)),
-            kept: keep_timeline,
-            handle: Handle::default(),
-            changed,
-        }
-    }
-
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut World) -> R) -> R {
-        f(&mut self.world.lock().expect("no panic under the lock"))
-    }
-
-    pub(crate) fn link<R>(&self, pod: usize, f: impl FnOnce(&mut Link) -> R) -> R {
-        self.with(|w| f(&mut w.links[pod]))
-    }
-
-    pub(crate) fn delay(&self, low: u64, high: u64) -> Until {
-        let micros = self.with(|w| w.rng.range(low, high));
-        self.handle.sleep(micros)
-    }
-
-    pub(crate) fn chance(&self, percent: u64) -> bool {
-        self.with(|w| w.rng.chance(percent))
-    }
-
-    /// From 0 up to, not including, `below`.
-    pub(crate) fn draw(&self, below: usize) -> usize {
-        self.with(|w| w.rng.range(0, below as u64)) as usize
-    }
-
-    /// Whether something is lost that faults may lose.
-    pub(crate) fn loses(&self, percent: u64) -> bool {
-        self.with(|w| w.lossy > 0 && w.rng.chance(percent))
-    }
-
-    /// Counts an operation that begins now.
-    pub(crate) fn began(&self, operation: Operation) {
-        self.with(|w| w.table.began(operation, &w.active));
-    }
-
-    /// A server's step on a request that was sent: it happens whether or not
-    /// the sender still waits for the answer, or lives.
-    pub(crate) async fn served<T: Send + 'static>(
-        &self,
-        delay: u64,
-        step: impl FnOnce(&mut World, u64) -> T + Send + 'static,
-    ) -> T {
-        let (answer, answered) = oneshot::channel();
-        let shared = self.clone();
-        self.handle.spawn(NOBODY, async move {
-            shared.handle.sleep(delay).await;
-            let now = shared.handle.now();
-            // Nobody waits any more: the deed is done all the same.
-            let _ = answer.send(shared.with(|w| step(w, now)));
-        });
-        answered.await.expect("servers are never killed")
-    }
-
-    /// A line of the timeline, when one is kept.
-    pub(crate) fn note(&self, scope: Scope, what: impl FnOnce() -> String) {
-        if self.kept {
-            let now = self.handle.now();
-            self.with(|w| w.timeline.push(now, scope, what()));
-        }
-    }
-
-    pub(crate) fn violate(&self, rule: &'static str, key: Option<usize>, what: String) {
-        let scope = key.map_or(Scope::All, Scope::Key);
-        self.note(scope, || format!("VIOLATION {rule}: {what}"));
-        let at = self.handle.now();
-        self.with(|w| {
-            w.judged.violation.get_or_insert(Violation {
-                at,
-                rule,
-                key,
-                what,
-            });
-        });
-    }
+    /// The like, but faults of the remote tier do not count.
+    but_tier_since: Option<u64>,
 }
 
 impl World {
+    /// Commits all that was submitted before an append, and this; none: it was
+    /// lost meanwhile.
+    pub(crate) fn commit_until(&mut self, ticket: Ticket, now: u64) -> Option<Appended> {
+        for (next, append) in self.log.submitted_until(ticket) {
+            let outcome = self.commit(&append, now);
+            self.log.answers(next, outcome);
+        }
+        self.log.answer(ticket)
+    }
+
     /// Commits to the log; the checker learns what it binds.
     pub(crate) fn commit(&mut self, append: &Append, now: u64) -> Appended {
         let (outcome, new) = self.log.commit(append, now);
         if let (Appended::At(sequence), true) = (&outcome, new)
-            && let Ok(record) = Record::decode(&append.payload)
+            && let Some(record) = self.log.record(*sequence)
         {
-            match record.body {
-                Body::Invalidate(_) => {
-                    self.judged
-                        .committed(record.reason.as_deref(), *sequence, now);
+            match &record.body {
+                Body::Invalidate(what) => {
+                    let reason = record.reason.as_deref();
+                    match reason.and_then(names::parse) {
+                        Some((key, _)) if !names::may_cover_all(what) => {
+                            self.grants.raised(key, now)
+                        }
+                        _ => self.grants.all_raised(now),
+                    }
+                    self.judged.committed(reason, *sequence, now);
                 }
+                Body::Write(write) => self.grants.raised(names::number_of(&write.key), now),
                 Body::NewEpoch(_) => {
+                    self.grants.all_raised(now);
                     self.origin.amnesia = Some(now);
                     self.judged.new_epoch(*sequence, now, self.origin.counters);
                 }
@@ -226,11 +152,36 @@ impl World {
         *count = if begins { *count + 1 } else { *count - 1 };
         let calm = self.active.iter().all(|count| *count == 0);
         self.calm_since = calm.then_some(now);
+        let others = Fault::ALL.iter().zip(self.active);
+        let mut others = others.filter(|(fault, _)| !fault.is_of_tier());
+        match others.all(|(_, count)| count == 0) {
+            true => self.but_tier_since = self.but_tier_since.or(Some(now)),
+            false => self.but_tier_since = None,
+        }
+    }
+
+    pub(crate) fn calm(&self) -> Calm {
+        let sure = !self.mix.shares_floors();
+        Calm {
+            whole: self.calm_since.filter(|_| sure),
+            but_tier: self.but_tier_since.filter(|_| sure),
+        }
+    }
+
+    /// What the log and its life bind a read to.
+    pub(crate) fn bounds(&self, min_position: Option<Position>) -> Bounds {
+        let epoch = self.log.epoch().filter(|_| self.judged.is_whole());
+        let here = |position: &Position| Some(position.epoch) == epoch;
+        Bounds {
+            epoch,
+            first: self.log.first,
+            reached: min_position.filter(here).map(|position| position.sequence),
+        }
     }
 
     /// How long what is stored lives, and how long it may be served stale.
     pub(crate) fn some_terms(&mut self) -> Terms {
-        if self.rng.chance(60) {
+        if self.rng.chance(60) || self.mix.extra.endless {
             return Terms::LONG;
         }
         let rng = &mut self.rng;
@@ -251,7 +202,7 @@ impl World {
         range: Range<u64>,
         holds: Option<usize>,
     ) -> Option<u64> {
-        if !self.judged.is_whole() || self.log.opened().epoch != Some(epoch) {
+        if !self.judged.is_whole() || self.log.epoch() != Some(epoch) {
             return None;
         }
         let mut retained = range.filter(|sequence| *sequence >= self.log.first);

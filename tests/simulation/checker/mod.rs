@@ -5,10 +5,13 @@
 //! demanded (a value loaded under a lost position may be believed until
 //! someone notices); after that, nothing from before the NewEpoch (I-10).
 
+mod demands;
+
 use crate::clients::{Swaps, names};
 use crate::world::{D_US, KEYS};
 use std::collections::HashMap;
-use unstale_engine::position::Position;
+use unstale_checker::linear::History;
+use unstale_engine::position::{Epoch, Position};
 use unstale_engine::request::Ack;
 
 /// A broken promise.
@@ -32,6 +35,7 @@ struct Committed {
     sequence: u64,
     key: usize,
     value: u64,
+    soft: bool,
     /// Committed to a log that had lost its tail unnoticed: it binds nobody.
     suspect: bool,
 }
@@ -62,6 +66,17 @@ struct EpochBegan {
     origin: [u64; KEYS],
 }
 
+/// How far a read is bound to the log by positions, if sequences of the epoch
+/// name one record each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) epoch: Option<Epoch>,
+    /// The first retained record: older ones may have gone unread.
+    pub(crate) first: u64,
+    /// What the read waits for.
+    pub(crate) reached: Option<u64>,
+}
+
 /// A loss that the pods in `witnesses` (pod, start) must notice.
 pub(crate) struct Loss {
     pub(crate) at: u64,
@@ -76,13 +91,21 @@ pub(crate) struct Judged {
     proofs: Vec<Proof>,
     epochs: Vec<EpochBegan>,
     pub(crate) losses: Vec<Loss>,
+    /// The clock behind the log's stamps was set. Open: pods may then differ
+    /// on the log's time for as long as they live, so expiry (I-12) is not
+    /// judged any more; everything else is.
+    pub(crate) clock_was_set: bool,
     /// A1 is broken until then; u64::MAX: until a new epoch begins.
     suspect_until: u64,
     /// Versions on which a CompareAndSet has succeeded.
     swapped: HashMap<String, u64>,
     pub(crate) swaps: Swaps,
+    /// The calls on the key that is swapped.
+    pub(crate) history: History,
     /// How far each start of a pod said it was, per epoch (I-21).
     progress: HashMap<(usize, u64, u64), u64>,
+    /// The newest position that anybody was told.
+    pub(crate) newest: Option<Position>,
     pub(crate) reads: u64,
     pub(crate) hits: u64,
     pub(crate) operations: u64,
@@ -99,6 +122,7 @@ impl Judged {
                 sequence,
                 key,
                 value,
+                soft: reason.is_some_and(names::is_soft),
                 suspect,
             });
         }
@@ -146,18 +170,23 @@ impl Judged {
         now < self.suspect_until
     }
 
-    /// An invalidation answered OK on `pod`.
+    /// An invalidation answered OK on `pod`. False: it was not done (I-13).
     pub(crate) fn answered(
         &mut self,
         pod: usize,
         (key, value, soft): (usize, u64, bool),
         (ack, position): (Ack, Option<Position>),
         (asked, answered): (u64, u64),
-    ) {
-        let same = |c: &Committed| c.key == key && c.value == value && !c.suspect;
-        let logged = self.committed.iter().any(same);
+    ) -> bool {
+        let same = |c: &&Committed| c.key == key && c.value == value;
+        let in_log = self.committed.iter().any(|c| same(&c));
+        let logged = self.committed.iter().filter(same).any(|c| !c.suspect);
+        let lost = self.losses.last().is_some_and(|loss| loss.at >= asked);
+        if !in_log && ack != Ack::Local && !lost && !self.suspect(answered) {
+            return false;
+        }
         if self.suspect_until == u64::MAX || (!logged && ack != Ack::Local) {
-            return;
+            return true;
         }
         let mut prove = |by| {
             self.proofs.push(Proof {
@@ -177,90 +206,13 @@ impl Judged {
         if let Some(position) = position {
             prove(By::Position(position));
         }
+        true
     }
 
     /// A pod started again: what the last start promised of itself is over.
     pub(crate) fn restarted(&mut self, pod: usize, now: u64) {
         self.swaps.unclear(pod, now);
         self.proofs.retain(|p| p.by != By::Pod(pod));
-    }
-
-    /// The least value that a read of `key` beginning now on `pod` may return.
-    pub(crate) fn required(
-        &self,
-        pod: usize,
-        key: usize,
-        min_position: Option<Position>,
-        now: u64,
-    ) -> (u64, &'static str) {
-        let proofs = self.proofs.iter().filter_map(|p| {
-            let rule = match p.by {
-                By::Fleet => "I-1 FLEET had returned OK",
-                By::Pod(of) if of == pod => "I-3 this pod had answered OK",
-                By::Position(at) if Some(at) == min_position => "I-4 min_position was given",
-                _ => return None,
-            };
-            (p.key == key && now >= p.from).then_some((p.value, rule))
-        });
-        let bound = self.committed.iter().filter_map(|c| {
-            let binds = c.key == key && !c.suspect && now >= c.at + D_US;
-            binds.then_some((c.value, "I-2 D had passed"))
-        });
-        let epochs = self.epochs.iter().filter_map(|e| {
-            (now >= e.at + D_US).then_some((e.origin[key], "I-10 of another epoch"))
-        });
-        let all = proofs.chain(bound).chain(epochs);
-        all.max_by_key(|r| r.0).unwrap_or((0, ""))
-    }
-
-    /// The least value that such a read may return flagged: nothing below a
-    /// hard floor that is known there is served at all.
-    pub(crate) fn required_stale(
-        &self,
-        pod: usize,
-        key: usize,
-        min_position: Option<Position>,
-        now: u64,
-    ) -> (u64, &'static str) {
-        let known = |p: &&Proof| match p.by {
-            By::Fleet => false,
-            By::Pod(of) => of == pod,
-            By::Position(at) => Some(at) == min_position,
-        };
-        let hard = |p: &&Proof| !p.soft && p.key == key && now >= p.from;
-        let all = self.proofs.iter().filter(known).filter(hard);
-        let most = all.map(|p| p.value).max();
-        (most.unwrap_or(0), "I-13 below a hard floor")
-    }
-
-    /// The least value that is current at `before`: what the log says until
-    /// then, unless it lost records.
-    pub(crate) fn current(&self, key: usize, before: u64, now: u64) -> (u64, &'static str) {
-        if self.suspect(now) {
-            return (0, "");
-        }
-        let binds = |c: &&Committed| c.key == key && !c.suspect && c.at < before;
-        let most = self.committed.iter().filter(binds).map(|c| c.value).max();
-        (most.unwrap_or(0), "as current as was asked for")
-    }
-
-    /// Whether a lease granted at `granted` on `pod` was covered there by an
-    /// invalidation that began after it and had answered OK (I-7).
-    pub(crate) fn voided(&self, pod: usize, key: usize, granted: u64, now: u64) -> bool {
-        let covers = |p: &Proof| {
-            let between = p.asked > granted && p.answered < now && now >= p.from;
-            p.by == By::Pod(pod) && p.key == key && between
-        };
-        self.proofs.iter().any(covers)
-    }
-
-    /// A position a read may be bound to: one that promised something of `key`.
-    pub(crate) fn positions(&self, key: usize) -> Vec<Position> {
-        let of = |p: &Proof| match p.by {
-            By::Position(position) if p.key == key => Some(position),
-            _ => None,
-        };
-        self.proofs.iter().filter_map(of).collect()
     }
 
     /// I-8: true if this is the first CompareAndSet that succeeded on `version`.
@@ -272,9 +224,16 @@ impl Judged {
 
     /// I-21: true if a start of a pod did not go back within an epoch.
     pub(crate) fn goes_on(&mut self, pod: usize, start: u64, at: Position) -> bool {
+        self.newest = Some(at);
         let known = self.progress.entry((pod, start, at.epoch.0)).or_default();
         let on = at.sequence >= *known;
         *known = at.sequence.max(*known);
         on
+    }
+
+    /// A start of a pod has said that it processed a position: it stays there.
+    pub(crate) fn reached(&mut self, pod: usize, start: u64, at: Position) {
+        let known = self.progress.entry((pod, start, at.epoch.0)).or_default();
+        *known = at.sequence.max(*known);
     }
 }

@@ -1,0 +1,194 @@
+//! The remote tier on Redis or Valkey: one server, the primary that Sentinels
+//! name, or a cluster; one connection per server.
+//!
+//! Guarantees: a put is conditional on exactly the state named, and stored with
+//! its ttl in the same step and round trip; a revision never comes back; one
+//! that was sent and not answered is reported as unknown. An answer is believed
+//! only if it names its call: RESP numbers nothing. Does not trust the servers
+//! to keep anything: they may evict, restart and fail over to an older copy.
+
+pub mod check;
+mod dial;
+mod failure;
+mod script;
+
+use self::dial::{Connection, Dialer};
+use self::failure::Failure;
+use self::script::{Put, Script};
+use super::hints::Hints;
+use super::login::Login;
+use super::upkeep::Upkeep;
+use ::redis::{Cmd, Value};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use unstale_engine::key::NameHash;
+use unstale_engine::random::Random;
+use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+
+/// How the servers stand together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// One server.
+    One,
+    /// The hosts are Sentinels, which know the primary of this name.
+    Sentinel {
+        /// The name.
+        service: String,
+    },
+    /// A cluster, found through any of the hosts.
+    Cluster,
+}
+
+/// The tier's configuration.
+#[derive(Clone, Debug)]
+pub struct RedisConfig {
+    /// How the servers stand together.
+    pub layout: Layout,
+    /// Where they are; at least one.
+    pub hosts: Vec<(String, u16)>,
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// The number of the database.
+    pub database: i64,
+    /// Who to be there.
+    pub login: Login,
+    /// The fleet's name: pods of one name share one tier.
+    pub fleet: String,
+}
+
+/// The tier. [`RedisTier::run`] keeps its connection up.
+pub struct RedisTier {
+    fleet: String,
+    upkeep: Upkeep<Dialer>,
+    hints: Hints,
+    random: Arc<dyn Random>,
+    put: Script,
+    delete: Script,
+}
+
+impl RedisTier {
+    /// Connects nowhere yet, and never fails.
+    pub fn new(config: RedisConfig, hints: Hints, random: Arc<dyn Random>) -> Arc<Self> {
+        Arc::new(Self {
+            fleet: config.fleet.clone(),
+            upkeep: Upkeep::new(Dialer(config), "remote"),
+            hints,
+            random,
+            put: Script::put(),
+            delete: Script::delete(),
+        })
+    }
+
+    /// Keeps the connection up until `cancel`.
+    pub async fn run(self: Arc<Self>, cancel: CancellationToken) {
+        let hints = self.hints.run(cancel.clone());
+        tokio::join!(self.upkeep.run(cancel), hints);
+    }
+
+    /// No braces: they would put all keys of a fleet into one slot of a cluster.
+    fn key(&self, key: NameHash) -> String {
+        format!("unstale:{}:{:032x}", self.fleet, key.0)
+    }
+
+    /// One command on a connection, which is given up if it is of no use.
+    async fn ask(&self, command: &Cmd) -> Result<Result<Value, Failure>, RemoteError> {
+        let open = self.upkeep.open()?;
+        let mut connection: Connection = open.connection.clone();
+        let answer = open.answer(connection.ask(command)).await;
+        let given_up = || Err(Failure::NoAnswer("the connection was given up".to_owned()));
+        let answer = answer.unwrap_or_else(given_up);
+        if let Err(failure) = &answer {
+            self.judge(failure, &connection, || open.give_up());
+        }
+        Ok(answer)
+    }
+
+    fn judge(&self, failure: &Failure, connection: &Connection, give_up: impl Fn()) {
+        if let Failure::Misconfigured(why) | Failure::LoggedOut(why) | Failure::WrongServer(why) =
+            failure
+        {
+            self.upkeep.complain(&format!("Redis: {why}"));
+        }
+        // A cluster's client mends the connection that failed by itself.
+        if failure.ends_connection() && matches!(connection, Connection::One(_)) {
+            give_up();
+        }
+    }
+
+    /// One round trip; two if the server does not know the script yet.
+    async fn run_script(
+        &self,
+        script: &Script,
+        key: &str,
+        arguments: &[&[u8]],
+    ) -> Result<Result<Value, Failure>, RemoteError> {
+        match self.ask(&script.by_digest(key, arguments)).await? {
+            Err(Failure::NoScript) => self.ask(&script.by_source(key, arguments)).await,
+            other => Ok(other),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Remote for RedisTier {
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
+        let mut get = ::redis::cmd("GET");
+        get.arg(self.key(key));
+        match self.ask(&get).await? {
+            Ok(answer) => script::stored(answer).map_err(|()| {
+                self.upkeep.distrust();
+                Failure::out_of_step().of_read()
+            }),
+            Err(Failure::Refused(why)) if why.contains("WRONGTYPE") => Ok(Some(script::foreign())),
+            Err(failure) => Err(failure.of_read()),
+        }
+    }
+
+    async fn put(
+        &self,
+        key: NameHash,
+        expect: Expect,
+        record: Bytes,
+        ttl: Duration,
+    ) -> Result<PutOutcome, RemoteError> {
+        let random = self.random.bits() as u64;
+        let put = Put::new(expect, random, &record, ttl);
+        let (key, arguments) = (self.key(key), put.arguments());
+        let ran = self.run_script(&self.put, &key, &arguments).await?;
+        let answer = ran.map_err(Failure::of_change)?;
+        put.outcome(&answer).ok_or_else(|| {
+            self.upkeep.distrust();
+            Failure::out_of_step().of_change()
+        })
+    }
+
+    async fn delete(&self, key: NameHash, revision: Revision) -> Result<(), RemoteError> {
+        let expected = revision.0.to_be_bytes();
+        let (key, arguments) = (self.key(key), [&expected[..]]);
+        let ran = self.run_script(&self.delete, &key, &arguments).await?;
+        ran.map(drop).map_err(Failure::of_change)
+    }
+
+    async fn ping(&self) -> Result<(), RemoteError> {
+        let answer = self.ask(&::redis::cmd("PING")).await?;
+        answer.map(drop).map_err(Failure::of_read)
+    }
+
+    fn hint(&self, key: NameHash) {
+        self.hints.hint(key);
+    }
+
+    async fn hinted(&self, key: NameHash) {
+        self.hints.hinted(key).await;
+    }
+
+    fn distrust(&self, _key: NameHash) {
+        self.upkeep.distrust();
+    }
+}

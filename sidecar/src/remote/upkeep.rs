@@ -1,0 +1,267 @@
+//! A tier's connection, kept up.
+//!
+//! Every connection is a new one: after a loss nothing of the old one is used
+//! again, and calls that were under way end with it. Waits between attempts are
+//! full jitter, so that pods do not come back in step. A refusal (a wrong
+//! password, an untrusted certificate) is told apart from a server that is
+//! away, tried again every 10 to 20 s and complained about once a minute.
+
+use crate::entropy::jitter;
+use crate::telemetry::complaint::Complaint;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use unstale_engine::remote::RemoteError;
+
+const FIRST_DELAY: Duration = Duration::from_millis(200);
+const LONGEST_DELAY: Duration = Duration::from_secs(4);
+const REFUSED_DELAY: Duration = Duration::from_secs(10);
+/// A tier that gives another key's record again and again has stored it so: it
+/// is not the connection.
+const DISTRUST_EVERY: Duration = Duration::from_secs(10);
+
+/// Why there is no connection.
+pub(super) enum NotUp {
+    /// The server is away.
+    Away(String),
+    /// No connection before the configuration changes.
+    Refused(String),
+}
+
+/// How to connect, and how to tell that a connection is over.
+#[async_trait::async_trait]
+pub(super) trait Dial: Send + Sync + 'static {
+    type Connection: Clone + Send + Sync + 'static;
+    /// One attempt, bounded in time.
+    async fn dial(&self) -> Result<Self::Connection, NotUp>;
+    /// Returns why the connection is over.
+    async fn over(&self, connection: &Self::Connection) -> String;
+}
+
+/// A connection, for one call.
+#[derive(Clone)]
+pub(super) struct Open<C> {
+    pub(super) connection: C,
+    over: CancellationToken,
+}
+
+impl<C> Open<C> {
+    /// Nobody uses this connection again, and a new one is made.
+    pub(super) fn give_up(&self) {
+        self.over.cancel();
+    }
+
+    /// The call's answer; none when the connection is given up before it came.
+    pub(super) async fn answer<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.over.cancelled() => None,
+            answer = call => Some(answer),
+        }
+    }
+}
+
+#[derive(Clone)]
+enum State<C> {
+    Down(String),
+    Refused(String),
+    Up(Open<C>),
+}
+
+/// The connection to one server, or to one cluster.
+pub(super) struct Upkeep<D: Dial> {
+    dial: D,
+    /// Whose connection it is, for people.
+    name: &'static str,
+    state: watch::Sender<State<D::Connection>>,
+    complaint: Complaint,
+    distrusted: Mutex<Option<Instant>>,
+}
+
+impl<D: Dial> Upkeep<D> {
+    /// Does not connect yet: [`Upkeep::run`] does.
+    pub(super) fn new(dial: D, name: &'static str) -> Self {
+        Self {
+            dial,
+            name,
+            state: watch::Sender::new(State::Down("not connected yet".to_owned())),
+            complaint: Complaint::default(),
+            distrusted: Mutex::default(),
+        }
+    }
+
+    /// How it connects.
+    pub(super) fn dialer(&self) -> &D {
+        &self.dial
+    }
+
+    /// The connection that is up now.
+    pub(super) fn open(&self) -> Result<Open<D::Connection>, RemoteError> {
+        match &*self.state.borrow() {
+            State::Up(open) => Ok(open.clone()),
+            State::Down(why) => Err(RemoteError::Unavailable(why.clone())),
+            State::Refused(why) => Err(RemoteError::Misconfigured(why.clone())),
+        }
+    }
+
+    /// Waits until it is known whether there is a connection: one is up, or was
+    /// refused.
+    pub(super) async fn settled(&self) {
+        let mut states = self.state.subscribe();
+        let down = |state: &State<_>| matches!(state, State::Down(_));
+        // The sender lives as long as this.
+        let _ = states.wait_for(|state| !down(state)).await;
+    }
+
+    /// Gives the connection up because of what came over it; rarely.
+    pub(super) fn distrust(&self) {
+        let last = self.distrusted.lock();
+        let mut last = last.unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|at| at.elapsed() < DISTRUST_EVERY) {
+            return;
+        }
+        *last = Some(Instant::now());
+        if let State::Up(open) = &*self.state.borrow() {
+            tracing::error!(
+                connection = self.name,
+                "gave what is stored for another key; connecting anew"
+            );
+            open.give_up();
+        }
+    }
+
+    /// Reports what keeps the tier from working, the same at most once a minute.
+    pub(super) fn complain(&self, text: &str) {
+        self.complaint.say(self.name, text);
+    }
+
+    /// Keeps the connection up until `cancel`.
+    pub(super) async fn run(&self, cancel: CancellationToken) {
+        let mut attempt = 0;
+        loop {
+            let wait = tokio::select! {
+                () = cancel.cancelled() => break,
+                wait = self.once(&mut attempt) => wait,
+            };
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        self.state.send_replace(State::Down("stopped".to_owned()));
+    }
+
+    /// One connection, from the attempt to its end; how long to wait then.
+    async fn once(&self, attempt: &mut u32) -> Duration {
+        let state = match self.dial.dial().await {
+            Ok(connection) => {
+                *attempt = 0;
+                State::Down(self.hold(connection).await)
+            }
+            Err(NotUp::Away(why)) => State::Down(why),
+            Err(NotUp::Refused(why)) => State::Refused(why),
+        };
+        if let State::Down(why) | State::Refused(why) = &state {
+            self.complain(why);
+        }
+        let refused = matches!(state, State::Refused(_));
+        self.state.send_replace(state);
+        *attempt = attempt.saturating_add(1);
+        if refused {
+            return REFUSED_DELAY + jitter(REFUSED_DELAY);
+        }
+        jitter((FIRST_DELAY * 2u32.pow((*attempt - 1).min(6))).min(LONGEST_DELAY))
+    }
+
+    /// Hands the connection out until it is over; why it is.
+    async fn hold(&self, connection: D::Connection) -> String {
+        let over = CancellationToken::new();
+        let open = Open {
+            connection: connection.clone(),
+            over: over.clone(),
+        };
+        // Whatever ends this future, calls under way end with it.
+        let _end = over.clone().drop_guard();
+        self.state.send_replace(State::Up(open));
+        tokio::select! {
+            () = over.cancelled() => "the connection was given up".to_owned(),
+            why = self.dial.over(&connection) => why,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    /// A server that refuses, or is away, or takes every connection.
+    struct Server {
+        attempts: AtomicU32,
+        answer: fn() -> Result<(), NotUp>,
+    }
+
+    #[async_trait::async_trait]
+    impl Dial for Server {
+        type Connection = u32;
+
+        async fn dial(&self) -> Result<u32, NotUp> {
+            let number = self.attempts.fetch_add(1, Relaxed);
+            (self.answer)().map(|()| number)
+        }
+
+        async fn over(&self, _: &u32) -> String {
+            std::future::pending().await
+        }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "tests spawn for themselves")]
+    fn run(answer: fn() -> Result<(), NotUp>) -> Arc<Upkeep<Server>> {
+        let attempts = AtomicU32::new(0);
+        let upkeep = Arc::new(Upkeep::new(Server { attempts, answer }, "test"));
+        let running = upkeep.clone();
+        tokio::spawn(async move { running.run(CancellationToken::new()).await });
+        upkeep
+    }
+
+    async fn attempts_in(minutes: u64, answer: fn() -> Result<(), NotUp>) -> u32 {
+        let upkeep = run(answer);
+        tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
+        upkeep.dial.attempts.load(Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_tried_again_three_to_six_times_a_minute() {
+        let refused = || Err(NotUp::Refused("a wrong password".to_owned()));
+        let attempts = attempts_in(10, refused).await;
+        assert!((30..=61).contains(&attempts), "{attempts}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_away_is_tried_often_but_not_at_once() {
+        let attempts = attempts_in(10, || Err(NotUp::Away("away".to_owned()))).await;
+        // Every 2 s in the mean.
+        assert!((200..600).contains(&attempts), "{attempts}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_is_distrusted_ends_with_its_calls_and_not_again_and_again() {
+        let upkeep = run(|| Ok(()));
+        upkeep.settled().await;
+        let first = upkeep.open().unwrap();
+        upkeep.distrust();
+        let call = first.answer(std::future::pending::<()>());
+        assert_eq!(call.await, None);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let second = upkeep.open().unwrap();
+        assert_ne!(first.connection, second.connection);
+        upkeep.distrust();
+        assert_eq!(second.answer(async { 7 }).await, Some(7));
+        tokio::time::sleep(DISTRUST_EVERY).await;
+        upkeep.distrust();
+        assert_eq!(second.answer(async { 7 }).await, None);
+    }
+}

@@ -1,0 +1,150 @@
+//! `unstale check --remote URL` against real servers: what it calls an error
+//! `serve` could not use, and every unsafe setting has its safe one.
+
+use std::process::{Command, Stdio};
+use unstale_tests::{Memcached, PATIENCE, Redis, RedisCluster, free_port, unstale};
+
+/// Runs the check; its exit code and what it found.
+async fn check(flags: &[&str]) -> (i32, String) {
+    let mut program = Command::new(unstale());
+    program.args(["check", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    program
+        .args(["--uds", "off", "--remote"])
+        .args(flags)
+        .stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("UNSTALE_") {
+            program.env_remove(name);
+        }
+    }
+    let ended = tokio::task::spawn_blocking(move || program.output());
+    let ended = tokio::time::timeout(PATIENCE, ended)
+        .await
+        .expect("it ends");
+    let output = ended.expect("a thread").expect("it starts");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).expect("text");
+    (output.status.code().expect("a code"), said)
+}
+
+/// There must be a line that begins so and has every part.
+fn has(said: &str, kind: &str, parts: &[&str]) {
+    let found = |line: &str| line.starts_with(kind) && parts.iter().all(|part| line.contains(part));
+    assert!(
+        said.lines().any(found),
+        "no {kind} with {parts:?} in:\n{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_set_well_is_approved_and_stays_as_it_was() {
+    let more = ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"];
+    for (redis, version) in [
+        (Redis::with(&more), "Redis 7.0."),
+        (Redis::valkey_with(&more), "Valkey 9."),
+    ] {
+        let (code, said) = check(&[&redis.url()]).await;
+        assert_eq!(code, 0, "{said}");
+        has(&said, "ok", &["redis", version]);
+        has(&said, "ok", &["makes room by allkeys-lru"]);
+        has(&said, "ok", &["100 reads at once"]);
+        has(&said, "warning", &["without --nats", "is safe"]);
+        assert_eq!(said.matches("warning").count(), 1, "{said}");
+        assert_eq!(redis.command(&["DBSIZE"]), ":0");
+    }
+}
+
+#[tokio::test]
+async fn unsafe_settings_are_warnings_that_name_the_safe_ones() {
+    let redis = Redis::with(&["--appendonly", "yes"]);
+    let (code, said) = check(&[&redis.url()]).await;
+    assert_eq!(code, 0, "{said}");
+    has(&said, "warning", &["maxmemory is 0", "allkeys-lru is safe"]);
+    has(&said, "warning", &["appendonly is yes", "no is enough"]);
+    redis.command(&["CONFIG", "SET", "maxmemory", "100mb"]);
+    let (_, said) = check(&[&redis.url()]).await;
+    has(&said, "warning", &["noeviction", "allkeys-lru is safe"]);
+}
+
+#[tokio::test]
+async fn what_serve_could_not_use_is_an_error() {
+    let primary = Redis::start();
+    let of = ["--replicaof", "127.0.0.1", &primary.port().to_string()];
+    let replica = Redis::with(&of);
+    let (code, said) = check(&[&replica.url()]).await;
+    assert_eq!(code, 1, "{said}");
+    has(&said, "error", &["read-only replica", "primary"]);
+    let guarded = Redis::with(&["--requirepass", "sesame"]);
+    let (code, said) = check(&[&guarded.url()]).await;
+    assert_eq!(code, 1, "{said}");
+    has(&said, "error", &["--remote-password-file"]);
+    let wrong = ["--remote-user", "default", "--remote-password", "open"];
+    let (code, said) = check(&[&[guarded.url().as_str()], &wrong[..]].concat()).await;
+    assert_eq!(code, 1, "{said}");
+    has(&said, "error", &["refuses the user or password"]);
+    let nobody = format!("redis://127.0.0.1:{}", free_port());
+    let (code, said) = check(&[&nobody]).await;
+    assert_eq!(code, 1, "{said}");
+    has(&said, "error", &["redis", "refused"]);
+}
+
+#[tokio::test]
+async fn a_cluster_is_judged_as_one() {
+    let cluster = RedisCluster::start().await;
+    let (code, said) = check(&[&cluster.url()]).await;
+    assert_eq!(code, 0, "{said}");
+    let coverage = "cluster-require-full-coverage is yes";
+    has(&said, "warning", &[coverage, "no is safe"]);
+    assert_eq!(said.matches(coverage).count(), 3, "{said}");
+    let (code, said) = check(&[&cluster.nodes[0].url()]).await;
+    assert_eq!(code, 1, "{said}");
+    has(&said, "error", &["part of a cluster", "redis+cluster://"]);
+    cluster.nodes[0].command(&["CLUSTER", "DELSLOTS", "0"]);
+    let (code, said) = check(&[&cluster.url()]).await;
+    assert_eq!(code, 1, "{said}");
+    has(&said, "error", &["16383 of 16384 slots"]);
+}
+
+#[tokio::test]
+async fn memcached_is_judged_by_how_it_was_started() {
+    let good = Memcached::start();
+    let (code, said) = check(&[&good.url()]).await;
+    assert_eq!(code, 0, "{said}");
+    has(&said, "ok", &["memcached 1.6."]);
+    has(&said, "ok", &["100 reads at once"]);
+    assert_eq!(said.matches("warning").count(), 1, "{said}");
+    let bad = Memcached::with(&["-M"]);
+    let (code, said) = check(&[&bad.url()]).await;
+    assert_eq!(code, 0, "{said}");
+    has(&said, "warning", &["1024 KiB", "-I 2m is safe"]);
+    has(&said, "warning", &["started with -M"]);
+    let (code, said) = check(&[&Memcached::with(&["-C"]).url()]).await;
+    assert_eq!(code, 1, "{said}");
+    has(&said, "error", &["leave -C out"]);
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_meant_are_refused_at_once() {
+    for (flags, part) in [
+        (&["redis://host:0"][..], "65535"),
+        (
+            &["redis+sentinel://host"],
+            "redis+sentinel://HOST,HOST/NAME",
+        ),
+        (
+            &["memcached://host", "--remote-ca", "/dev/null"],
+            "without TLS",
+        ),
+        (&["redis://host", "--remote-ca", "/dev/null"], "rediss://"),
+        (&["memory", "--remote-user", "app"], "--remote redis://"),
+        (
+            &["redis://:sesame@host", "--remote-password", "sesame"],
+            "one of them only",
+        ),
+    ] {
+        let (code, said) = check(flags).await;
+        assert_eq!(code, 64, "{said}");
+        assert!(said.contains(part), "{said}");
+        assert!(!said.contains("sesame"), "{said}");
+    }
+}
