@@ -8,6 +8,9 @@ const LAG: u64 = 300_000;
 /// the replica shows, so it does not lag (coherence.md: how far back source
 /// versions reach is bounded).
 const HEEDED: u64 = LAG + 100_000;
+/// So long after a read a Set or Fill of it may still be decided: pauses, and
+/// answers that take as long as callers wait.
+const STORED: u64 = 6_000_000;
 
 #[derive(Default)]
 pub(crate) struct Origin {
@@ -15,7 +18,12 @@ pub(crate) struct Origin {
     /// When the lagging key reached each of its values but 0.
     reached: Vec<u64>,
     /// When the log last forgot records, or an epoch began.
-    pub(crate) amnesia: Option<u64>,
+    amnesia: Option<u64>,
+    /// When the replica last showed an older value.
+    lagged: Option<u64>,
+    /// What it showed may be stored after the log forgot why not: nothing is
+    /// demanded of the lagging key any more.
+    pub(crate) unheeded: bool,
 }
 
 impl Origin {
@@ -28,8 +36,19 @@ impl Origin {
         self.counters[key]
     }
 
-    fn replica(&self, at: u64) -> u64 {
-        self.reached.iter().take_while(|t| **t <= at).count() as u64
+    /// The log forgets what it said of versions.
+    pub(crate) fn forgotten(&mut self, now: u64) {
+        self.amnesia = Some(now);
+        self.unheeded |= self.lagged.is_some_and(|at| now < at + STORED);
+    }
+
+    fn replica(&mut self, now: u64, lag: u64) -> u64 {
+        let at = now.saturating_sub(lag);
+        let shown = self.reached.iter().take_while(|t| **t <= at).count() as u64;
+        if shown < self.counters[LAGGING] {
+            self.lagged = Some(now);
+        }
+        shown
     }
 }
 
@@ -42,7 +61,7 @@ pub(crate) async fn read(shared: &Shared, key: usize) -> u64 {
         let heeded = w.origin.amnesia.is_none_or(|at| now > at + HEEDED);
         if key == LAGGING && heeded && w.rng.chance(60) {
             let lag = w.rng.range(0, LAG);
-            w.origin.replica(now.saturating_sub(lag))
+            w.origin.replica(now, lag)
         } else {
             w.origin.counters[key]
         }

@@ -1,17 +1,13 @@
 //! Get: waits for what the call demands, looks the key up, and answers.
 
 use crate::clock::Moment;
-use crate::coherence::{Bug, Progress};
+use crate::coherence::{ASK_AGAIN, Bug, Progress};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::look::{self, Lookup, Stale};
 use crate::policy::{OnSessionLoss, stale};
 use crate::position::Position;
 use crate::request::{Answer, Degraded, Etag, Found, Get, GetOutcome, Level, Payload};
-use std::time::Duration;
-
-/// A question to the log that got lost with its connection is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 pub(crate) async fn get(engine: &Engine, get: Get) -> Result<Answer<GetOutcome>, Error> {
     if let Some(position) = get.min_position {

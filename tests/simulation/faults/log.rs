@@ -17,7 +17,7 @@ pub(super) async fn truncate(fleet: &Fleet, length: u64) {
     fleet.shared.with(|w| {
         let keep = w.rng.range(0, 6);
         w.log.truncate(keep);
-        w.origin.amnesia = Some(now);
+        w.origin.forgotten(now);
     });
     fleet.shared.handle.sleep(length).await;
 }
@@ -37,7 +37,7 @@ pub(super) async fn lose_tail(fleet: &Fleet, most: u64, length: u64) {
     shared.with(|w| {
         let knew = w.log.given > last;
         w.log.lose_tail(last);
-        w.origin.amnesia = Some(at);
+        w.origin.forgotten(at);
         let loss = Loss {
             at,
             last,
@@ -81,7 +81,7 @@ pub(super) async fn purge_unread(fleet: &Fleet, number: usize, length: u64) {
     let first = shared.with(|w| {
         let keep = w.rng.range(0, 3);
         w.log.truncate(keep);
-        w.origin.amnesia = Some(now);
+        w.origin.forgotten(now);
         w.log.first
     });
     shared.note(Scope::All, || format!("what is below {first} is purged"));
@@ -119,7 +119,7 @@ pub(super) async fn set_clock(fleet: &Fleet, length: u64) {
             w.judged.clock_was_set = true;
             // It goes by the age of records.
             w.log.expire(now);
-            w.origin.amnesia = Some(now);
+            w.origin.forgotten(now);
         });
         shared.note(Scope::All, || format!("the log's clock is set by {by} µs"));
     };

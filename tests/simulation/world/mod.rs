@@ -134,7 +134,7 @@ impl World {
                 Body::Write(write) => self.grants.raised(names::number_of(&write.key), now),
                 Body::NewEpoch(_) => {
                     self.grants.all_raised(now);
-                    self.origin.amnesia = Some(now);
+                    self.origin.forgotten(now);
                     self.judged.new_epoch(*sequence, now, self.origin.counters);
                 }
                 _ => {}

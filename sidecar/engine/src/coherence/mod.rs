@@ -30,6 +30,7 @@ mod versions;
 pub use bugs::{Bug, Bugs};
 pub use judge::{Facts, Freshness, Source};
 pub use own::{Own, WriteCheck};
+pub(crate) use verified::ASK_AGAIN;
 
 use crate::clock::Moment;
 use crate::key::{Delimiters, NameHash};

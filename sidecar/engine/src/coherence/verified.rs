@@ -14,7 +14,7 @@ use crate::log::Command;
 use std::time::Duration;
 
 /// A question that was not answered by then is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Most words that wait; who wants one asks again.
 const WORDS: usize = 4096;
 

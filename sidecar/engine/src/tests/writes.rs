@@ -253,20 +253,7 @@ async fn a_set_is_refused_if_a_cover_was_discarded_before_this_pod_read_it() {
     let (p, q) = (w.pod().await, w.pod().await);
     let loading = q.e.get(Get::plain(key("k"), q.dl())).await.unwrap();
     q.log.deaf.store(true, Ordering::SeqCst);
-    let invalidate = Invalidate {
-        namespace: Namespace::new("").unwrap(),
-        keys: vec![key("k")],
-        tags: vec![],
-        prefixes: vec![],
-        all: false,
-        mode: Mode::Hard,
-        min_source_version: None,
-        ack: Ack::Log,
-        id: None,
-        reason: None,
-        deadline: p.dl(),
-    };
-    p.e.invalidate(invalidate).await.unwrap();
+    p.e.invalidate(hard(&p, "k")).await.unwrap();
     let discarded = {
         let mut log = w.core.lock().unwrap();
         log.discarded = log.recs.len() as u64;
@@ -338,21 +325,8 @@ async fn a_set_over_a_discarded_cover_is_refused_when_the_log_is_opened_again_fi
     let (p, q) = (w.pod().await, w.pod().await);
     let loading = q.e.get(Get::plain(key("k"), q.dl())).await.unwrap();
     q.log.deaf.store(true, Ordering::SeqCst);
-    let invalidate = |name: &str| Invalidate {
-        namespace: Namespace::new("").unwrap(),
-        keys: vec![key(name)],
-        tags: vec![],
-        prefixes: vec![],
-        all: false,
-        mode: Mode::Hard,
-        min_source_version: None,
-        ack: Ack::Log,
-        id: None,
-        reason: None,
-        deadline: p.dl(),
-    };
     p.get("k", Level::Strong).await;
-    p.e.invalidate(invalidate("k")).await.unwrap();
+    p.e.invalidate(hard(&p, "k")).await.unwrap();
     let discarded = {
         let mut log = w.core.lock().unwrap();
         log.discarded = log.recs.len() as u64;
@@ -377,7 +351,7 @@ async fn a_set_over_a_discarded_cover_is_refused_when_the_log_is_opened_again_fi
     q.log.deaf.store(true, Ordering::SeqCst);
     sink.event(crate::log::Event::Lost("away".into()));
     for _ in 0..3 {
-        p.e.invalidate(invalidate("other")).await.unwrap();
+        p.e.invalidate(hard(&p, "other")).await.unwrap();
     }
     {
         let mut log = w.core.lock().unwrap();
@@ -390,4 +364,21 @@ async fn a_set_over_a_discarded_cover_is_refused_when_the_log_is_opened_again_fi
     let outcome = call.await.unwrap();
     let seen = p.get("k", Level::Strong).await;
     assert_eq!(seen, None, "{outcome:?}");
+}
+
+/// A hard invalidation of one key, acknowledged by the log.
+fn hard(pod: &Pod, name: &str) -> Invalidate {
+    Invalidate {
+        namespace: Namespace::new("").unwrap(),
+        keys: vec![key(name)],
+        tags: vec![],
+        prefixes: vec![],
+        all: false,
+        mode: Mode::Hard,
+        min_source_version: None,
+        ack: Ack::Log,
+        id: None,
+        reason: None,
+        deadline: pod.dl(),
+    }
 }
