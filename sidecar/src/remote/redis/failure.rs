@@ -40,9 +40,8 @@ impl Failure {
         match self {
             Self::Misconfigured(why) | Self::LoggedOut(why) => RemoteError::Misconfigured(why),
             Self::NoScript => RemoteError::Unavailable(NO_SCRIPT.to_owned()),
-            Self::Refused(why) | Self::WrongServer(why) | Self::NoAnswer(why) => {
-                RemoteError::Unavailable(why)
-            }
+            Self::Refused(why) => RemoteError::Refused(why),
+            Self::WrongServer(why) | Self::NoAnswer(why) => RemoteError::Unavailable(why),
         }
     }
 
