@@ -1,10 +1,12 @@
-//! The keys that records are encrypted with, as a file says them.
+//! The keys that records in the remote tier are encrypted with, as a file says
+//! them.
 //!
 //! One key a line, `ID KEY`: a number from 1 to 4294967295 and 32 bytes in
 //! base64; `#` begins a comment. The first line's key encrypts, every line's key
 //! decrypts, so a key is rotated by adding the new one below the first on every
 //! pod, then moving it to the top, then removing the old one. Secrets are never
-//! shown, not in errors either.
+//! shown, not in errors either. Does not read the file: the settings do at the
+//! start, the remote tier after that.
 
 use aes_gcm_siv::{Aes256GcmSiv, KeyInit};
 use base64::Engine as _;
@@ -18,12 +20,12 @@ pub struct KeyId(pub u32);
 
 /// Keys by id, and which of them encrypts.
 #[derive(Clone)]
-pub struct Keys {
+pub struct Keyring {
     first: KeyId,
     ciphers: BTreeMap<KeyId, Aes256GcmSiv>,
 }
 
-impl Keys {
+impl Keyring {
     /// Reads the text of a key file; the error tells line and reason.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut first = None;
@@ -45,18 +47,17 @@ impl Keys {
     }
 
     /// The key that encrypts.
-    pub(super) fn first(&self) -> (KeyId, &Aes256GcmSiv) {
+    pub(crate) fn first(&self) -> (KeyId, &Aes256GcmSiv) {
         let cipher = self.ciphers.get(&self.first);
         (self.first, cipher.expect("it was read with the others"))
     }
 
     /// The key of this id, if it is known.
-    pub(super) fn of(&self, id: KeyId) -> Option<&Aes256GcmSiv> {
+    pub(crate) fn of(&self, id: KeyId) -> Option<&Aes256GcmSiv> {
         self.ciphers.get(&id)
     }
 
-    /// The ids, the one that encrypts first.
-    pub fn ids(&self) -> Vec<KeyId> {
+    fn ids(&self) -> Vec<KeyId> {
         let others = self.ciphers.keys().filter(|id| **id != self.first);
         std::iter::once(self.first).chain(others.copied()).collect()
     }
@@ -74,9 +75,17 @@ fn key(line: &str) -> Result<(KeyId, Aes256GcmSiv), String> {
     Ok((KeyId(id), cipher))
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keys({:?})", self.ids())
+        write!(f, "Keyring({self})")
+    }
+}
+
+/// The ids, the one that encrypts first.
+impl fmt::Display for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<_> = self.ids().iter().map(|id| id.0.to_string()).collect();
+        f.write_str(&ids.join(", "))
     }
 }
 
@@ -91,7 +100,7 @@ mod tests {
     #[test]
     fn the_first_key_encrypts_and_all_are_known() {
         let text = format!("# ours\n\n{}{}", line("7", 1), line("3", 2));
-        let keys = Keys::parse(&text).unwrap();
+        let keys = Keyring::parse(&text).unwrap();
         assert_eq!(keys.ids(), [KeyId(7), KeyId(3)]);
         assert_eq!(keys.first().0, KeyId(7));
         assert!(keys.of(KeyId(4)).is_none());
@@ -109,7 +118,7 @@ mod tests {
             (format!("{}{}", line("1", 1), line("1", 2)), "line 2: id 1"),
         ];
         for (text, expected) in cases {
-            let error = Keys::parse(&text).expect_err(expected);
+            let error = Keyring::parse(&text).expect_err(expected);
             assert!(error.contains(expected), "{error}");
             assert!(!error.contains(&short), "{error}");
         }
@@ -117,7 +126,7 @@ mod tests {
 
     #[test]
     fn keys_are_not_shown() {
-        let keys = Keys::parse(&line("1", 65)).unwrap();
-        assert_eq!(format!("{keys:?}"), "Keys([KeyId(1)])");
+        let keys = Keyring::parse(&line("1", 65)).unwrap();
+        assert_eq!(format!("{keys:?}"), "Keyring(1)");
     }
 }

@@ -3,9 +3,10 @@
 //! Guarantees: at most `at_once` calls are under way, at most `waiting` more
 //! wait for their turn, and the next is told at once that nothing was done: a
 //! queue that only grows helps nobody (tower's load shed answers the same way).
-//! A call that is dropped gives its place back. Waiting counts as part of the
-//! call, so it is bounded by whatever bounds that.
+//! A call that is dropped gives its place back. Has no clock: how long a call
+//! may wait for its turn is bounded by whoever makes it (the engine does).
 
+use crate::telemetry::remote::RemoteCounts;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,23 +20,33 @@ pub struct Concurrency {
     /// Places, those of the waiting included.
     places: Semaphore,
     turns: Semaphore,
+    counts: Arc<RemoteCounts>,
 }
 
 impl Concurrency {
     /// `inner`, with at most `at_once` calls under way and `waiting` more.
-    pub fn new(inner: Arc<dyn Remote>, at_once: usize, waiting: usize) -> Self {
+    pub fn new(
+        inner: Arc<dyn Remote>,
+        (at_once, waiting): (usize, usize),
+        counts: Arc<RemoteCounts>,
+    ) -> Self {
         Self {
             inner,
             places: Semaphore::new(at_once + waiting),
             turns: Semaphore::new(at_once),
+            counts,
         }
     }
 
     async fn turn(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), RemoteError> {
-        let full = |_| RemoteError::Unavailable("too many calls to the remote tier".to_owned());
-        let place = self.places.try_acquire().map_err(full)?;
+        let place = self.places.try_acquire().map_err(|_| self.shed())?;
         let turn = self.turns.acquire().await;
         Ok((place, turn.expect("the semaphore is never closed")))
+    }
+
+    fn shed(&self) -> RemoteError {
+        self.counts.shed.one_more();
+        RemoteError::Refused("too many calls to the remote tier are under way".to_owned())
     }
 }
 

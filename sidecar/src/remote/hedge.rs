@@ -6,6 +6,7 @@
 //! answer wins, and an error only when there is no other answer left. The
 //! other read is dropped.
 
+use crate::telemetry::remote::RemoteCounts;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -23,15 +24,17 @@ pub struct Hedge {
     inner: Arc<dyn Remote>,
     after: Duration,
     earned: AtomicU64,
+    counts: Arc<RemoteCounts>,
 }
 
 impl Hedge {
     /// `inner`, asked again when a read takes longer than `after`.
-    pub fn new(inner: Arc<dyn Remote>, after: Duration) -> Self {
+    pub fn new(inner: Arc<dyn Remote>, after: Duration, counts: Arc<RemoteCounts>) -> Self {
         Self {
             inner,
             after,
             earned: AtomicU64::new(0),
+            counts,
         }
     }
 
@@ -63,6 +66,7 @@ impl Remote for Hedge {
         if !self.may_repeat() {
             return first.await;
         }
+        self.counts.hedges.one_more();
         let mut second = self.inner.get(key);
         tokio::select! {
             biased;
@@ -71,7 +75,10 @@ impl Remote for Hedge {
                 Err(_) => second.await,
             },
             answer = &mut second => match answer {
-                Ok(found) => Ok(found),
+                Ok(found) => {
+                    self.counts.hedges_won.one_more();
+                    Ok(found)
+                }
                 Err(_) => first.await,
             },
         }

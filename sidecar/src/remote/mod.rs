@@ -4,11 +4,8 @@
 //! Needed by several: who to be ([`login`]), a connection that is kept up
 //! ([`upkeep`]), hints between pods ([`hints`]).
 //!
-//! Around one, from the engine inwards: records are compressed and encrypted
-//! ([`sealed`]); the bound on concurrency sheds what is too much before it could
-//! look like a failure of the tier; the breaker lets nothing through to a tier
-//! that does not answer; the timeout bounds each call; the hedge repeats a slow
-//! read.
+//! Around one, from the engine inwards: [`sealed`], [`concurrency`], [`breaker`],
+//! [`timeout`], [`hedge`]; [`stack`] puts them together and says why in this order.
 
 pub mod breaker;
 mod check;
@@ -23,6 +20,7 @@ pub mod memory;
 pub mod nats_kv;
 pub mod redis;
 pub mod sealed;
+pub mod stack;
 pub mod timeout;
 mod upkeep;
 mod waiters;

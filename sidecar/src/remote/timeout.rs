@@ -4,6 +4,7 @@
 //! is unknown, because it may have happened. The caller's own deadline is kept
 //! by the engine, whichever comes first. Waiting for a hint has no bound here.
 
+use crate::telemetry::remote::RemoteCounts;
 use bytes::Bytes;
 use std::future::Future;
 use std::sync::Arc;
@@ -15,12 +16,17 @@ use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, 
 pub struct Timeout {
     inner: Arc<dyn Remote>,
     each: Duration,
+    counts: Arc<RemoteCounts>,
 }
 
 impl Timeout {
     /// `inner`, with `each` call bounded.
-    pub fn new(inner: Arc<dyn Remote>, each: Duration) -> Self {
-        Self { inner, each }
+    pub fn new(inner: Arc<dyn Remote>, each: Duration, counts: Arc<RemoteCounts>) -> Self {
+        Self {
+            inner,
+            each,
+            counts,
+        }
     }
 
     async fn bounded<T>(
@@ -29,7 +35,10 @@ impl Timeout {
         call: impl Future<Output = Result<T, RemoteError>>,
     ) -> Result<T, RemoteError> {
         let answer = tokio::time::timeout(self.each, call).await;
-        answer.unwrap_or_else(|_| Err(late(format!("no answer within {:?}", self.each))))
+        answer.unwrap_or_else(|_| {
+            self.counts.timeouts.one_more();
+            Err(late(format!("no answer within {:?}", self.each)))
+        })
     }
 }
 

@@ -1,18 +1,21 @@
 //! A tier that is left alone while it does not answer.
 //!
 //! Guarantees: while the circuit is open a call costs nothing and says that
-//! nothing was done; one probe at a time finds out whether the tier is back. A
-//! conflict, and nothing found, are answers. Does not bound the time of a call:
-//! it stands around what does, or a stalled tier would look healthy.
+//! nothing was done; one probe at a time finds out whether the tier is back.
+//! Only silence counts against it: a conflict, nothing found and a refusal (it
+//! is full, it wants a password) are answers, and a tier that refuses puts may
+//! well answer reads. Does not bound the time of a call: it stands around what
+//! does, or a stalled tier would look healthy.
 
 mod circuit;
 
+use crate::telemetry::remote::{Breaker as Phase, RemoteCounts};
 use bytes::Bytes;
 use circuit::{Circuit, Pass};
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use unstale_engine::clock::Clock;
+use unstale_engine::clock::{Clock, Moment};
 use unstale_engine::key::NameHash;
 use unstale_engine::random::Random;
 use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
@@ -22,26 +25,35 @@ pub struct Breaker {
     inner: Arc<dyn Remote>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// A call that was given up after so long without an answer has failed.
+    patience: Duration,
     state: Mutex<Broken>,
+    counts: Arc<RemoteCounts>,
 }
 
 struct Broken {
     circuit: Circuit,
     /// What the last failure said.
-    why: Option<RemoteError>,
+    why: String,
 }
 
 impl Breaker {
     /// `inner`, behind a closed circuit.
-    pub fn new(inner: Arc<dyn Remote>, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+    pub fn new(
+        inner: Arc<dyn Remote>,
+        patience: Duration,
+        (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
+        counts: Arc<RemoteCounts>,
+    ) -> Self {
+        let circuit = Circuit::closed();
+        let why = String::new();
         Self {
             inner,
             clock,
             random,
-            state: Mutex::new(Broken {
-                circuit: Circuit::closed(),
-                why: None,
-            }),
+            patience,
+            state: Mutex::new(Broken { circuit, why }),
+            counts,
         }
     }
 
@@ -56,30 +68,51 @@ impl Breaker {
     }
 
     fn admit(&self) -> Result<Out<'_>, RemoteError> {
-        let mut state = self.lock();
-        match state.circuit.admit(self.clock.now()) {
-            Some(pass) => Ok(Out {
-                breaker: self,
-                pass: Some(pass),
-            }),
-            None => Err(refusal(state.why.as_ref())),
+        let began = self.clock.now();
+        let pass = self.change(|broken| match broken.circuit.admit(began) {
+            Some(pass) => Ok(pass),
+            // Nothing is sent while the circuit is open, so nothing is unknown.
+            None => Err(RemoteError::Unavailable(format!(
+                "the remote tier is left alone for a moment: {}",
+                broken.why
+            ))),
+        })?;
+        Ok(Out {
+            breaker: self,
+            pass: Some(pass),
+            began,
+        })
+    }
+
+    /// Changes the circuit, and tells if that opened or closed it.
+    fn change<T>(&self, change: impl FnOnce(&mut Broken) -> T) -> T {
+        let mut broken = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = broken.circuit.phase();
+        let changed = change(&mut broken);
+        let after = broken.circuit.phase();
+        if before != after {
+            self.counts.turn(after);
+            self.tell(before, after, &broken.why);
+        }
+        changed
+    }
+
+    fn tell(&self, before: Phase, after: Phase, why: &str) {
+        let tier = self.inner.name();
+        match (before, after) {
+            (Phase::Closed, _) => tracing::warn!(tier, "it is left alone: {why}"),
+            (_, Phase::Closed) => tracing::info!(tier, "it answers again"),
+            // Whether it is back is asked again and again.
+            (Phase::Open | Phase::HalfOpen, _) => {}
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Broken> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Nothing is sent while the circuit is open, so nothing is unknown.
-fn refusal(why: Option<&RemoteError>) -> RemoteError {
-    let text = |why: &str| format!("the remote tier is left alone for a moment: {why}");
-    match why {
-        Some(RemoteError::Misconfigured(why)) => RemoteError::Misconfigured(text(why)),
-        Some(RemoteError::Unavailable(why) | RemoteError::Unknown(why)) => {
-            RemoteError::Unavailable(text(why))
-        }
-        None => RemoteError::Unavailable(text("it is being asked whether it is back")),
+    fn failed(&self, pass: Pass, now: Moment, why: String) {
+        let chance = self.random.bits() as u64;
+        self.change(|broken| {
+            broken.why = why;
+            broken.circuit.failed(pass, now, chance);
+        });
     }
 }
 
@@ -87,33 +120,37 @@ fn refusal(why: Option<&RemoteError>) -> RemoteError {
 struct Out<'a> {
     breaker: &'a Breaker,
     pass: Option<Pass>,
+    began: Moment,
 }
 
 impl Out<'_> {
     fn judge(&mut self, error: Option<&RemoteError>) {
         let Some(pass) = self.pass.take() else { return };
-        let mut state = self.breaker.lock();
-        let Some(error) = error else {
-            return state.circuit.succeeded(pass);
-        };
-        state.why = Some(error.clone());
         let now = self.breaker.clock.now();
-        let chance = self.breaker.random.bits() as u64;
-        if state.circuit.failed(pass, now, chance) {
-            tracing::warn!(
-                tier = self.breaker.inner.name(),
-                "{error}: it is left alone"
-            );
+        match error {
+            Some(RemoteError::Unavailable(why) | RemoteError::Unknown(why)) => {
+                self.breaker.failed(pass, now, why.clone());
+            }
+            None | Some(RemoteError::Refused(_) | RemoteError::Misconfigured(_)) => {
+                self.breaker
+                    .change(|broken| broken.circuit.succeeded(pass, now));
+            }
         }
     }
 }
 
 impl Drop for Out<'_> {
+    /// The caller went away. Callers that wait less long than the timeout would
+    /// otherwise never find out that a tier is stalled.
     fn drop(&mut self) {
-        if let Some(pass) = self.pass.take() {
-            let now = self.breaker.clock.now();
-            self.breaker.lock().circuit.abandoned(pass, now);
+        let Some(pass) = self.pass.take() else { return };
+        let now = self.breaker.clock.now();
+        if now.since(self.began) >= self.breaker.patience {
+            let why = "no answer while anybody waited".to_owned();
+            return self.breaker.failed(pass, now, why);
         }
+        self.breaker
+            .change(|broken| broken.circuit.abandoned(pass, now));
     }
 }
 

@@ -3,14 +3,17 @@
 //! Guarantees: with keys, no byte of a value, a key's name or a tag leaves the
 //! process in the clear, and a record that was not encrypted with a known key
 //! for exactly this key of this fleet is not believed. What does not open is
-//! handed on as the empty record that it is worth: the engine counts it, misses, and
-//! replaces it. Does not hide that a key exists, nor its size and times.
+//! counted by reason and handed on as the empty record that it is worth: the
+//! engine misses, and replaces it. Compressed records are read whatever the
+//! settings. Does not hide that a key exists, nor its size and times.
 
-mod keys;
+pub mod key_file;
 mod seal;
+#[cfg(test)]
+mod tests;
 
-pub use keys::{KeyId, Keys};
-
+use crate::keyring::Keyring;
+use crate::telemetry::remote::{RemoteCounts, Unopened};
 use bytes::Bytes;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -24,7 +27,7 @@ pub struct SealConfig {
     /// Records of at least so many bytes are compressed; none: none are.
     pub compress_from: Option<usize>,
     /// Keys to encrypt with; none: records are in the clear.
-    pub keys: Option<Keys>,
+    pub keys: Option<Keyring>,
     /// Whose records these are: those of another fleet do not open.
     pub fleet: String,
 }
@@ -35,54 +38,70 @@ pub struct Sealed {
     random: Arc<dyn Random>,
     compress_from: Option<usize>,
     fleet: String,
-    keys: RwLock<Option<Arc<Keys>>>,
+    keys: RwLock<Option<Arc<Keyring>>>,
+    counts: Arc<RemoteCounts>,
 }
 
 impl Sealed {
     /// `inner`, its records treated as `config` says.
-    pub fn new(inner: Arc<dyn Remote>, random: Arc<dyn Random>, config: SealConfig) -> Self {
+    pub fn new(
+        inner: Arc<dyn Remote>,
+        config: SealConfig,
+        random: Arc<dyn Random>,
+        counts: Arc<RemoteCounts>,
+    ) -> Self {
         Self {
             inner,
             random,
             compress_from: config.compress_from,
             fleet: config.fleet,
             keys: RwLock::new(config.keys.map(Arc::new)),
+            counts,
         }
     }
 
     /// Other keys from now on. Encryption is never switched off this way.
-    pub fn rotate(&self, keys: Keys) {
+    pub fn rotate(&self, keys: Keyring) {
         let mut current = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         *current = Some(Arc::new(keys));
     }
 
-    fn keys(&self) -> Option<Arc<Keys>> {
+    fn keys(&self) -> Option<Arc<Keyring>> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         keys.clone()
     }
 
     fn close(&self, key: NameHash, record: Bytes) -> Bytes {
         let large = self.compress_from.is_some_and(|from| record.len() >= from);
-        let record = if large {
-            seal::compress(&record)
-        } else {
-            record
+        let record = match large {
+            true => seal::compress(record),
+            false => record,
         };
         match self.keys() {
-            Some(keys) => {
-                let place = (self.fleet.as_str(), key);
-                seal::encrypt(&keys, place, self.random.bits(), &record)
-            }
+            Some(keys) => seal::encrypt(&keys, (&self.fleet, key), self.random.bits(), &record),
             None => record,
         }
     }
 
-    fn open(&self, key: NameHash, record: Bytes) -> Bytes {
-        let opened = match self.keys() {
-            Some(keys) => seal::decrypt(&keys, (self.fleet.as_str(), key), &record),
-            None => Some(record),
+    fn open(&self, key: NameHash, record: Bytes) -> Result<Bytes, Unopened> {
+        let record = match self.keys() {
+            Some(keys) => seal::decrypt(&keys, (&self.fleet, key), &record)?,
+            None if seal::is_encrypted(&record) => return Err(Unopened::NoKeys),
+            None => record,
         };
-        opened.and_then(seal::decompress).unwrap_or_default()
+        seal::decompress(record)
+    }
+
+    /// What cannot be opened is nothing; what is another key's may come over a
+    /// connection that is out of step, which only the tier can mend.
+    fn opened(&self, key: NameHash, record: Bytes) -> Bytes {
+        self.open(key, record).unwrap_or_else(|why| {
+            self.counts.refuse(why);
+            if why == Unopened::OtherKey {
+                self.inner.distrust(key);
+            }
+            Bytes::new()
+        })
     }
 }
 
@@ -95,7 +114,7 @@ impl Remote for Sealed {
     async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
         let stored = self.inner.get(key).await?;
         Ok(stored.map(|stored| Stored {
-            record: self.open(key, stored.record),
+            record: self.opened(key, stored.record),
             revision: stored.revision,
         }))
     }
