@@ -76,6 +76,10 @@ impl KeyFile {
             self.judged.clone_from(&self.seen);
             self.judge(read.map_err(|e| e.to_string()));
         }
+        self.complain();
+    }
+
+    fn complain(&self) {
         if let Some(why) = &self.wrong {
             let path = self.path.display();
             let text = format!("{path}: {why}; the keys from before stay in force");
@@ -92,8 +96,10 @@ impl KeyFile {
                 self.wrong = None;
             }
             Err(why) => {
-                self.counts.keys_refused.one_more();
                 self.wrong = Some(why);
+                // Whoever sees the count finds the reason in the log.
+                self.complain();
+                self.counts.keys_refused.one_more();
             }
         }
     }

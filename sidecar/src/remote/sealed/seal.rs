@@ -25,8 +25,11 @@ const LEVEL: i32 = 3;
 /// The fleet and the key that a record belongs to.
 pub(super) type Place<'a> = (&'a str, NameHash);
 
-/// Compresses if that makes it smaller.
+/// Compresses if that makes it smaller, and would be read again.
 pub(super) fn compress(record: Bytes) -> Bytes {
+    if record.len() > limits::RECORD_BYTES {
+        return record;
+    }
     match zstd::bulk::compress(&record, LEVEL) {
         Ok(frame) if frame.len() + COMPRESSED.len() < record.len() => {
             [COMPRESSED.as_slice(), &frame].concat().into()
