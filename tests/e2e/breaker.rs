@@ -3,7 +3,7 @@
 
 use crate::calls::{found, get_after, set};
 use futures::future::join_all;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use unstale_proto::v1::GetResponse;
 use unstale_tests::{Nats, PATIENCE, Redis, Sidecar, eventually};
 
@@ -15,7 +15,6 @@ async fn pod(nats: &Nats, redis: &Redis) -> Sidecar {
     let timeout = format!("{}ms", TIMEOUT.as_millis());
     let pod = Sidecar::builder().nats(&nats.url());
     let pod = pod.flag("--remote", redis.url());
-    // What is read comes from Redis, not from L1.
     pod.flag("--remote-timeout", timeout).fresh().await
 }
 
@@ -47,12 +46,14 @@ async fn a_redis_that_hangs_is_left_alone_and_asked_by_one_at_a_time() {
     // One after the other: nothing else is under way when it opens.
     let mut calls = 0;
     while transitions(&pod, "open").await == 0 {
+        assert!(calls < 50, "it is asked again and again");
         assert!(is_degraded(&read(&pod, &format!("away-{calls}")).await));
         calls += 1;
     }
     let before = (timeouts(&pod).await, transitions(&pod, "half_open").await);
-    let mut round = 0;
+    let (mut round, began) = (0, Instant::now());
     while transitions(&pod, "half_open").await < before.1 + 3 {
+        assert!(began.elapsed() < PATIENCE, "nobody asks whether it is back");
         let keys: Vec<_> = (0..CALLERS).map(|n| format!("{round}-{n}")).collect();
         let answers = join_all(keys.iter().map(|key| read(&pod, key))).await;
         assert!(answers.iter().all(is_degraded), "{answers:?}");

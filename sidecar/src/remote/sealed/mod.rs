@@ -1,7 +1,7 @@
 //! A tier whose records are compressed and encrypted before they leave.
 //!
-//! Guarantees: with keys, no byte of a value, a key's name or a tag leaves the
-//! process in the clear, and a record that was not encrypted with a known key
+//! Guarantees: with keys, no byte of a value, a key's name or a tag reaches the
+//! tier in the clear (the log names keys and tags), and a record that was not encrypted with a known key
 //! for exactly this key of this fleet is not believed. What does not open is
 //! counted by reason and handed on as the empty record that it is worth: the
 //! engine misses, and replaces it. Compressed records are read whatever the
