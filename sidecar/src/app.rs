@@ -8,7 +8,7 @@ use crate::descriptors;
 use crate::entropy::OsRandom;
 use crate::grpc::{self, Facts, Service, listener::Listeners};
 use crate::shutdown::Shutdown;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, Sources};
 use crate::telemetry::requests::Requests;
 use crate::tiers::Tiers;
 use std::sync::Arc;
@@ -21,8 +21,10 @@ use unstale_engine::key::Delimiters;
 use unstale_engine::random::Random as _;
 use unstale_engine::{Engine, Options, Ports};
 
-/// How long one call to the remote tier may take.
-const REMOTE_TIMEOUT: Duration = Duration::from_millis(500);
+/// The engine's own bound on a call to the remote tier, in `remote_timeout`s: one
+/// for the call, as much again for waiting for its turn. Not less than that: the
+/// breaker has to see a call time out, and not its caller go away.
+const REMOTE_TIMEOUTS: u32 = 2;
 /// Most appends in flight.
 const MAX_APPENDS: usize = 1024;
 /// What one column of the floor table takes: 4 rows of 2 sequences.
@@ -68,7 +70,12 @@ impl App {
         let requests = Arc::new(Requests::default());
         let admin = Arc::new(Admin {
             readiness: Readiness::new(engine.clone()),
-            metrics: Metrics::new(engine.clone(), requests.clone(), in_force.clone()),
+            metrics: Metrics::new(Sources {
+                engine: engine.clone(),
+                requests: requests.clone(),
+                in_force: in_force.clone(),
+                remote: tiers.counts.clone(),
+            }),
         });
         let app = Self {
             engine,
@@ -160,7 +167,7 @@ fn options(config: &Config) -> Options {
         pod: config.pod.clone(),
         l1_bytes: config.l1_bytes,
         policies: config.policies.clone(),
-        remote_timeout: REMOTE_TIMEOUT,
+        remote_timeout: config.remote_calls.timeout * REMOTE_TIMEOUTS,
         max_appends: MAX_APPENDS,
         // Judged when the settings were read.
         delimiters: Delimiters::new(&config.prefix_delimiters).unwrap_or_default(),

@@ -12,7 +12,7 @@
 //! One line for a request: grpc → engine → (L1 | remote). One line for
 //! coherence: log → engine → L1. [`app`] is the only part that sees all others;
 //! [`grpc`], [`remote`], [`log`] and [`admin`] never import each other (a test
-//! reads the sources); what two of them need has a home of its own ([`nats`],
+//! reads the sources); what two of them need has a home of its own ([`keyring`], [`nats`],
 //! [`telemetry`]). Every
 //! task is spawned in [`shutdown`], every mistake in the settings is found in
 //! [`config`], every metric is named in [`telemetry`].
@@ -26,6 +26,7 @@ pub mod descriptors;
 pub mod entropy;
 pub mod findings;
 pub mod grpc;
+pub mod keyring;
 pub mod log;
 pub mod nats;
 pub mod remote;

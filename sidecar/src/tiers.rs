@@ -1,33 +1,43 @@
 //! Which log and which remote tier the settings ask for.
 
-use crate::config::{Config, Nats, Redis, RedisLayout, RemoteLogin, RemoteTier};
+mod servers;
+
+pub use servers::{connection, memcached_servers, redis_servers};
+
+use crate::config::{Config, Nats, Redis, RemoteTier};
 use crate::entropy::OsRandom;
 use crate::log::local::LocalLog;
 use crate::log::nats::{NatsLog, NatsLogConfig};
-use crate::nats::{NatsConfig, NatsTls};
 use crate::remote::hints::Hints;
-use crate::remote::login::Login;
-use crate::remote::memcached::{MemcachedConfig, MemcachedTier};
+use crate::remote::memcached::MemcachedTier;
 use crate::remote::memory::MemoryTier;
 use crate::remote::nats_kv::{NatsKv, NatsKvConfig};
-use crate::remote::redis::{Layout, RedisConfig, RedisTier};
+use crate::remote::redis::RedisTier;
+use crate::remote::sealed::SealConfig;
+use crate::remote::sealed::key_file::KeyFile;
+use crate::remote::stack::{self, Calls};
 use crate::shutdown::Shutdown;
-use std::sync::Arc;
+use crate::telemetry::remote::RemoteCounts;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use unstale_engine::clock::Clock;
 use unstale_engine::limits;
 use unstale_engine::log::{Log, Sink};
+use unstale_engine::random::Random;
 use unstale_engine::remote::Remote;
 
 /// The log and the remote tier, not running yet.
 pub struct Tiers {
     /// The log.
     pub log: Arc<dyn Log>,
-    /// The remote tier.
+    /// The remote tier, with everything around it.
     pub remote: Arc<dyn Remote>,
+    /// What is counted around it.
+    pub counts: Arc<RemoteCounts>,
     local: Option<Arc<LocalLog>>,
     nats_log: Option<Arc<NatsLog>>,
     driver: Driver,
+    key_file: Mutex<Option<KeyFile>>,
 }
 
 /// What keeps the remote tier's connections up.
@@ -55,12 +65,20 @@ impl Tiers {
             (None, None) => unreachable!("one of the two was built above"),
         };
         let (remote, driver) = remote_of(config, clock);
+        let counts = Arc::default();
+        let (remote, key_file) = match driver {
+            // In this process: there is nothing to wait for, and nobody to hide from.
+            Driver::None => (remote, None),
+            _ => around(remote, config, clock, &counts),
+        };
         Self {
             log,
             remote,
+            counts,
             local,
             nats_log,
             driver,
+            key_file: Mutex::new(key_file),
         }
     }
 
@@ -82,9 +100,13 @@ impl Tiers {
         self.run_remote(shutdown);
     }
 
-    /// Starts the remote tier's driver alone.
+    /// Starts the remote tier's driver alone, and what follows its key file.
     pub fn run_remote(&self, shutdown: &Shutdown) {
         let token = shutdown.token();
+        let key_file = self.key_file.lock();
+        if let Some(key_file) = key_file.unwrap_or_else(PoisonError::into_inner).take() {
+            shutdown.spawn("encryption keys", key_file.run(token.clone()));
+        }
         match &self.driver {
             Driver::None => {}
             Driver::Nats(tier) => shutdown.spawn("remote", tier.clone().run(token)),
@@ -121,46 +143,29 @@ fn redis_of(config: &Config, redis: &Redis, nats: Option<&Nats>) -> Arc<RedisTie
     RedisTier::new(servers, hints(nats), Arc::new(OsRandom))
 }
 
-/// How the settings say to reach Redis.
-pub fn redis_servers(redis: &Redis, login: &RemoteLogin, fleet: &str) -> RedisConfig {
-    RedisConfig {
-        layout: match &redis.layout {
-            RedisLayout::One => Layout::One,
-            RedisLayout::Cluster => Layout::Cluster,
-            RedisLayout::Sentinel(service) => Layout::Sentinel {
-                service: service.clone(),
-            },
-        },
-        hosts: redis.hosts.clone(),
-        tls: redis.tls,
-        database: redis.database.into(),
-        login: self::login(login),
-        fleet: fleet.to_owned(),
-    }
-}
-
-/// How the settings say to reach memcached.
-pub fn memcached_servers(
-    hosts: &[(String, u16)],
-    login: &RemoteLogin,
-    fleet: &str,
-) -> MemcachedConfig {
-    MemcachedConfig {
-        hosts: hosts.to_vec(),
-        login: self::login(login),
-        fleet: fleet.to_owned(),
-    }
-}
-
-fn login(login: &RemoteLogin) -> Login {
-    Login {
-        user: login.user.clone(),
-        password: login.password.as_ref().map(|secret| secret.0.clone()),
-        password_file: login.password_file.clone(),
-        ca_file: login.ca.clone(),
-        cert_file: login.cert.clone(),
-        key_file: login.key.clone(),
-    }
+/// The tier with everything around it, and what keeps its keys those of the file.
+fn around(
+    tier: Arc<dyn Remote>,
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    counts: &Arc<RemoteCounts>,
+) -> (Arc<dyn Remote>, Option<KeyFile>) {
+    let (calls, records) = (&config.remote_calls, &config.records);
+    let calls = Calls {
+        timeout: calls.timeout,
+        concurrency: calls.concurrency,
+        hedge: calls.hedge,
+    };
+    let seal = SealConfig {
+        compress_from: records.compress_from,
+        keys: records.keys.clone(),
+        fleet: config.fleet().to_owned(),
+    };
+    let ports = (clock.clone(), Arc::new(OsRandom) as Arc<dyn Random>);
+    let sealed = stack::around(tier, (&calls, seal), ports, counts);
+    let file = records.key_file.clone();
+    let file = file.map(|file| KeyFile::new(file, sealed.clone(), counts.clone()));
+    (sealed, file)
 }
 
 /// Over the fleet's NATS, if there is a fleet.
@@ -189,23 +194,4 @@ fn kv_of(nats: &Nats) -> Arc<NatsKv> {
         replicas: nats.replicas,
         ..NatsKvConfig::default()
     })
-}
-
-/// How the settings say to connect.
-pub fn connection(nats: &Nats) -> NatsConfig {
-    NatsConfig {
-        urls: nats.url.split(',').map(str::to_owned).collect(),
-        credentials_file: nats.credentials.clone(),
-        nkey_seed_file: nats.nkey.clone(),
-        user: nats.user.clone(),
-        password: nats.password.as_ref().map(|secret| secret.0.clone()),
-        password_file: nats.password_file.clone(),
-        tls: NatsTls {
-            required: nats.url.contains("tls://"),
-            ca_file: nats.ca.clone(),
-            cert_file: nats.cert.clone(),
-            key_file: nats.key.clone(),
-        },
-        ..NatsConfig::default()
-    }
 }

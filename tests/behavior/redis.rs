@@ -76,7 +76,7 @@ pub(crate) async fn a_full_server_refuses_puts_and_answers_reads(world: Arc<Worl
     let revision = put(&*pod.remote, key, Expect::Absent, "record").await;
     redis(&running).command(&["CONFIG", "SET", "maxmemory", "1"]);
     let error = put_fails(&pod).await;
-    assert!(matches!(error, RemoteError::Unavailable(_)), "{error:?}");
+    assert!(matches!(error, RemoteError::Refused(_)), "{error:?}");
     assert_eq!(reads(&world, &*pod.remote, key, "record").await, revision);
     pod.remote.delete(key, revision).await.unwrap();
     redis(&running).command(&["CONFIG", "SET", "maxmemory", "0"]);

@@ -1,8 +1,10 @@
 //! The tiers under test: which servers each has, and how a pod is told of
 //! them: by its settings, as a user would.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
+use tempfile::NamedTempFile;
 use tokio::sync::OnceCell;
 use tokio_util::sync::DropGuard;
 use unstale_engine::clock::Clock;
@@ -26,14 +28,17 @@ pub(crate) enum Kind {
     Valkey,
     RedisCluster,
     Memcached,
+    /// Redis with records that are compressed and encrypted.
+    Sealed,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Memory,
         Self::NatsR1,
         Self::NatsR3,
         Self::Redis,
+        Self::Sealed,
         Self::Valkey,
         Self::RedisCluster,
         Self::Memcached,
@@ -68,6 +73,7 @@ impl Kind {
             Self::Valkey => "valkey",
             Self::RedisCluster => "redis_cluster",
             Self::Memcached => "memcached",
+            Self::Sealed => "sealed",
         }
     }
 
@@ -86,8 +92,11 @@ impl Kind {
             Self::Valkey => Servers::Redis(Redis::valkey()),
             Self::RedisCluster => Servers::RedisCluster(RedisCluster::start().await),
             Self::Memcached => Servers::Memcached(Memcached::start()),
+            Self::Sealed => Servers::Redis(Redis::start()),
         };
-        Running::new(servers)
+        let mut running = Running::new(servers);
+        running.keys = (self == Self::Sealed).then(keys);
+        running
     }
 }
 
@@ -105,6 +114,19 @@ pub(crate) enum Servers {
 pub(crate) struct Running {
     pub(crate) servers: Servers,
     nats: Option<Nats>,
+    /// What records are encrypted with.
+    keys: Option<NamedTempFile>,
+}
+
+fn path(file: &NamedTempFile) -> String {
+    file.path().display().to_string()
+}
+
+fn keys() -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    let line = "1 b3M0y2nq9Q0Jd1m9w8o4k6Y7c5T3r2e1i0u9z8x7v6c=\n";
+    file.write_all(line.as_bytes()).unwrap();
+    file
 }
 
 impl Running {
@@ -114,7 +136,12 @@ impl Running {
             Servers::Memory | Servers::Nats(_) | Servers::NatsCluster(_)
         );
         let nats = (!own).then(Nats::start);
-        Self { servers, nats }
+        let keys = None;
+        Self {
+            servers,
+            nats,
+            keys,
+        }
     }
 
     /// The settings of a pod that uses them.
@@ -133,6 +160,8 @@ impl Running {
             fleet: nats.is_some().then(|| "test".to_owned()),
             nats,
             nats_replicas: replicas.map(str::to_owned),
+            compress_from: self.keys.as_ref().map(|_| "64B".to_owned()),
+            encryption_key_file: self.keys.as_ref().map(path),
             ..Flags::default()
         }
     }

@@ -89,6 +89,20 @@ async fn what_serve_could_not_use_is_an_error() {
 }
 
 #[tokio::test]
+async fn the_keys_that_records_are_encrypted_with_are_named_and_not_shown() {
+    let redis = Redis::start();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let key = "b3M0y2nq9Q0Jd1m9w8o4k6Y7c5T3r2e1i0u9z8x7v6c=";
+    std::fs::write(file.path(), format!("7 {key}\n3 {key}\n")).expect("written");
+    let path = file.path().display().to_string();
+    let (code, said) = check(&[&redis.url(), "--encryption-key-file", &path]).await;
+    assert_eq!(code, 0, "{said}");
+    has(&said, "ok", &["encryption", "keys 7, 3"]);
+    assert!(!said.contains(key), "{said}");
+    assert_eq!(redis.command(&["DBSIZE"]), ":0");
+}
+
+#[tokio::test]
 async fn a_cluster_is_judged_as_one() {
     let cluster = RedisCluster::start().await;
     let (code, said) = check(&[&cluster.url()]).await;
@@ -137,6 +151,26 @@ async fn settings_that_cannot_be_meant_are_refused_at_once() {
         ),
         (&["redis://host", "--remote-ca", "/dev/null"], "rediss://"),
         (&["memory", "--remote-user", "app"], "--remote redis://"),
+        (
+            &["redis://host", "--encryption-key-file", "/dev/null"],
+            "no key in it: write a line",
+        ),
+        (
+            &["redis://host", "--encryption-key-file", "/nowhere"],
+            "make one with: echo",
+        ),
+        (
+            &["redis://host", "--remote-hedge", "1s"],
+            "below remote_timeout (500ms)",
+        ),
+        (
+            &["redis://host", "--compress-from", "lots"],
+            "off, or a size from 64B",
+        ),
+        (
+            &["memory", "--compress-from", "1KiB"],
+            "the memory tier is this process",
+        ),
         (
             &["redis://:sesame@host", "--remote-password", "sesame"],
             "one of them only",

@@ -3,6 +3,7 @@
 
 mod admin;
 mod batch;
+mod breaker;
 mod calls;
 mod check_remote;
 mod cli;
@@ -28,6 +29,7 @@ mod sdk_batch;
 mod sdk_load;
 mod sdk_stale;
 mod sdk_watch;
+mod sealed;
 mod session_loss;
 mod settings;
 mod stale;

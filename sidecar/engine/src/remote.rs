@@ -50,6 +50,10 @@ pub enum RemoteError {
     /// Sent, and no answer: a put or delete may have happened.
     #[error("{0}")]
     Unknown(String),
+    /// The tier answers, and will not do this now (it is full, say); nothing was
+    /// done. Other calls may well succeed: a tier that refuses is not away.
+    #[error("{0}")]
+    Refused(String),
     /// Trying again will not help before somebody changes the configuration
     /// (a wrong password, a missing permission).
     #[error("{0}")]
@@ -60,9 +64,9 @@ impl From<RemoteError> for crate::Error {
     fn from(error: RemoteError) -> Self {
         match error {
             RemoteError::Unknown(why) => Self::RemoteUnknown(why),
-            RemoteError::Unavailable(why) | RemoteError::Misconfigured(why) => {
-                Self::RemoteUnavailable(why)
-            }
+            RemoteError::Unavailable(why)
+            | RemoteError::Refused(why)
+            | RemoteError::Misconfigured(why) => Self::RemoteUnavailable(why),
         }
     }
 }

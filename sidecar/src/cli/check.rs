@@ -36,6 +36,7 @@ pub fn run(flags: &Flags) -> ExitCode {
     findings.extend(places(&config));
     findings.extend(exposure(&config));
     findings.extend(replicas(&config));
+    findings.extend(encryption(&config));
     findings.extend(servers(&config));
     let mut failed = false;
     for finding in findings {
@@ -124,6 +125,13 @@ fn replicas(config: &Config) -> Option<Finding> {
         let text = "nats_replicas: 1 loses the log with its server; 3 is safe in production";
         Finding::Warning(text.into())
     })
+}
+
+fn encryption(config: &Config) -> Option<Finding> {
+    let keys = config.records.keys.as_ref()?;
+    Some(Finding::Good(format!(
+        "encryption: the first of the keys {keys} encrypts, all decrypt"
+    )))
 }
 
 /// What the servers say.

@@ -48,6 +48,21 @@ pub struct Flags {
     /// Private key of that certificate (PEM)
     #[arg(long, value_name = "FILE")]
     pub remote_key: Option<String>,
+    /// How long one call to the remote tier may take [default: 500ms]
+    #[arg(long, value_name = "DURATION")]
+    pub remote_timeout: Option<String>,
+    /// How many calls to it are under way at once [default: 1024]
+    #[arg(long, value_name = "COUNT")]
+    pub remote_concurrency: Option<String>,
+    /// When a read of it is asked a second time [default: off]
+    #[arg(long, value_name = "DURATION")]
+    pub remote_hedge: Option<String>,
+    /// From what size on records in it are compressed [default: off]
+    #[arg(long, value_name = "SIZE")]
+    pub compress_from: Option<String>,
+    /// File with the keys that encrypt records in it
+    #[arg(long, value_name = "FILE")]
+    pub encryption_key_file: Option<String>,
     /// Bound of L1 [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub l1_bytes: Option<String>,
@@ -123,6 +138,11 @@ impl Flags {
             "remote_ca" => &self.remote_ca,
             "remote_cert" => &self.remote_cert,
             "remote_key" => &self.remote_key,
+            "remote_timeout" => &self.remote_timeout,
+            "remote_concurrency" => &self.remote_concurrency,
+            "remote_hedge" => &self.remote_hedge,
+            "compress_from" => &self.compress_from,
+            "encryption_key_file" => &self.encryption_key_file,
             "l1_bytes" => &self.l1_bytes,
             "memory_bytes" => &self.memory_bytes,
             "session_ttl" => &self.session_ttl,

@@ -11,6 +11,7 @@
 //! changed while the sidecar runs ([`Reload`]).
 
 mod address;
+mod calls;
 mod file;
 mod flags;
 mod given;
@@ -20,6 +21,7 @@ mod remote;
 mod settings;
 pub(crate) mod units;
 
+pub use calls::{Records, RemoteCalls};
 pub use file::File;
 pub use flags::Flags;
 pub use given::Mistake;
@@ -49,6 +51,10 @@ pub struct Config {
     pub remote: RemoteTier,
     /// Who to be at the remote tier's servers.
     pub remote_login: RemoteLogin,
+    /// How the remote tier is called.
+    pub remote_calls: RemoteCalls,
+    /// What becomes of records on their way to it.
+    pub records: Records,
     /// Bound of L1 in weighed bytes.
     pub l1_bytes: u64,
     /// Bound of the memory tier in bytes.
@@ -171,6 +177,7 @@ impl Config {
         let mut shown = self.clone();
         shown.nats.iter_mut().for_each(|nats| nats.password = None);
         shown.remote_login.password = None;
+        shown.records.keys = None;
         shown.texts.clear();
         shown.source = Source {
             flags: Secret(Flags::default()),
@@ -190,6 +197,11 @@ impl Config {
         line("uds", uds.as_deref().unwrap_or("off"));
         line("admin", &self.admin.to_string());
         line("remote", &self.remote.shown());
+        if self.remote != RemoteTier::Memory {
+            for (name, value) in calls::shown(&self.remote_calls, &self.records) {
+                line(name, &value);
+            }
+        }
         line("l1_bytes", &show_size(self.l1_bytes));
         line("memory_bytes", &show_size(self.memory_bytes));
         line("session_ttl", &show_duration(self.session_ttl));

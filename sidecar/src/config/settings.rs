@@ -10,7 +10,7 @@ use unstale_engine::key::Delimiters;
 use unstale_engine::limits;
 
 /// Every setting.
-pub(super) const NAMES: [&str; 31] = [
+pub(super) const NAMES: [&str; 36] = [
     "listen",
     "uds",
     "admin",
@@ -23,6 +23,11 @@ pub(super) const NAMES: [&str; 31] = [
     "remote_ca",
     "remote_cert",
     "remote_key",
+    "remote_timeout",
+    "remote_concurrency",
+    "remote_hedge",
+    "compress_from",
+    "encryption_key_file",
     "l1_bytes",
     "memory_bytes",
     "session_ttl",
@@ -77,6 +82,7 @@ impl Reader {
         let address = "an address like 127.0.0.1:7070";
         let nats = self.nats();
         let (remote, remote_login) = self.remote(nats.is_some());
+        let (remote_calls, records) = self.calls(&remote);
         let default_ttl = self.time("default_ttl", 300_000, (1, millis(limits::TTL_MAX)));
         let given = self.has("default_ttl");
         let policies = policies.judge(given.then_some(default_ttl), &mut self.mistakes);
@@ -91,6 +97,8 @@ impl Reader {
             nats,
             remote,
             remote_login,
+            remote_calls,
+            records,
             l1_bytes: self.size("l1_bytes", 64 << 20),
             memory_bytes: self.size("memory_bytes", 64 << 20),
             session_ttl: self.time("session_ttl", 15_000, (500, 600_000)),
@@ -161,7 +169,12 @@ impl Reader {
         })
     }
 
-    fn time(&mut self, name: &'static str, default: u64, (min, max): (u64, u64)) -> Duration {
+    pub(super) fn time(
+        &mut self,
+        name: &'static str,
+        default: u64,
+        (min, max): (u64, u64),
+    ) -> Duration {
         let bound = |millis| units::show_duration(Duration::from_millis(millis));
         let allowed = format!(
             "a duration from {} to {}, like 15s or 500ms",
@@ -297,7 +310,7 @@ impl Reader {
         value
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         name: &'static str,
         default: T,

@@ -297,3 +297,97 @@ fn the_user_and_password_of_the_address_are_used_and_not_shown() {
         "{text}"
     );
 }
+
+/// A remote tier with servers, and these settings in a file.
+fn with_remote(more: &str) -> (tempfile::NamedTempFile, Flags) {
+    file(&format!("remote = \"redis://host\"\n{more}"))
+}
+
+fn key_file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+/// 32 bytes in base64.
+const KEY: &str = "b3M0y2nq9Q0Jd1m9w8o4k6Y7c5T3r2e1i0u9z8x7v6c=";
+
+#[test]
+fn how_the_remote_tier_is_called_has_defaults_and_can_be_said() {
+    let (_file, flags) = with_remote("");
+    let config = load(&flags).unwrap();
+    let calls = RemoteCalls {
+        timeout: Duration::from_millis(500),
+        concurrency: 1024,
+        hedge: None,
+    };
+    assert_eq!(config.remote_calls, calls);
+    assert_eq!(config.records.compress_from, None);
+    assert!(config.records.keys.is_none());
+    let keys = key_file(&format!("7 {KEY}\n"));
+    let (_file, flags) = with_remote(&format!(
+        "remote_timeout = \"2s\"\nremote_concurrency = 10\nremote_hedge = \"20ms\"\ncompress_from = \"1KiB\"\nencryption_key_file = {:?}\n",
+        keys.path()
+    ));
+    let config = load(&flags).unwrap();
+    let calls = RemoteCalls {
+        timeout: Duration::from_secs(2),
+        concurrency: 10,
+        hedge: Some(Duration::from_millis(20)),
+    };
+    assert_eq!(config.remote_calls, calls);
+    assert_eq!(config.records.compress_from, Some(1024));
+    let shown = config.as_toml();
+    let (_again, flags) = file(&shown);
+    assert_eq!(load(&flags).unwrap().as_toml(), shown);
+    let shown = format!("{shown}{config:?}{:?}", config.without_secrets());
+    assert!(
+        !shown.contains(KEY) && shown.contains("Keyring(7)"),
+        "{shown}"
+    );
+    assert!(config.without_secrets().records.keys.is_none());
+}
+
+#[test]
+fn what_no_tier_could_be_called_with_is_told_at_once_and_without_the_key() {
+    let keys = key_file(&format!("1 {KEY}\none {KEY}\n"));
+    let (_file, flags) = with_remote(&format!(
+        "remote_timeout = \"1ms\"\nremote_concurrency = 0\nremote_hedge = \"500ms\"\ncompress_from = \"1B\"\nencryption_key_file = {:?}\n",
+        keys.path()
+    ));
+    let mistakes = load(&flags).unwrap_err();
+    let text: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
+    let parts = [
+        "remote_timeout is \"1ms\": must be a duration from 10ms to 30s",
+        "remote_concurrency is \"0\": must be a number from 1",
+        "remote_hedge is \"500ms\": must be off, or a duration from 1ms to below",
+        "compress_from is \"1B\": must be off, or a size from 64B to 1MiB",
+        "line 2: the id must be a number from 1 to 4294967295; make one with",
+    ];
+    for part in parts {
+        let said = text.iter().any(|line| line.contains(part));
+        assert!(said, "{part}: {text:#?}");
+    }
+    assert_eq!(text.len(), parts.len(), "{text:#?}");
+    assert!(!text.concat().contains(KEY));
+    let (_file, flags) = with_remote("encryption_key_file = \"/nowhere/keys\"\n");
+    let text = load(&flags).unwrap_err()[0].to_string();
+    assert!(
+        text.contains("No such file") && text.contains("make one with"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_means_nothing_to_the_memory_tier_is_a_mistake() {
+    let keys = key_file(&format!("1 {KEY}\n"));
+    let (_file, flags) = file(&format!(
+        "remote_hedge = \"off\"\nencryption_key_file = {:?}\n",
+        keys.path()
+    ));
+    let mistakes = load(&flags).unwrap_err();
+    let text: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
+    assert_eq!(text.len(), 2, "{text:#?}");
+    let told = |line: &String| line.contains("the memory tier is this process");
+    assert!(text.iter().all(told), "{text:#?}");
+}

@@ -97,7 +97,8 @@ impl NatsKv {
             Some(code) if NO_JETSTREAM.contains(&code) => {
                 RemoteError::Misconfigured(failure.text())
             }
-            _ => RemoteError::Unavailable(failure.text()),
+            Some(_) => RemoteError::Refused(failure.text()),
+            None => RemoteError::Unavailable(failure.text()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The metrics, each named once. The engine's counts are read when Prometheus
 //! asks, never copied; no key and no value is ever a label.
 
+use super::remote::RemoteCounts;
 use super::requests::Requests;
 use crate::config::InForce;
 use prometheus_client::collector::Collector;
@@ -8,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::Arc;
@@ -21,17 +22,9 @@ pub struct Metrics(Registry);
 
 impl Metrics {
     /// Everything this sidecar measures.
-    pub fn new(
-        engine: Arc<Engine>,
-        requests: Arc<Requests>,
-        in_force: watch::Receiver<InForce>,
-    ) -> Self {
+    pub fn new(sources: Sources) -> Self {
         let mut registry = Registry::with_prefix("unstale");
-        registry.register_collector(Box::new(Sampled {
-            engine,
-            requests,
-            in_force,
-        }));
+        registry.register_collector(Box::new(sources));
         Self(registry)
     }
 
@@ -43,21 +36,27 @@ impl Metrics {
     }
 }
 
-struct Sampled {
-    engine: Arc<Engine>,
-    requests: Arc<Requests>,
-    in_force: watch::Receiver<InForce>,
+/// Where the numbers are when Prometheus asks.
+pub struct Sources {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Calls answered.
+    pub requests: Arc<Requests>,
+    /// The configuration in force.
+    pub in_force: watch::Receiver<InForce>,
+    /// What is counted around the remote tier.
+    pub remote: Arc<RemoteCounts>,
 }
 
-impl fmt::Debug for Sampled {
+impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sampled")
+        f.write_str("Sources")
     }
 }
 
-impl Collector for Sampled {
+impl Collector for Sources {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for (name, help, value) in counters(self.engine.counters()) {
+        for (name, help, value) in counters(self.engine.counters()).chain(self.around_remote()) {
             let counter = ConstCounter::new(value);
             let kind = counter.metric_type();
             counter.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
@@ -67,16 +66,15 @@ impl Collector for Sampled {
             let kind = gauge.metric_type();
             gauge.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
         }
-        let InForce {
-            reloads, refusals, ..
-        } = *self.in_force.borrow();
-        let family = Family::<[(&str, &str); 1], Counter>::default();
-        for (result, count) in [("ok", reloads), ("failed", refusals)] {
-            family.get_or_create(&[("result", result)]).inc_by(count);
+        for (name, help, label, counts) in self.labelled() {
+            let family = Family::<[(&str, &str); 1], Counter>::default();
+            for (value, count) in counts {
+                family.get_or_create(&[(label, value)]).inc_by(count);
+            }
+            let kind = family.metric_type();
+            family.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
         }
-        let help = "Configuration files read again";
-        let kind = family.metric_type();
-        family.encode(encoder.encode_descriptor("config_reloads", help, None, kind)?)?;
+        self.breaker(&mut encoder)?;
         let family = Family::<[(&str, String); 2], Counter>::default();
         for (rpc, code, count) in self.requests.seen() {
             let labels = [("rpc", rpc.to_owned()), ("code", code)];
@@ -122,7 +120,86 @@ counters! {
     locals_dropped: "locals_dropped", "Sets with ack LOCAL whose value was not stored: refused or undecided";
 }
 
-impl Sampled {
+/// A name, what it says, the name of its label, and a count for each value.
+type Labelled = (
+    &'static str,
+    &'static str,
+    &'static str,
+    Vec<(&'static str, u64)>,
+);
+
+impl Sources {
+    fn around_remote(&self) -> [(&'static str, &'static str, u64); 4] {
+        let counts = &self.remote;
+        [
+            (
+                "remote_timeouts",
+                "Calls that the remote tier did not answer in time",
+                counts.timeouts.read(),
+            ),
+            (
+                "remote_shed",
+                "Calls to the remote tier that were not made because too many were under way",
+                counts.shed.read(),
+            ),
+            (
+                "remote_hedges",
+                "Reads of the remote tier that were asked a second time",
+                counts.hedges.read(),
+            ),
+            (
+                "remote_hedges_won",
+                "Second reads of the remote tier that were answered first",
+                counts.hedges_won.read(),
+            ),
+        ]
+    }
+
+    fn labelled(&self) -> [Labelled; 4] {
+        let InForce {
+            reloads, refusals, ..
+        } = *self.in_force.borrow();
+        let (read, refused) = (&self.remote.keys_read, &self.remote.keys_refused);
+        let results = |ok, failed| vec![("ok", ok), ("failed", failed)];
+        [
+            (
+                "config_reloads",
+                "Configuration files read again",
+                "result",
+                results(reloads, refusals),
+            ),
+            (
+                "encryption_key_reloads",
+                "Encryption key files read, the one of the start included",
+                "result",
+                results(read.read(), refused.read()),
+            ),
+            (
+                "remote_breaker_transitions",
+                "Changes of the remote tier's breaker, by the state it came into",
+                "to",
+                self.remote.turns().collect(),
+            ),
+            (
+                "remote_records_unopened",
+                "Remote records that could not be decrypted or decompressed, by reason",
+                "reason",
+                self.remote.unopened().collect(),
+            ),
+        ]
+    }
+
+    fn breaker(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let family = Family::<[(&str, &str); 1], Gauge>::default();
+        for (state, is_in_it) in self.remote.breaker() {
+            let gauge = family.get_or_create(&[("state", state)]);
+            gauge.set(i64::from(is_in_it));
+        }
+        let help = "1 for the state that the remote tier's breaker is in";
+        let kind = family.metric_type();
+        family.encode(encoder.encode_descriptor("remote_breaker", help, None, kind)?)
+    }
+
     fn gauges(&self) -> [(&'static str, &'static str, u64); 8] {
         let s = self.engine.status();
         let connected = u64::from(s.log_error.is_none());

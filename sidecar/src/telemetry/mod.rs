@@ -2,5 +2,6 @@
 
 pub(crate) mod complaint;
 pub mod metrics;
+pub mod remote;
 pub mod requests;
 pub mod tracing;

@@ -146,7 +146,7 @@ impl Failure {
     fn of_read(self) -> RemoteError {
         match self {
             Self::NoAnswer => RemoteError::Unavailable("memcached did not answer".to_owned()),
-            Self::Refused(why) => RemoteError::Unavailable(why),
+            Self::Refused(why) => RemoteError::Refused(why),
             Self::Misconfigured(why) => RemoteError::Misconfigured(why),
         }
     }

@@ -11,6 +11,8 @@ pub(super) enum Failure {
     NoScript,
     /// The server refused, and nothing was done.
     Refused(String),
+    /// There is no connection to send it over.
+    Away(String),
     /// Another server has to be asked: this connection is of no use.
     WrongServer(String),
     /// Sent, perhaps, and no answer: the connection is of no use.
@@ -31,7 +33,7 @@ impl Failure {
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::WrongServer(_) | Self::NoAnswer(_) | Self::LoggedOut(_) => true,
-            Self::NoScript | Self::Refused(_) | Self::Misconfigured(_) => false,
+            Self::NoScript | Self::Refused(_) | Self::Away(_) | Self::Misconfigured(_) => false,
         }
     }
 
@@ -40,7 +42,8 @@ impl Failure {
         match self {
             Self::Misconfigured(why) | Self::LoggedOut(why) => RemoteError::Misconfigured(why),
             Self::NoScript => RemoteError::Unavailable(NO_SCRIPT.to_owned()),
-            Self::Refused(why) | Self::WrongServer(why) | Self::NoAnswer(why) => {
+            Self::Refused(why) => RemoteError::Refused(why),
+            Self::Away(why) | Self::WrongServer(why) | Self::NoAnswer(why) => {
                 RemoteError::Unavailable(why)
             }
         }
@@ -90,7 +93,7 @@ impl From<RedisError> for Failure {
             ErrorKind::MasterNameNotFoundBySentinel => Self::WrongServer(format!(
                 "no Sentinel that answers knows a primary of that name that can be reached ({text})"
             )),
-            ErrorKind::ClusterConnectionNotFound => Self::Refused(text),
+            ErrorKind::ClusterConnectionNotFound => Self::Away(text),
             ErrorKind::Io if untrusted(&error) => {
                 Self::Misconfigured(format!("TLS failed: {text}"))
             }

@@ -1,0 +1,196 @@
+//! A tier that is left alone while it does not answer.
+//!
+//! Guarantees: while the circuit is open a call costs nothing and says that
+//! nothing was done; one probe at a time finds out whether the tier is back.
+//! Only silence counts against it: a conflict, nothing found and a refusal (it
+//! is full, it wants a password) are answers, and a tier that refuses puts may
+//! well answer reads. Does not bound the time of a call: it stands around what
+//! does, or a stalled tier would look healthy.
+
+mod circuit;
+
+use crate::telemetry::remote::{Breaker as Phase, RemoteCounts};
+use bytes::Bytes;
+use circuit::{Circuit, Pass};
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use unstale_engine::clock::{Clock, Moment};
+use unstale_engine::key::NameHash;
+use unstale_engine::random::Random;
+use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+
+/// A tier behind a circuit breaker.
+pub struct Breaker {
+    inner: Arc<dyn Remote>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    /// A call that was given up after so long without an answer has failed.
+    patience: Duration,
+    state: Mutex<Broken>,
+    counts: Arc<RemoteCounts>,
+}
+
+struct Broken {
+    circuit: Circuit,
+    /// What the last failure said.
+    why: String,
+}
+
+impl Breaker {
+    /// `inner`, behind a closed circuit.
+    pub fn new(
+        inner: Arc<dyn Remote>,
+        patience: Duration,
+        (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
+        counts: Arc<RemoteCounts>,
+    ) -> Self {
+        let circuit = Circuit::closed();
+        let why = String::new();
+        Self {
+            inner,
+            clock,
+            random,
+            patience,
+            state: Mutex::new(Broken { circuit, why }),
+            counts,
+        }
+    }
+
+    async fn guarded<T>(
+        &self,
+        call: impl Future<Output = Result<T, RemoteError>>,
+    ) -> Result<T, RemoteError> {
+        let mut out = self.admit()?;
+        let answer = call.await;
+        out.judge(answer.as_ref().err());
+        answer
+    }
+
+    fn admit(&self) -> Result<Out<'_>, RemoteError> {
+        let began = self.clock.now();
+        let pass = self.change(|broken| match broken.circuit.admit(began) {
+            Some(pass) => Ok(pass),
+            // Nothing is sent while the circuit is open, so nothing is unknown.
+            None => Err(RemoteError::Unavailable(format!(
+                "the remote tier is left alone for a moment: {}",
+                broken.why
+            ))),
+        })?;
+        Ok(Out {
+            breaker: self,
+            pass: Some(pass),
+            began,
+        })
+    }
+
+    /// Changes the circuit, and tells if that opened or closed it.
+    fn change<T>(&self, change: impl FnOnce(&mut Broken) -> T) -> T {
+        let mut broken = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = broken.circuit.phase();
+        let changed = change(&mut broken);
+        let after = broken.circuit.phase();
+        if before != after {
+            self.counts.turn(after);
+            self.tell(before, after, &broken.why);
+        }
+        changed
+    }
+
+    fn tell(&self, before: Phase, after: Phase, why: &str) {
+        let tier = self.inner.name();
+        match (before, after) {
+            (Phase::Closed, _) => tracing::warn!(tier, "it is left alone: {why}"),
+            (_, Phase::Closed) => tracing::info!(tier, "it answers again"),
+            // Whether it is back is asked again and again.
+            (Phase::Open | Phase::HalfOpen, _) => {}
+        }
+    }
+
+    fn failed(&self, pass: Pass, now: Moment, why: String) {
+        let chance = self.random.bits() as u64;
+        self.change(|broken| {
+            broken.why = why;
+            broken.circuit.failed(pass, now, chance);
+        });
+    }
+}
+
+/// A call under way; one that is dropped without an answer gives its place back.
+struct Out<'a> {
+    breaker: &'a Breaker,
+    pass: Option<Pass>,
+    began: Moment,
+}
+
+impl Out<'_> {
+    fn judge(&mut self, error: Option<&RemoteError>) {
+        let Some(pass) = self.pass.take() else { return };
+        let now = self.breaker.clock.now();
+        match error {
+            Some(RemoteError::Unavailable(why) | RemoteError::Unknown(why)) => {
+                self.breaker.failed(pass, now, why.clone());
+            }
+            None | Some(RemoteError::Refused(_) | RemoteError::Misconfigured(_)) => {
+                self.breaker
+                    .change(|broken| broken.circuit.succeeded(pass, now));
+            }
+        }
+    }
+}
+
+impl Drop for Out<'_> {
+    /// The caller went away. Callers that wait less long than the timeout would
+    /// otherwise never find out that a tier is stalled.
+    fn drop(&mut self) {
+        let Some(pass) = self.pass.take() else { return };
+        let now = self.breaker.clock.now();
+        if now.since(self.began) >= self.breaker.patience {
+            let why = "no answer while anybody waited".to_owned();
+            return self.breaker.failed(pass, now, why);
+        }
+        self.breaker
+            .change(|broken| broken.circuit.abandoned(pass, now));
+    }
+}
+
+#[async_trait::async_trait]
+impl Remote for Breaker {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
+        self.guarded(self.inner.get(key)).await
+    }
+
+    async fn put(
+        &self,
+        key: NameHash,
+        expect: Expect,
+        record: Bytes,
+        ttl: Duration,
+    ) -> Result<PutOutcome, RemoteError> {
+        self.guarded(self.inner.put(key, expect, record, ttl)).await
+    }
+
+    async fn delete(&self, key: NameHash, revision: Revision) -> Result<(), RemoteError> {
+        self.guarded(self.inner.delete(key, revision)).await
+    }
+
+    async fn ping(&self) -> Result<(), RemoteError> {
+        self.guarded(self.inner.ping()).await
+    }
+
+    fn hint(&self, key: NameHash) {
+        self.inner.hint(key);
+    }
+
+    async fn hinted(&self, key: NameHash) {
+        self.inner.hinted(key).await;
+    }
+
+    fn distrust(&self, key: NameHash) {
+        self.inner.distrust(key);
+    }
+}

@@ -1,0 +1,306 @@
+//! The decorators around a tier in memory that stalls or fails when told to.
+
+use super::breaker::Breaker;
+use super::concurrency::Concurrency;
+use super::hedge::Hedge;
+use super::memory::MemoryTier;
+use super::timeout::Timeout;
+use crate::boottime::BootTime;
+use crate::entropy::OsRandom;
+use crate::telemetry::remote::{Breaker as Phase, RemoteCounts};
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::join_all;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+use unstale_engine::key::NameHash;
+use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+
+const KEY: NameHash = NameHash(1);
+const SOON: Duration = Duration::from_millis(100);
+
+/// A tier in memory with a switch for each fault.
+struct Faulty {
+    tier: Arc<MemoryTier>,
+    stalls: AtomicBool,
+    fails: AtomicBool,
+    refuses: AtomicBool,
+    /// Reads whose number is odd never end.
+    odd_stall: AtomicBool,
+    calls: AtomicU64,
+    at_once: AtomicU64,
+    most: AtomicU64,
+}
+
+impl Faulty {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            tier: MemoryTier::new(1 << 20, Arc::new(BootTime)),
+            stalls: AtomicBool::new(false),
+            fails: AtomicBool::new(false),
+            refuses: AtomicBool::new(false),
+            odd_stall: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+            at_once: AtomicU64::new(0),
+            most: AtomicU64::new(0),
+        })
+    }
+
+    async fn fault(&self) -> Result<(), RemoteError> {
+        let number = self.calls.fetch_add(1, SeqCst) + 1;
+        let _inside = Inside::new(self);
+        if self.stalls.load(SeqCst) || (self.odd_stall.load(SeqCst) && number % 2 == 1) {
+            std::future::pending::<()>().await;
+        }
+        tokio::task::yield_now().await;
+        if self.refuses.load(SeqCst) {
+            return Err(RemoteError::Refused("it is full".to_owned()));
+        }
+        match self.fails.load(SeqCst) {
+            true => Err(RemoteError::Unavailable("it fails".to_owned())),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A call inside the tier.
+struct Inside<'a>(&'a Faulty);
+
+impl<'a> Inside<'a> {
+    fn new(faulty: &'a Faulty) -> Self {
+        let now = faulty.at_once.fetch_add(1, SeqCst) + 1;
+        faulty.most.fetch_max(now, SeqCst);
+        Self(faulty)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.at_once.fetch_sub(1, SeqCst);
+    }
+}
+
+#[async_trait::async_trait]
+impl Remote for Faulty {
+    fn name(&self) -> &'static str {
+        "faulty"
+    }
+
+    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
+        self.fault().await?;
+        self.tier.get(key).await
+    }
+
+    async fn put(
+        &self,
+        key: NameHash,
+        expect: Expect,
+        record: Bytes,
+        ttl: Duration,
+    ) -> Result<PutOutcome, RemoteError> {
+        self.fault().await?;
+        self.tier.put(key, expect, record, ttl).await
+    }
+
+    async fn delete(&self, key: NameHash, revision: Revision) -> Result<(), RemoteError> {
+        self.fault().await?;
+        self.tier.delete(key, revision).await
+    }
+
+    async fn ping(&self) -> Result<(), RemoteError> {
+        self.fault().await
+    }
+
+    fn hint(&self, key: NameHash) {
+        self.tier.hint(key);
+    }
+
+    async fn hinted(&self, key: NameHash) {
+        self.tier.hinted(key).await;
+    }
+}
+
+fn put(tier: &dyn Remote) -> impl Future<Output = Result<PutOutcome, RemoteError>> {
+    tier.put(KEY, Expect::Absent, Bytes::from_static(b"v"), SOON * 600)
+}
+
+fn counts() -> Arc<RemoteCounts> {
+    Arc::default()
+}
+
+fn breaker(faulty: &Arc<Faulty>) -> (Breaker, Arc<RemoteCounts>) {
+    let (counts, ports) = (counts(), (Arc::new(BootTime), Arc::new(OsRandom)));
+    let breaker = Breaker::new(faulty.clone(), SOON, (ports.0, ports.1), counts.clone());
+    (breaker, counts)
+}
+
+fn turns(counts: &RemoteCounts, into: Phase) -> u64 {
+    let mut turns = counts.turns();
+    let found = turns.find(|(name, _)| *name == into.name());
+    found.expect("every state is counted").1
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_read_is_unavailable_and_a_late_put_is_unknown() {
+    let faulty = Faulty::new();
+    faulty.stalls.store(true, SeqCst);
+    let counts = counts();
+    let tier = Timeout::new(faulty, SOON, counts.clone());
+    let read = tier.get(KEY).await;
+    assert!(matches!(read, Err(RemoteError::Unavailable(_))), "{read:?}");
+    let changed = [
+        put(&tier).await.err(),
+        tier.delete(KEY, Revision(1)).await.err(),
+    ];
+    for error in changed {
+        assert!(matches!(error, Some(RemoteError::Unknown(_))), "{error:?}");
+    }
+    assert_eq!(counts.timeouts.read(), 3);
+}
+
+#[tokio::test]
+async fn a_tier_that_fails_is_left_alone_and_asked_once_when_the_wait_is_over() {
+    let faulty = Faulty::new();
+    faulty.fails.store(true, SeqCst);
+    let (tier, counts) = breaker(&faulty);
+    for _ in 0..100 {
+        assert!(tier.get(KEY).await.is_err());
+    }
+    let opened_after = faulty.calls.load(SeqCst);
+    assert!(
+        opened_after < 10,
+        "{opened_after} calls to a tier that fails"
+    );
+    faulty.fails.store(false, SeqCst);
+    // The wait is over within 250 ms; nothing but a probe passes before.
+    while tier.get(KEY).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(put(&tier).await.is_ok());
+    assert_eq!(turns(&counts, Phase::Closed), 1);
+}
+
+#[tokio::test]
+async fn of_a_hundred_calls_to_a_tier_that_may_be_back_one_is_the_probe() {
+    let faulty = Faulty::new();
+    faulty.fails.store(true, SeqCst);
+    let (tier, counts) = breaker(&faulty);
+    for _ in 0..5 {
+        assert!(tier.get(KEY).await.is_err());
+    }
+    assert_eq!(turns(&counts, Phase::Open), 1);
+    faulty.fails.store(false, SeqCst);
+    faulty.stalls.store(true, SeqCst);
+    let before = faulty.calls.load(SeqCst);
+    let mut under_way: Vec<_> = Vec::new();
+    // Nobody is let through before the wait is over, one is then.
+    while under_way.is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        for _ in 0..100 {
+            let mut call = tier.get(KEY);
+            match (&mut call).now_or_never() {
+                Some(refused) => assert!(refused.is_err()),
+                None => under_way.push(call),
+            }
+        }
+    }
+    assert_eq!(under_way.len(), 1);
+    assert_eq!(faulty.calls.load(SeqCst) - before, 1);
+    assert_eq!(turns(&counts, Phase::HalfOpen), 1);
+}
+
+#[tokio::test]
+async fn callers_who_give_up_early_find_out_that_the_tier_is_stalled() {
+    let faulty = Faulty::new();
+    faulty.stalls.store(true, SeqCst);
+    let (tier, counts) = breaker(&faulty);
+    for _ in 0..100 {
+        let call = tier.get(KEY);
+        assert!(call.now_or_never().is_none(), "it is still asked");
+    }
+    // Longer than the patience of the breaker, and less than any timeout.
+    let calls = (0..5).map(|_| tokio::time::timeout(SOON * 2, tier.get(KEY)));
+    join_all(calls).await;
+    assert_eq!(turns(&counts, Phase::Open), 1);
+    assert!(tier.get(KEY).now_or_never().is_some(), "it is left alone");
+}
+
+#[tokio::test]
+async fn a_tier_that_refuses_is_not_away() {
+    let faulty = Faulty::new();
+    faulty.refuses.store(true, SeqCst);
+    let (tier, counts) = breaker(&faulty);
+    for _ in 0..100 {
+        let refused = put(&tier).await;
+        assert!(
+            matches!(refused, Err(RemoteError::Refused(_))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(turns(&counts, Phase::Open), 0);
+}
+
+#[tokio::test]
+async fn an_open_circuit_says_that_nothing_was_done() {
+    let faulty = Faulty::new();
+    faulty.fails.store(true, SeqCst);
+    let (tier, _) = breaker(&faulty);
+    let results = join_all((0..50).map(|_| put(&tier))).await;
+    let last = results.last().expect("fifty");
+    assert!(matches!(last, Err(RemoteError::Unavailable(_))), "{last:?}");
+    faulty.fails.store(false, SeqCst);
+    let refused = put(&tier).await;
+    assert!(
+        matches!(refused, Err(RemoteError::Unavailable(_))),
+        "{refused:?}"
+    );
+    assert_eq!(faulty.tier.get(KEY).await, Ok(None));
+}
+
+#[tokio::test]
+async fn conflicts_do_not_open_the_circuit() {
+    let faulty = Faulty::new();
+    let (tier, _) = breaker(&faulty);
+    assert!(matches!(put(&tier).await, Ok(PutOutcome::Stored(_))));
+    for _ in 0..100 {
+        assert_eq!(put(&tier).await, Ok(PutOutcome::Conflict));
+    }
+}
+
+#[tokio::test]
+async fn no_more_calls_than_allowed_are_under_way_and_the_rest_is_told_at_once() {
+    let faulty = Faulty::new();
+    let counts = counts();
+    let tier = Concurrency::new(faulty.clone(), (4, 8), counts.clone());
+    let results = join_all((0..100).map(|_| tier.get(KEY))).await;
+    assert_eq!(faulty.most.load(SeqCst), 4);
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 12);
+    assert_eq!(counts.shed.read(), 88);
+    let dropped: Vec<_> = (0..12).map(|_| tier.get(KEY).now_or_never()).collect();
+    assert!(dropped.iter().all(Option::is_none));
+    assert_eq!(tier.get(KEY).await, Ok(None), "their places are free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_read_is_answered_by_the_second_within_one_in_twenty() {
+    let faulty = Faulty::new();
+    let counts = counts();
+    let tier = Hedge::new(faulty.clone(), SOON, counts.clone());
+    for _ in 0..100 {
+        assert_eq!(tier.get(KEY).await, Ok(None));
+    }
+    assert_eq!(
+        faulty.calls.load(SeqCst),
+        100,
+        "a fast read is not repeated"
+    );
+    faulty.odd_stall.store(true, SeqCst);
+    for _ in 0..30 {
+        // One that is not asked a second time never ends.
+        let read = tokio::time::timeout(SOON * 3, tier.get(KEY)).await;
+        assert!(matches!(read, Ok(Ok(None)) | Err(_)), "{read:?}");
+    }
+    // What a hundred and thirty reads have earned.
+    assert_eq!((counts.hedges.read(), counts.hedges_won.read()), (6, 6));
+}

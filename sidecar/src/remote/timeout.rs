@@ -1,0 +1,88 @@
+//! A tier whose every call ends within a time of its own.
+//!
+//! Guarantees: a read that is late is unavailable; a put or delete that is late
+//! is unknown, because it may have happened. The caller's own deadline is kept
+//! by the engine, whichever comes first. Waiting for a hint has no bound here.
+
+use crate::telemetry::remote::RemoteCounts;
+use bytes::Bytes;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use unstale_engine::key::NameHash;
+use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+
+/// A tier with a bound on the time of each call.
+pub struct Timeout {
+    inner: Arc<dyn Remote>,
+    each: Duration,
+    counts: Arc<RemoteCounts>,
+}
+
+impl Timeout {
+    /// `inner`, with `each` call bounded.
+    pub fn new(inner: Arc<dyn Remote>, each: Duration, counts: Arc<RemoteCounts>) -> Self {
+        Self {
+            inner,
+            each,
+            counts,
+        }
+    }
+
+    async fn bounded<T>(
+        &self,
+        late: fn(String) -> RemoteError,
+        call: impl Future<Output = Result<T, RemoteError>>,
+    ) -> Result<T, RemoteError> {
+        let answer = tokio::time::timeout(self.each, call).await;
+        answer.unwrap_or_else(|_| {
+            self.counts.timeouts.one_more();
+            Err(late(format!("no answer within {:?}", self.each)))
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl Remote for Timeout {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
+        let call = self.inner.get(key);
+        self.bounded(RemoteError::Unavailable, call).await
+    }
+
+    async fn put(
+        &self,
+        key: NameHash,
+        expect: Expect,
+        record: Bytes,
+        ttl: Duration,
+    ) -> Result<PutOutcome, RemoteError> {
+        let call = self.inner.put(key, expect, record, ttl);
+        self.bounded(RemoteError::Unknown, call).await
+    }
+
+    async fn delete(&self, key: NameHash, revision: Revision) -> Result<(), RemoteError> {
+        let call = self.inner.delete(key, revision);
+        self.bounded(RemoteError::Unknown, call).await
+    }
+
+    async fn ping(&self) -> Result<(), RemoteError> {
+        self.bounded(RemoteError::Unavailable, self.inner.ping())
+            .await
+    }
+
+    fn hint(&self, key: NameHash) {
+        self.inner.hint(key);
+    }
+
+    async fn hinted(&self, key: NameHash) {
+        self.inner.hinted(key).await;
+    }
+
+    fn distrust(&self, key: NameHash) {
+        self.inner.distrust(key);
+    }
+}
