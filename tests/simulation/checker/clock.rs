@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 #[derive(Default)]
 pub(crate) struct ServerClock {
-    /// Since when the running process of a pod has known log time, at the latest.
+    /// Since when a pod's session has known log time, at the latest.
     knows: HashMap<usize, u64>,
     /// What the log had, or has, to be told of.
     changes: Vec<Change>,
@@ -44,8 +44,8 @@ impl ServerClock {
         self.knows.entry(pod).or_insert(now);
     }
 
-    /// Another process of the pod begins.
-    pub(super) fn restarted(&mut self, pod: usize) {
+    /// A pod begins a session: what it knew may be from before it lost the last.
+    pub(crate) fn joins(&mut self, pod: usize) {
         self.knows.remove(&pod);
     }
 

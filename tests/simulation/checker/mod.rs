@@ -211,7 +211,7 @@ impl Judged {
 
     /// A pod started again: what the last start promised of itself is over.
     pub(crate) fn restarted(&mut self, pod: usize, now: u64) {
-        self.clock.restarted(pod);
+        self.clock.joins(pod);
         self.swaps.unclear(pod, now);
         self.proofs.retain(|p| p.by != By::Pod(pod));
     }

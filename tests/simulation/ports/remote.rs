@@ -52,7 +52,7 @@ impl Remote for Pod {
         let put = self.asked(put).await?;
         self.passes(Point::Put).await;
         self.answer().await?;
-        let put = put.ok_or_else(|| RemoteError::Unavailable("it takes nothing in".into()))?;
+        let put = put.ok_or_else(|| RemoteError::Refused("it takes nothing in".into()))?;
         self.passes(Point::Put).await;
         Ok(put.map_or(PutOutcome::Conflict, |revision| {
             PutOutcome::Stored(Revision(revision))

@@ -38,7 +38,11 @@ impl<A> Default for Gather<A> {
 impl<A> Gather<A> {
     /// Reads `key` together with others; `ask` is called with two keys or more
     /// and returns one answer per key, in their order.
-    pub(super) async fn get<F>(&self, key: String, ask: impl FnOnce(Vec<String>) -> F) -> Gathered<A>
+    pub(super) async fn get<F>(
+        &self,
+        key: String,
+        ask: impl FnOnce(Vec<String>) -> F,
+    ) -> Gathered<A>
     where
         F: Future<Output = Vec<A>>,
     {

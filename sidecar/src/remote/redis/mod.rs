@@ -10,10 +10,12 @@
 pub mod check;
 mod dial;
 mod failure;
+mod gather;
 mod script;
 
 use self::dial::{Connection, Dialer};
 use self::failure::Failure;
+use self::gather::{Gather, Gathered};
 use self::script::{Put, Script};
 use super::hints::Hints;
 use super::login::Login;
@@ -66,13 +68,20 @@ pub struct RedisTier {
     random: Arc<dyn Random>,
     put: Script,
     delete: Script,
+    /// Reads that come at once, unless the keys are spread over servers.
+    together: Option<Gather<Read>>,
 }
+
+/// What a read came to.
+type Read = Result<Option<Stored>, RemoteError>;
 
 impl RedisTier {
     /// Connects nowhere yet, and never fails.
     pub fn new(config: RedisConfig, hints: Hints, random: Arc<dyn Random>) -> Arc<Self> {
+        let together = (config.layout != Layout::Cluster).then(Gather::default);
         Arc::new(Self {
             fleet: config.fleet.clone(),
+            together,
             upkeep: Upkeep::new(Dialer(config), "remote"),
             hints,
             random,
@@ -117,6 +126,40 @@ impl RedisTier {
         }
     }
 
+    async fn read(&self, key: &str) -> Read {
+        let mut get = ::redis::cmd("GET");
+        get.arg(key);
+        match self.ask(&get).await? {
+            Ok(answer) => self.stored(answer),
+            Err(Failure::Refused(why)) if why.contains("WRONGTYPE") => Ok(Some(script::foreign())),
+            Err(failure) => Err(failure.of_read()),
+        }
+    }
+
+    /// All keys in one round trip; none: each has to be asked for by itself.
+    async fn read_many(&self, keys: Vec<String>) -> Vec<Read> {
+        let mut get = ::redis::cmd("MGET");
+        get.arg(&keys);
+        match self.ask(&get).await {
+            Ok(Ok(Value::Array(answers))) if answers.len() == keys.len() => {
+                let answers = answers.into_iter();
+                answers.map(|answer| self.stored(answer)).collect()
+            }
+            Ok(Ok(_)) => {
+                self.upkeep.distrust();
+                Vec::new()
+            }
+            Ok(Err(_)) | Err(_) => Vec::new(),
+        }
+    }
+
+    fn stored(&self, answer: Value) -> Read {
+        script::stored(answer).map_err(|()| {
+            self.upkeep.distrust();
+            Failure::out_of_step().of_read()
+        })
+    }
+
     /// One round trip; two if the server does not know the script yet.
     async fn run_script(
         &self,
@@ -138,15 +181,14 @@ impl Remote for RedisTier {
     }
 
     async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
-        let mut get = ::redis::cmd("GET");
-        get.arg(self.key(key));
-        match self.ask(&get).await? {
-            Ok(answer) => script::stored(answer).map_err(|()| {
-                self.upkeep.distrust();
-                Failure::out_of_step().of_read()
-            }),
-            Err(Failure::Refused(why)) if why.contains("WRONGTYPE") => Ok(Some(script::foreign())),
-            Err(failure) => Err(failure.of_read()),
+        let key = self.key(key);
+        let Some(together) = &self.together else {
+            return self.read(&key).await;
+        };
+        let many = |keys| self.read_many(keys);
+        match together.get(key.clone(), many).await {
+            Gathered::Answer(read) => read,
+            Gathered::Alone => self.read(&key).await,
         }
     }
 
