@@ -198,8 +198,8 @@ impl LogServer {
 
     /// By how much that record says that log time is ahead.
     fn ahead(&self) -> Duration {
-        let records = self.retained().iter().rev();
-        let newest = records.filter(|kept| kept.epoch().is_some()).next();
+        let mut records = self.retained().iter().rev();
+        let newest = records.find(|kept| kept.epoch().is_some());
         let record = newest.and_then(|kept| kept.record.as_ref());
         record.map_or(Duration::ZERO, Record::ahead)
     }
