@@ -267,42 +267,52 @@ impl NewMarker<'_> {
 fn local(
     engine: &Engine,
     lease: &Lease,
-    Known {
-        stale,
-        source_version,
-    }: Known,
+    known: Known,
     degraded: Degraded,
 ) -> Result<Attempt, Error> {
     if engine.is_closing() {
         return Err(Error::ShuttingDown);
     }
-    let (now, term) = (engine.now(), lease.term);
-    if let Some(left) = still_held(engine, &lease.key, now) {
-        return Ok((busy(engine, left, stale).0, degraded));
+    let hash = lease.key.hash();
+    let seen = engine.leases.newest_token(hash);
+    if let Some(left) = seen.and_then(|seen| still_held(engine, &lease.key, seen)) {
+        return Ok((busy(engine, left, known.stale).0, degraded));
     }
-    if let Some((outcome, _)) = limited(engine, lease, &stale)? {
+    // Filled since this call looked: the fill came before the lease's end.
+    if let Some(found) = look::fresh_in_l1(engine, &lease.key) {
+        return Ok((LeaseOutcome::Hit(found), Degraded::default()));
+    }
+    if let Some((outcome, _)) = limited(engine, lease, &known.stale)? {
         return Ok((outcome, degraded));
     }
     let token = LeaseToken(engine.ports.random.bits());
-    let grant = Grant {
+    let grant = local_grant(engine, lease, &known);
+    if !engine.leases.give_after(seen, token, grant) {
+        return Ok((busy(engine, POLL.0, known.stale).0, degraded));
+    }
+    count(engine, lease);
+    let stale = known.stale.map(|stale| look::found_stale(engine, &stale));
+    let granted = LeaseOutcome::Granted(token, lease.term, stale);
+    Ok((granted, degraded))
+}
+
+fn local_grant(engine: &Engine, lease: &Lease, known: &Known) -> Grant {
+    let stale = known.stale.as_ref();
+    Grant {
         key: lease.key.clone(),
         position: engine.position(),
-        term,
-        until: now.plus(term),
+        term: lease.term,
+        until: engine.now().plus(lease.term),
         marker: None,
-        stale: stale.as_ref().map(|stale| Box::new(stale.entry.clone())),
-        source_version,
-    };
-    engine.leases.give(token, grant);
-    count(engine, lease);
-    let stale = stale.map(|stale| look::found_stale(engine, &stale));
-    Ok((LeaseOutcome::Granted(token, term, stale), degraded))
+        stale: stale.map(|stale| Box::new(stale.entry.clone())),
+        source_version: known.source_version,
+    }
 }
 
 /// The rest of a lease that this pod granted, with a marker or without, unless
 /// its fill would be refused.
-fn still_held(engine: &Engine, key: &Key, now: Moment) -> Option<Duration> {
-    let (left, position) = engine.leases.any_left(key.hash(), now)?;
+fn still_held(engine: &Engine, key: &Key, token: LeaseToken) -> Option<Duration> {
+    let (left, position) = engine.leases.left(token, engine.now())?;
     let facts = entry::facts(key, &[], position, &engine.options.delimiters);
     let voided = engine.ask(|machine, _| machine.is_voided(&facts));
     // Before the log was opened nothing can be known to be void.

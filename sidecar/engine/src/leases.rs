@@ -45,6 +45,18 @@ struct Slot {
     grant: Option<Grant>,
 }
 
+impl Slot {
+    fn of(grant: Grant) -> Self {
+        Self {
+            key: grant.key.clone(),
+            position: grant.position,
+            until: grant.until,
+            local: grant.marker.is_none(),
+            grant: Some(grant),
+        }
+    }
+}
+
 /// The first sight of another pod's marker: its term is counted from here.
 struct Sighting {
     token: LeaseToken,
@@ -88,15 +100,31 @@ impl Leases {
     }
 
     pub(crate) fn give(&self, token: LeaseToken, grant: Grant) {
-        let slot = Slot {
-            key: grant.key.clone(),
-            position: grant.position,
-            until: grant.until,
-            local: grant.marker.is_none(),
-            grant: Some(grant),
-        };
-        lock(&self.newest).insert(slot.key.hash(), token);
-        lock(&self.slots).insert(token, slot);
+        let mut newest = lock(&self.newest);
+        newest.insert(grant.key.hash(), token);
+        lock(&self.slots).insert(token, Slot::of(grant));
+    }
+
+    /// The same if `seen` still is the newest grant of the key. False: of those
+    /// who saw it at the same time, another was faster.
+    pub(crate) fn give_after(
+        &self,
+        seen: Option<LeaseToken>,
+        token: LeaseToken,
+        grant: Grant,
+    ) -> bool {
+        let mut newest = lock(&self.newest);
+        let is_newest = newest.get(&grant.key.hash()).copied() == seen;
+        if is_newest {
+            newest.insert(grant.key.hash(), token);
+            lock(&self.slots).insert(token, Slot::of(grant));
+        }
+        is_newest
+    }
+
+    /// The newest grant of a key that this pod remembers.
+    pub(crate) fn newest_token(&self, key: NameHash) -> Option<LeaseToken> {
+        lock(&self.newest).get(&key).copied()
     }
 
     /// The key of a grant.
@@ -113,8 +141,10 @@ impl Leases {
     pub(crate) fn sweep(&self, now: Moment) {
         lock(&self.slots).retain(|_, slot| slot.grant.is_none() || now < slot.until.plus(REMEMBER));
         lock(&self.seen).retain(|_, seen| now < seen.until);
+        // In the order in which a grant locks them.
+        let mut newest = lock(&self.newest);
         let slots = lock(&self.slots);
-        lock(&self.newest).retain(|_, token| slots.contains_key(token));
+        newest.retain(|_, token| slots.contains_key(token));
     }
 
     /// Time until this marker may be taken over; zero: now.
@@ -151,15 +181,17 @@ impl Leases {
         left.flatten().unwrap_or_default()
     }
 
-    /// The rest of the term of any lease of the key that this pod granted, and
-    /// what had been processed before it.
-    pub(crate) fn any_left(&self, key: NameHash, now: Moment) -> Option<(Duration, Position)> {
-        let left = self.newest(key, |slot| (slot.until.since(now), slot.position));
-        left.filter(|(left, _)| !left.is_zero())
+    /// The rest of the term of a lease that this pod granted, and what had been
+    /// processed before it.
+    pub(crate) fn left(&self, token: LeaseToken, now: Moment) -> Option<(Duration, Position)> {
+        let slots = lock(&self.slots);
+        let slot = slots.get(&token)?;
+        let left = slot.until.since(now);
+        (!left.is_zero()).then_some((left, slot.position))
     }
 
     fn newest<R>(&self, key: NameHash, of: impl FnOnce(&Slot) -> R) -> Option<R> {
-        let token = lock(&self.newest).get(&key).copied()?;
+        let token = self.newest_token(key)?;
         lock(&self.slots).get(&token).map(of)
     }
 }

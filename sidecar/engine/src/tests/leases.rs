@@ -171,3 +171,21 @@ async fn losers_of_a_race_leave_the_key_a_loader_when_all_have_something_stale()
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_callers_at_once_one_is_granted_the_lease_while_the_tier_is_away() {
+    let mut w = World::new();
+    let p = std::sync::Arc::new(w.pod().await);
+    p.tier.1.store(true, std::sync::atomic::Ordering::SeqCst);
+    for round in 0..500 {
+        let ask = |_| {
+            let p = p.clone();
+            tokio::spawn(async move { p.lease(&format!("k{round}"), 0).await })
+        };
+        let got = futures::future::join_all((0..8).map(ask)).await;
+        let is_granted = |got: &&Result<LeaseOutcome, _>| {
+            matches!(got.as_ref().unwrap(), LeaseOutcome::Granted(..))
+        };
+        assert_eq!(got.iter().filter(is_granted).count(), 1, "round {round}");
+    }
+}
