@@ -36,6 +36,7 @@ pub(crate) async fn fill(engine: &Engine, fill: Fill) -> Result<Answer<FillOutco
         None => {
             // Before the end: whoever sees that the lease is over finds the value.
             store::hold(engine, entry);
+            engine.leases.land(fill.token, taken.grant().since);
             taken.end();
             let stored = FillOutcome::Stored(version.to_string());
             let degraded = Degraded {

@@ -6,6 +6,7 @@ use crate::engine::lock;
 use crate::entry::{Entry, Marker};
 use crate::error::Error;
 use crate::key::{Key, NameHash};
+use crate::limits;
 use crate::policy::grants::GrantRate;
 use crate::position::Position;
 use crate::remote::Revision;
@@ -26,6 +27,8 @@ pub(crate) struct Grant {
     pub(crate) key: Key,
     /// What was processed here before the grant: the fill's `as_of`.
     pub(crate) position: Position,
+    /// When it was granted: the source is read after that.
+    pub(crate) since: Moment,
     pub(crate) term: Duration,
     pub(crate) until: Moment,
     /// The marker's state in the remote tier; none for a lease of this pod.
@@ -72,6 +75,8 @@ pub(crate) struct Leases {
     /// The newest grant of each key.
     newest: Mutex<HashMap<NameHash, LeaseToken>>,
     seen: Mutex<HashMap<NameHash, Sighting>>,
+    /// When the leases were granted whose fills only this pod has.
+    landed: Mutex<HashMap<LeaseToken, Moment>>,
     returned: Notify,
     pub(crate) rate: Mutex<GrantRate>,
 }
@@ -127,6 +132,21 @@ impl Leases {
         lock(&self.newest).get(&key).copied()
     }
 
+    /// The lease was filled, and only this pod has the value.
+    pub(crate) fn land(&self, token: LeaseToken, since: Moment) {
+        let mut landed = lock(&self.landed);
+        if landed.len() < MOST {
+            landed.insert(token, since);
+        }
+    }
+
+    /// Whether the value with this lease's token was read from its source after
+    /// `call`.
+    pub(crate) fn landed_since(&self, token: LeaseToken, call: Moment) -> bool {
+        let landed = lock(&self.landed);
+        landed.get(&token).is_some_and(|since| *since > call)
+    }
+
     /// The key of a grant.
     pub(crate) fn key(&self, token: LeaseToken) -> Option<Key> {
         lock(&self.slots).get(&token).map(|slot| slot.key.clone())
@@ -141,6 +161,8 @@ impl Leases {
     pub(crate) fn sweep(&self, now: Moment) {
         lock(&self.slots).retain(|_, slot| slot.grant.is_none() || now < slot.until.plus(REMEMBER));
         lock(&self.seen).retain(|_, seen| now < seen.until);
+        // No call that could be answered with it lasts longer.
+        lock(&self.landed).retain(|_, since| now < since.plus(limits::DEADLINE_MAX));
         // In the order in which a grant locks them.
         let mut newest = lock(&self.newest);
         let slots = lock(&self.slots);
