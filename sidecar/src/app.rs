@@ -8,6 +8,7 @@ use crate::descriptors;
 use crate::entropy::OsRandom;
 use crate::grpc::{self, Facts, Service, listener::Listeners};
 use crate::shutdown::Shutdown;
+use crate::telemetry::failing;
 use crate::telemetry::metrics::{Metrics, Sources};
 use crate::telemetry::requests::Requests;
 use crate::tiers::Tiers;
@@ -113,6 +114,8 @@ impl App {
     fn run(&self, tiers: Tiers, facts: Facts, listeners: Listeners, requests: Arc<Requests>) {
         tiers.run(&self.shutdown, self.engine.clone());
         self.shutdown.spawn("engine", self.engine.clone().run());
+        let told = failing::run(self.engine.clone(), self.shutdown.token());
+        self.shutdown.spawn("failing", told);
         let service = Service::new(self.engine.clone(), facts);
         let ends = (self.shutdown.clone(), self.stop_grpc.clone());
         let served = grpc::serve(listeners, service, requests, ends, self.health.clone());

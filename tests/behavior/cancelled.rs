@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use unstale_engine::key::NameHash;
 use unstale_engine::remote::{Expect, PutOutcome, Revision};
-use unstale_tests::Slow;
+use unstale_tests::{Flow, Wire};
 
 /// How late answers are.
 const DELAY: Duration = Duration::from_millis(20);
@@ -46,8 +46,9 @@ async fn behind_a_slow_wire(running: &Running) -> Pod {
         _ => None,
     };
     if let Some((scheme, port)) = own {
-        let port = Slow::start(port, DELAY).await.port();
-        flags.remote = Some(format!("{scheme}://127.0.0.1:{port}"));
+        let wire = Wire::start(port).await;
+        wire.set(Flow::Slow(DELAY));
+        flags.remote = Some(format!("{scheme}://127.0.0.1:{}", wire.port()));
     }
     let pod = Pod::new(&flags);
     pod.usable().await;

@@ -120,6 +120,7 @@ pub(crate) async fn a_user_who_may_not_run_scripts_is_told_what_is_missing(world
         ">secret",
         "~unstale:*",
         "+get",
+        "+mget",
         "+ping",
     ];
     assert_eq!(redis(&running).command(&user), "+OK");

@@ -60,8 +60,13 @@ impl Fleet {
 
     /// One more pod, which is fresh: it knows what was before it came.
     pub(crate) async fn late(&self) -> Sidecar {
+        self.late_with("").await
+    }
+
+    /// The same, with this configuration file.
+    pub(crate) async fn late_with(&self, config: &str) -> Sidecar {
         let pod = Sidecar::builder().nats(&self.nats.url());
-        pod.pod("late").fresh().await
+        pod.config(config).pod("late").fresh().await
     }
 
     /// A client of each pod.

@@ -20,6 +20,7 @@ mod levels;
 mod logs;
 mod negative;
 mod old_nats;
+mod outages;
 mod process;
 mod raw;
 mod remote_tiers;

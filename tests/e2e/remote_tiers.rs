@@ -144,7 +144,7 @@ async fn pods_share_values_over_tls_with_a_user_of_few_rights() {
     let dir = TempDir::with_prefix("unstale-tls-").expect("a directory");
     let [certificate, key, ca] = certificates(&dir);
     let (users, password) = (dir.path().join("users.acl"), dir.path().join("password"));
-    let rights = "~unstale:* resetchannels +get +eval +evalsha +ping +set +getrange +unlink";
+    let rights = "~unstale:* resetchannels +get +mget +eval +evalsha +ping +set +getrange +unlink";
     std::fs::write(
         &users,
         format!("user default off\nuser app on >sesame {rights}\n"),

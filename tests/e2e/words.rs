@@ -1,8 +1,8 @@
 //! The Rust client's calls as the tests say them: texts in, texts out.
 
 use unstale::{
-    Cache, Entry, EntryOptions, Freshness, Grant, Invalidate, LeaseOptions, Leased, Lookup,
-    ReadLevel, ReadOptions, SetOptions, SetOutcome, StaleReason,
+    Cache, Degraded, Entry, EntryOptions, Freshness, Grant, Invalidate, LeaseOptions, Leased,
+    Lookup, ReadLevel, ReadOptions, SetOptions, SetOutcome, StaleReason,
 };
 
 /// The text of an entry.
@@ -65,6 +65,15 @@ pub(crate) async fn lease(cache: &Cache, key: &str, options: LeaseOptions) -> Le
 /// Lease that must be granted at once.
 pub(crate) async fn grant(cache: &Cache, key: &str) -> Grant {
     granted(lease(cache, key, LeaseOptions::default()).await)
+}
+
+/// The same while the tier is away: the answer says that the grant is exclusive
+/// in its pod only.
+pub(crate) async fn grant_degraded(cache: &Cache, key: &str) -> Grant {
+    let leased = cache.lease_with(key, LeaseOptions::default()).await;
+    let leased = leased.expect("Lease answers");
+    assert_eq!(leased.degraded, [Degraded::RemoteUnavailable], "{leased:?}");
+    granted(leased.result)
 }
 
 /// The grant of a lease that was granted.

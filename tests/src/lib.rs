@@ -12,8 +12,8 @@ mod place;
 mod redis;
 mod server;
 mod sidecar;
-mod slow;
 mod wait;
+mod wire;
 
 pub use memcached::Memcached;
 pub use nats::Nats;
@@ -22,5 +22,5 @@ pub use place::{free_port, nats_server, nats_server_with_clock};
 pub use redis::{Redis, RedisCluster};
 pub use rustix::process::Signal;
 pub use sidecar::{Builder, SESSION_TTL, Sidecar, unstale};
-pub use slow::Slow;
 pub use wait::{PATIENCE, eventually};
+pub use wire::{Flow, Wire};

@@ -52,4 +52,14 @@ impl Memcached {
     pub fn restart(&mut self) {
         self.0.start();
     }
+
+    /// Stops it as a machine that hangs would.
+    pub fn pause(&self) {
+        self.0.pause();
+    }
+
+    /// Lets it go on after [`Memcached::pause`].
+    pub fn go_on(&self) {
+        self.0.go_on();
+    }
 }

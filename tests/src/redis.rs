@@ -117,6 +117,23 @@ impl Redis {
         self.server.go_on();
     }
 
+    /// What everybody has to say from now on; connections that are there stay.
+    /// None: nothing.
+    pub fn set_password(&mut self, password: Option<&str>) {
+        let set = ["CONFIG", "SET", "requirepass", password.unwrap_or_default()];
+        assert_eq!(self.command(&set), "+OK");
+        self.password = password.map(str::to_owned);
+    }
+
+    /// One field of INFO.
+    pub fn info(&self, section: &str, field: &str) -> String {
+        let info = self.command(&["INFO", section]);
+        let lines = info.lines().filter_map(|line| line.split_once(':'));
+        let found = lines.into_iter().find(|(name, _)| *name == field);
+        let (_, value) = found.unwrap_or_else(|| panic!("no {field} in:\n{info}"));
+        value.to_owned()
+    }
+
     /// One command that is answered with a list of strings.
     pub fn command_lines(&self, words: &[&str]) -> Vec<String> {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port())).expect("it listens");

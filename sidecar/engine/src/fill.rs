@@ -34,8 +34,10 @@ pub(crate) async fn fill(engine: &Engine, fill: Fill) -> Result<Answer<FillOutco
     match grant.marker {
         Some((revision, _)) => replace_marker(engine, taken, revision, entry, fill.deadline).await,
         None => {
-            taken.end();
+            // Before the end: whoever sees that the lease is over finds the value.
             store::hold(engine, entry);
+            engine.leases.land(fill.token, taken.grant().since);
+            taken.end();
             let stored = FillOutcome::Stored(version.to_string());
             let degraded = Degraded {
                 remote: true,

@@ -8,7 +8,7 @@
 use crate::clock::Moment;
 use crate::coherence::Bug;
 use crate::engine::{Engine, lock};
-use crate::entry::{self, Content, Entry, Marker};
+use crate::entry::{self, Content, Entry, Marker, Version};
 use crate::envelope;
 use crate::error::Error;
 use crate::key::Key;
@@ -17,7 +17,7 @@ use crate::look::{self, Lookup, Missed, Remains, Stale};
 use crate::position::Position;
 use crate::read;
 use crate::remote::{Expect, PutOutcome, RemoteError};
-use crate::request::{Answer, Degraded, Lease, LeaseOutcome, LeaseToken, Payload};
+use crate::request::{Answer, Degraded, Found, Lease, LeaseOutcome, LeaseToken, Payload, Tier};
 use crate::{tier, write};
 use std::time::Duration;
 
@@ -35,13 +35,14 @@ const NO_SESSION: Degraded = Degraded {
 };
 
 pub(crate) async fn lease(engine: &Engine, lease: Lease) -> Result<Answer<LeaseOutcome>, Error> {
+    let arrived = engine.now();
     if let Some(position) = lease.min_position {
         read::reach(engine, position, lease.deadline).await?;
     }
     let until = lease.deadline.min(engine.now().plus(lease.wait));
     let mut poll = POLL.0;
     loop {
-        let (outcome, degraded) = attempt(engine, &lease).await?;
+        let (outcome, degraded) = attempt(engine, (&lease, arrived)).await?;
         let left = until.since(engine.now());
         let LeaseOutcome::Busy(retry, stale) = outcome else {
             return Ok(write::answer(engine, outcome, degraded));
@@ -64,7 +65,7 @@ pub(crate) async fn lease(engine: &Engine, lease: Lease) -> Result<Answer<LeaseO
 
 type Attempt = (LeaseOutcome, Degraded);
 
-async fn attempt(engine: &Engine, lease: &Lease) -> Result<Attempt, Error> {
+async fn attempt(engine: &Engine, (lease, arrived): (&Lease, Moment)) -> Result<Attempt, Error> {
     // A pod that leaves grants nothing more, not even in itself.
     if engine.is_closing() {
         return Err(Error::ShuttingDown);
@@ -93,7 +94,7 @@ async fn attempt(engine: &Engine, lease: &Lease) -> Result<Attempt, Error> {
         } else {
             NO_SESSION
         };
-        return local(engine, lease, known, degraded);
+        return local(engine, (lease, arrived), known, degraded);
     };
     let now = engine.now();
     // Granted while the tier or the session was away: it still binds this pod.
@@ -114,7 +115,7 @@ async fn attempt(engine: &Engine, lease: &Lease) -> Result<Attempt, Error> {
         }
         Remains::Pending | Remains::Unjudged => return Ok(busy(engine, POLL.0, known.stale)),
     };
-    grant(engine, lease, position, expect, known).await
+    grant(engine, (lease, arrived), position, expect, known).await
 }
 
 /// What is known of the entry that is to be loaded.
@@ -151,7 +152,7 @@ fn limited(
 
 async fn grant(
     engine: &Engine,
-    lease: &Lease,
+    (lease, arrived): (&Lease, Moment),
     position: Position,
     expect: Expect,
     Known {
@@ -179,6 +180,7 @@ async fn grant(
             let grant = Grant {
                 key: lease.key.clone(),
                 position,
+                since: engine.now(),
                 term: lease.term,
                 until: engine.now().plus(lease.term),
                 marker: Some((revision, 0)),
@@ -196,7 +198,7 @@ async fn grant(
                 stale,
                 source_version,
             };
-            local(engine, lease, known, NO_TIER)
+            local(engine, (lease, arrived), known, NO_TIER)
         }
     }
 }
@@ -266,43 +268,68 @@ impl NewMarker<'_> {
 /// A lease that is exclusive in this pod only.
 fn local(
     engine: &Engine,
-    lease: &Lease,
-    Known {
-        stale,
-        source_version,
-    }: Known,
+    (lease, arrived): (&Lease, Moment),
+    known: Known,
     degraded: Degraded,
 ) -> Result<Attempt, Error> {
     if engine.is_closing() {
         return Err(Error::ShuttingDown);
     }
-    let (now, term) = (engine.now(), lease.term);
-    if let Some(left) = still_held(engine, &lease.key, now) {
-        return Ok((busy(engine, left, stale).0, degraded));
+    let hash = lease.key.hash();
+    let seen = engine.leases.newest_token(hash);
+    if let Some(left) = seen.and_then(|seen| still_held(engine, &lease.key, seen)) {
+        return Ok((busy(engine, left, known.stale).0, degraded));
     }
-    if let Some((outcome, _)) = limited(engine, lease, &stale)? {
+    // Filled since this call looked: the fill came before the lease's end.
+    if let Some(found) = look::fresh_in_l1(engine, &lease.key) {
+        return Ok((LeaseOutcome::Hit(found), Degraded::default()));
+    }
+    if let Some(found) = read_since(engine, &lease.key, arrived) {
+        return Ok((LeaseOutcome::Hit(found), degraded));
+    }
+    if let Some((outcome, _)) = limited(engine, lease, &known.stale)? {
         return Ok((outcome, degraded));
     }
     let token = LeaseToken(engine.ports.random.bits());
-    let grant = Grant {
+    let grant = local_grant(engine, lease, &known);
+    if !engine.leases.give_after(seen, token, grant) {
+        return Ok((busy(engine, POLL.0, known.stale).0, degraded));
+    }
+    count(engine, lease);
+    let stale = known.stale.map(|stale| look::found_stale(engine, &stale));
+    let granted = LeaseOutcome::Granted(token, lease.term, stale);
+    Ok((granted, degraded))
+}
+
+/// A value that was read from its source after the call arrived: it answers that
+/// call as its own reading would, whatever can be known of it now.
+fn read_since(engine: &Engine, key: &Key, arrived: Moment) -> Option<Found> {
+    let held = engine.l1.get(key.hash())?;
+    let Version::Fill(token) = held.version else {
+        return None;
+    };
+    let is_since = engine.leases.landed_since(token, arrived);
+    is_since.then(|| look::found(engine, &held, Tier::L1, None))
+}
+
+fn local_grant(engine: &Engine, lease: &Lease, known: &Known) -> Grant {
+    let stale = known.stale.as_ref();
+    Grant {
         key: lease.key.clone(),
         position: engine.position(),
-        term,
-        until: now.plus(term),
+        since: engine.now(),
+        term: lease.term,
+        until: engine.now().plus(lease.term),
         marker: None,
-        stale: stale.as_ref().map(|stale| Box::new(stale.entry.clone())),
-        source_version,
-    };
-    engine.leases.give(token, grant);
-    count(engine, lease);
-    let stale = stale.map(|stale| look::found_stale(engine, &stale));
-    Ok((LeaseOutcome::Granted(token, term, stale), degraded))
+        stale: stale.map(|stale| Box::new(stale.entry.clone())),
+        source_version: known.source_version,
+    }
 }
 
 /// The rest of a lease that this pod granted, with a marker or without, unless
 /// its fill would be refused.
-fn still_held(engine: &Engine, key: &Key, now: Moment) -> Option<Duration> {
-    let (left, position) = engine.leases.any_left(key.hash(), now)?;
+fn still_held(engine: &Engine, key: &Key, token: LeaseToken) -> Option<Duration> {
+    let (left, position) = engine.leases.left(token, engine.now())?;
     let facts = entry::facts(key, &[], position, &engine.options.delimiters);
     let voided = engine.ask(|machine, _| machine.is_voided(&facts));
     // Before the log was opened nothing can be known to be void.

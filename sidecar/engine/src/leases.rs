@@ -6,6 +6,7 @@ use crate::engine::lock;
 use crate::entry::{Entry, Marker};
 use crate::error::Error;
 use crate::key::{Key, NameHash};
+use crate::limits;
 use crate::policy::grants::GrantRate;
 use crate::position::Position;
 use crate::remote::Revision;
@@ -26,6 +27,8 @@ pub(crate) struct Grant {
     pub(crate) key: Key,
     /// What was processed here before the grant: the fill's `as_of`.
     pub(crate) position: Position,
+    /// When it was granted: the source is read after that.
+    pub(crate) since: Moment,
     pub(crate) term: Duration,
     pub(crate) until: Moment,
     /// The marker's state in the remote tier; none for a lease of this pod.
@@ -45,6 +48,18 @@ struct Slot {
     grant: Option<Grant>,
 }
 
+impl Slot {
+    fn of(grant: Grant) -> Self {
+        Self {
+            key: grant.key.clone(),
+            position: grant.position,
+            until: grant.until,
+            local: grant.marker.is_none(),
+            grant: Some(grant),
+        }
+    }
+}
+
 /// The first sight of another pod's marker: its term is counted from here.
 struct Sighting {
     token: LeaseToken,
@@ -60,6 +75,8 @@ pub(crate) struct Leases {
     /// The newest grant of each key.
     newest: Mutex<HashMap<NameHash, LeaseToken>>,
     seen: Mutex<HashMap<NameHash, Sighting>>,
+    /// When the leases were granted whose fills only this pod has.
+    landed: Mutex<HashMap<LeaseToken, Moment>>,
     returned: Notify,
     pub(crate) rate: Mutex<GrantRate>,
 }
@@ -88,15 +105,46 @@ impl Leases {
     }
 
     pub(crate) fn give(&self, token: LeaseToken, grant: Grant) {
-        let slot = Slot {
-            key: grant.key.clone(),
-            position: grant.position,
-            until: grant.until,
-            local: grant.marker.is_none(),
-            grant: Some(grant),
-        };
-        lock(&self.newest).insert(slot.key.hash(), token);
-        lock(&self.slots).insert(token, slot);
+        let mut newest = lock(&self.newest);
+        newest.insert(grant.key.hash(), token);
+        lock(&self.slots).insert(token, Slot::of(grant));
+    }
+
+    /// The same if `seen` still is the newest grant of the key. False: of those
+    /// who saw it at the same time, another was faster.
+    pub(crate) fn give_after(
+        &self,
+        seen: Option<LeaseToken>,
+        token: LeaseToken,
+        grant: Grant,
+    ) -> bool {
+        let mut newest = lock(&self.newest);
+        let is_newest = newest.get(&grant.key.hash()).copied() == seen;
+        if is_newest {
+            newest.insert(grant.key.hash(), token);
+            lock(&self.slots).insert(token, Slot::of(grant));
+        }
+        is_newest
+    }
+
+    /// The newest grant of a key that this pod remembers.
+    pub(crate) fn newest_token(&self, key: NameHash) -> Option<LeaseToken> {
+        lock(&self.newest).get(&key).copied()
+    }
+
+    /// The lease was filled, and only this pod has the value.
+    pub(crate) fn land(&self, token: LeaseToken, since: Moment) {
+        let mut landed = lock(&self.landed);
+        if landed.len() < MOST {
+            landed.insert(token, since);
+        }
+    }
+
+    /// Whether the value with this lease's token was read from its source after
+    /// `call`.
+    pub(crate) fn landed_since(&self, token: LeaseToken, call: Moment) -> bool {
+        let landed = lock(&self.landed);
+        landed.get(&token).is_some_and(|since| *since > call)
     }
 
     /// The key of a grant.
@@ -113,8 +161,12 @@ impl Leases {
     pub(crate) fn sweep(&self, now: Moment) {
         lock(&self.slots).retain(|_, slot| slot.grant.is_none() || now < slot.until.plus(REMEMBER));
         lock(&self.seen).retain(|_, seen| now < seen.until);
+        // No call that could be answered with it lasts longer.
+        lock(&self.landed).retain(|_, since| now < since.plus(limits::DEADLINE_MAX));
+        // In the order in which a grant locks them.
+        let mut newest = lock(&self.newest);
         let slots = lock(&self.slots);
-        lock(&self.newest).retain(|_, token| slots.contains_key(token));
+        newest.retain(|_, token| slots.contains_key(token));
     }
 
     /// Time until this marker may be taken over; zero: now.
@@ -151,15 +203,17 @@ impl Leases {
         left.flatten().unwrap_or_default()
     }
 
-    /// The rest of the term of any lease of the key that this pod granted, and
-    /// what had been processed before it.
-    pub(crate) fn any_left(&self, key: NameHash, now: Moment) -> Option<(Duration, Position)> {
-        let left = self.newest(key, |slot| (slot.until.since(now), slot.position));
-        left.filter(|(left, _)| !left.is_zero())
+    /// The rest of the term of a lease that this pod granted, and what had been
+    /// processed before it.
+    pub(crate) fn left(&self, token: LeaseToken, now: Moment) -> Option<(Duration, Position)> {
+        let slots = lock(&self.slots);
+        let slot = slots.get(&token)?;
+        let left = slot.until.since(now);
+        (!left.is_zero()).then_some((left, slot.position))
     }
 
     fn newest<R>(&self, key: NameHash, of: impl FnOnce(&Slot) -> R) -> Option<R> {
-        let token = lock(&self.newest).get(&key).copied()?;
+        let token = self.newest_token(key)?;
         lock(&self.slots).get(&token).map(of)
     }
 }

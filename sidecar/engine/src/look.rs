@@ -136,6 +136,16 @@ async fn look_in_remote(engine: &Engine, key: &Key, deadline: Moment) -> Lookup 
     }
 }
 
+/// What L1 holds and may call fresh now.
+pub(crate) fn fresh_in_l1(engine: &Engine, key: &Key) -> Option<Found> {
+    let held = engine.l1.get(key.hash())?;
+    if judge(engine, &held.facts, Source::L1) != Freshness::Fresh {
+        return None;
+    }
+    engine.meter.hit_l1();
+    Some(found(engine, &held, Tier::L1, None))
+}
+
 pub(crate) fn judge(engine: &Engine, facts: &Facts, source: Source) -> Freshness {
     engine.ask(|machine, now| machine.judge(facts, source, now))
 }

@@ -31,6 +31,7 @@ meter! {
     miss => misses,
     bad_record => bad_records,
     wrong_key => wrong_keys,
+    remote_error => remote_errors,
     lease_granted => leases_granted,
     fill_voided => fills_voided,
     appended => appended,

@@ -10,7 +10,7 @@
 
 use crate::clock::Moment;
 use crate::coherence::{Bug, Freshness, Source};
-use crate::engine::Engine;
+use crate::engine::{Engine, lock};
 use crate::entry::{self, Content, Entry, Version};
 use crate::envelope;
 use crate::look;
@@ -25,6 +25,10 @@ use crate::tier;
 /// then. None: write.
 pub(crate) async fn refresh(engine: &Engine, set: &Set) -> Option<Version> {
     if set.ack == Ack::Fleet || !engine.ask(|machine, now| machine.session_fresh(now)) {
+        return None;
+    }
+    // Not worth waiting for a tier that did not answer last time.
+    if lock(&engine.remote_error).is_some() {
         return None;
     }
     let (revision, mut there) = entry_there(engine, set, set.deadline).await?;

@@ -551,6 +551,8 @@ pub struct Counters {
     pub bad_records: u64,
     /// Those of them that had been stored, whole, for another key.
     pub wrong_keys: u64,
+    /// Calls to the remote tier that failed or were not answered in time.
+    pub remote_errors: u64,
     /// Leases granted.
     pub leases_granted: u64,
     /// Fills refused because the lease was void.

@@ -47,6 +47,9 @@ pub(crate) async fn call<T>(
         result = call => result,
         () = engine.ports.clock.sleep_until(until) => Err(late()),
     };
+    if result.is_err() {
+        engine.meter.remote_error();
+    }
     *lock(&engine.remote_error) = result.as_ref().err().map(ToString::to_string);
     result
 }

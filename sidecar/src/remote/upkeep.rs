@@ -8,7 +8,7 @@
 
 use crate::entropy::jitter;
 use crate::telemetry::complaint::Complaint;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -76,18 +76,19 @@ pub(super) struct Upkeep<D: Dial> {
     /// Whose connection it is, for people.
     name: &'static str,
     state: watch::Sender<State<D::Connection>>,
-    complaint: Complaint,
+    complaint: Arc<Complaint>,
     distrusted: Mutex<Option<Instant>>,
 }
 
 impl<D: Dial> Upkeep<D> {
     /// Does not connect yet: [`Upkeep::run`] does.
-    pub(super) fn new(dial: D, name: &'static str) -> Self {
+    /// Those that share a `complaint` say the same only once.
+    pub(super) fn new(dial: D, name: &'static str, complaint: Arc<Complaint>) -> Self {
         Self {
             dial,
             name,
             state: watch::Sender::new(State::Down("not connected yet".to_owned())),
-            complaint: Complaint::default(),
+            complaint,
             distrusted: Mutex::default(),
         }
     }
@@ -157,8 +158,13 @@ impl<D: Dial> Upkeep<D> {
     async fn once(&self, attempt: &mut u32) -> Duration {
         let state = match self.dial.dial().await {
             Ok(connection) => {
-                *attempt = 0;
-                State::Down(self.hold(connection).await)
+                let began = Instant::now();
+                let why = self.hold(connection).await;
+                // One that is of no use is not made again and again in a hurry.
+                if began.elapsed() >= LONGEST_DELAY {
+                    *attempt = 0;
+                }
+                State::Down(why)
             }
             Err(NotUp::Away(why)) => State::Down(why),
             Err(NotUp::Refused(why)) => State::Refused(why),
@@ -195,13 +201,14 @@ impl<D: Dial> Upkeep<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
     /// A server that refuses, or is away, or takes every connection.
     struct Server {
         attempts: AtomicU32,
         answer: fn() -> Result<(), NotUp>,
+        /// Ends every connection at once.
+        hangs_up: bool,
     }
 
     #[async_trait::async_trait]
@@ -214,21 +221,28 @@ mod tests {
         }
 
         async fn over(&self, _: &u32) -> String {
-            std::future::pending().await
+            match self.hangs_up {
+                true => "lost".to_owned(),
+                false => std::future::pending().await,
+            }
         }
     }
 
     #[allow(clippy::disallowed_methods, reason = "tests spawn for themselves")]
-    fn run(answer: fn() -> Result<(), NotUp>) -> Arc<Upkeep<Server>> {
-        let attempts = AtomicU32::new(0);
-        let upkeep = Arc::new(Upkeep::new(Server { attempts, answer }, "test"));
+    fn run(answer: fn() -> Result<(), NotUp>, hangs_up: bool) -> Arc<Upkeep<Server>> {
+        let server = Server {
+            attempts: AtomicU32::new(0),
+            answer,
+            hangs_up,
+        };
+        let upkeep = Arc::new(Upkeep::new(server, "test", Arc::default()));
         let running = upkeep.clone();
         tokio::spawn(async move { running.run(CancellationToken::new()).await });
         upkeep
     }
 
-    async fn attempts_in(minutes: u64, answer: fn() -> Result<(), NotUp>) -> u32 {
-        let upkeep = run(answer);
+    async fn attempts_in(minutes: u64, answer: fn() -> Result<(), NotUp>, hangs_up: bool) -> u32 {
+        let upkeep = run(answer, hangs_up);
         tokio::time::sleep(Duration::from_secs(60 * minutes)).await;
         upkeep.dial.attempts.load(Relaxed)
     }
@@ -236,20 +250,26 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refusal_is_tried_again_three_to_six_times_a_minute() {
         let refused = || Err(NotUp::Refused("a wrong password".to_owned()));
-        let attempts = attempts_in(10, refused).await;
+        let attempts = attempts_in(10, refused, false).await;
         assert!((30..=61).contains(&attempts), "{attempts}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_server_that_is_away_is_tried_often_but_not_at_once() {
-        let attempts = attempts_in(10, || Err(NotUp::Away("away".to_owned()))).await;
+        let attempts = attempts_in(10, || Err(NotUp::Away("away".to_owned())), false).await;
         // Every 2 s in the mean.
         assert!((200..600).contains(&attempts), "{attempts}");
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_server_that_hangs_up_again_and_again_is_not_tried_in_a_hurry() {
+        let attempts = attempts_in(10, || Ok(()), true).await;
+        assert!((200..600).contains(&attempts), "{attempts}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_connection_that_is_distrusted_ends_with_its_calls_and_not_again_and_again() {
-        let upkeep = run(|| Ok(()));
+        let upkeep = run(|| Ok(()), false);
         upkeep.settled().await;
         let first = upkeep.open().unwrap();
         upkeep.distrust();

@@ -110,6 +110,7 @@ counters! {
     fail_safes: "fail_safes", "Loads given back because the origin failed";
     bad_records: "bad_records", "Remote records that failed a check";
     wrong_keys: "wrong_keys", "Remote records that had been stored for another key; the connection was dropped";
+    remote_errors: "remote_errors", "Calls to the remote tier that failed or were not answered in time";
     leases_granted: "leases_granted", "Leases granted";
     fills_voided: "fills_voided", "Fills refused because the lease was void";
     appended: "log_appended", "Invalidations and writes appended";

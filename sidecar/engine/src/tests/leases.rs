@@ -171,3 +171,72 @@ async fn losers_of_a_race_leave_the_key_a_loader_when_all_have_something_stale()
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_callers_at_once_one_is_granted_the_lease_while_the_tier_is_away() {
+    let mut w = World::new();
+    let p = std::sync::Arc::new(w.pod().await);
+    p.tier.1.store(true, std::sync::atomic::Ordering::SeqCst);
+    for round in 0..500 {
+        let ask = |_| {
+            let p = p.clone();
+            tokio::spawn(async move { p.lease(&format!("k{round}"), 0).await })
+        };
+        let got = futures::future::join_all((0..8).map(ask)).await;
+        let is_granted = |got: &&Result<LeaseOutcome, _>| {
+            matches!(got.as_ref().unwrap(), LeaseOutcome::Granted(..))
+        };
+        assert_eq!(got.iter().filter(is_granted).count(), 1, "round {round}");
+    }
+}
+
+/// Reads the source for so long if it is granted the lease.
+async fn get_or_load(p: std::sync::Arc<super::world::Pod>, value: &str, ms: u64) -> LeaseOutcome {
+    let got = p.lease("k", 4000).await;
+    if let LeaseOutcome::Granted(token, ..) = got {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        let fill = Fill {
+            token,
+            entry: new(value, 60_000),
+            deadline: p.dl(),
+        };
+        p.e.fill(fill).await.unwrap();
+    }
+    got
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_session_is_lost_who_waits_gets_what_was_read_since_it_came() {
+    let mut w = World::new();
+    let p = std::sync::Arc::new(w.pod().await);
+    p.log.down.store(true, std::sync::atomic::Ordering::SeqCst);
+    while p.e.status().state == SessionState::Fresh {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let call = |n: u64| {
+        let p = p.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(30 * n)).await;
+            // The second reading is over before others look again.
+            let ms = if n == 0 { 1000 } else { 5 };
+            get_or_load(p, &n.to_string(), ms).await
+        })
+    };
+    let got = futures::future::join_all((0..8).map(call)).await;
+    let got: Vec<_> = got.into_iter().map(Result::unwrap).collect();
+    let granted = got
+        .iter()
+        .filter(|got| matches!(got, LeaseOutcome::Granted(..)));
+    // What the first one read is of no use to who came later.
+    assert_eq!(granted.count(), 2, "{got:?}");
+    let hits = got.iter().filter_map(|got| match got {
+        LeaseOutcome::Hit(found) => Some(found),
+        _ => None,
+    });
+    for found in hits {
+        assert_ne!(found.payload.data(), b"0");
+    }
+    // Nor is any of it to who comes afterwards.
+    let late = get_or_load(p, "late", 5).await;
+    assert!(matches!(late, LeaseOutcome::Granted(..)), "{late:?}");
+}

@@ -18,6 +18,7 @@ use self::dial::{ANSWER, Dialer, Starts};
 use super::hints::Hints;
 use super::login::Login;
 use super::upkeep::{Open, Upkeep};
+use crate::telemetry::complaint::Complaint;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -64,6 +65,7 @@ impl MemcachedTier {
         let opaque = Arc::new(AtomicU64::new(0));
         let server = |(host, port): (String, u16)| {
             let starts = Arc::new(Starts::default());
+            let complaint = Arc::<Complaint>::default();
             let link = |_| {
                 let dialer = Dialer {
                     host: host.clone(),
@@ -72,7 +74,7 @@ impl MemcachedTier {
                     starts: starts.clone(),
                     opaque: opaque.clone(),
                 };
-                Upkeep::new(dialer, "remote")
+                Upkeep::new(dialer, "remote", complaint.clone())
             };
             Server {
                 name: format!("{host}:{port}"),
@@ -167,7 +169,9 @@ fn refusal(link: &Upkeep<Dialer>, open: &Open<Connection>, line: &str) -> Failur
     } else if line == "ERROR" {
         "memcached does not know a meta command: 1.6 or newer is needed".to_owned()
     } else if line.starts_with("SERVER_ERROR") {
-        return Failure::Refused(format!("memcached: {line}"));
+        let why = format!("memcached: {line}");
+        link.complain(&why);
+        return Failure::Refused(why);
     } else {
         // It did not understand what was sent, or wants a login now.
         open.give_up();

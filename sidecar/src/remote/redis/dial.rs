@@ -117,7 +117,7 @@ impl Dial for Dialer {
             Ok(Err(Failure::Misconfigured(why) | Failure::LoggedOut(why))) => {
                 Err(NotUp::Refused(format!("Redis: {why}")))
             }
-            Ok(Err(other)) => Err(NotUp::Away(other.of_read().to_string())),
+            Ok(Err(other)) => Err(NotUp::Away(format!("Redis is away: {}", other.of_read()))),
             Err(_) => Err(NotUp::Away("Redis does not answer".to_owned())),
         }
     }

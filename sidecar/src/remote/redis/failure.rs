@@ -70,7 +70,7 @@ impl From<RedisError> for Failure {
                 "the server refuses the user or password, or takes no more clients ({text})"
             )),
             ErrorKind::Server(Server::NoPerm) => Self::Misconfigured(format!(
-                "the server denies a permission: ~unstale:* and +get +eval +evalsha +ping +set +getrange +unlink are needed ({text})"
+                "the server denies a permission: ~unstale:* and +get +mget +eval +evalsha +ping +set +getrange +unlink are needed ({text})"
             )),
             ErrorKind::Server(Server::Moved | Server::Ask | Server::CrossSlot) => {
                 Self::Misconfigured(format!(

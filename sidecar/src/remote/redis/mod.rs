@@ -82,7 +82,7 @@ impl RedisTier {
         Arc::new(Self {
             fleet: config.fleet.clone(),
             together,
-            upkeep: Upkeep::new(Dialer(config), "remote"),
+            upkeep: Upkeep::new(Dialer(config), "remote", Arc::default()),
             hints,
             random,
             put: Script::put(),
@@ -115,10 +115,14 @@ impl RedisTier {
     }
 
     fn judge(&self, failure: &Failure, connection: &Connection, give_up: impl Fn()) {
-        if let Failure::Misconfigured(why) | Failure::LoggedOut(why) | Failure::WrongServer(why) =
-            failure
-        {
-            self.upkeep.complain(&format!("Redis: {why}"));
+        match failure {
+            // Another type than ours under the key is replaced.
+            Failure::Refused(why) if why.contains("WRONGTYPE") => {}
+            Failure::Misconfigured(why)
+            | Failure::LoggedOut(why)
+            | Failure::WrongServer(why)
+            | Failure::Refused(why) => self.upkeep.complain(&format!("Redis: {why}")),
+            Failure::NoScript | Failure::NoAnswer(_) | Failure::Away(_) => {}
         }
         // A cluster's client mends the connection that failed by itself.
         if failure.ends_connection() && matches!(connection, Connection::One(_)) {

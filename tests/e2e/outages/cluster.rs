@@ -1,0 +1,111 @@
+//! One server of a Redis cluster is away: its keys are, and no others.
+
+use crate::fleet::Fleet;
+use crate::words::read;
+use unstale::{Cache, Degraded, EntryOptions, Lookup, SetOptions, SetOutcome, Tier};
+use unstale_engine::key::{Key, Namespace};
+use unstale_tests::{PATIENCE, RedisCluster, eventually};
+
+/// Keys on each server.
+const KEYS: usize = 4;
+const SLOTS: usize = 16_384;
+const AWAY: usize = 1;
+
+/// Some keys that each server holds.
+fn keys(cluster: &RedisCluster, round: &str) -> Vec<Vec<String>> {
+    let mut keys = vec![Vec::new(); cluster.nodes.len()];
+    let names = (0..).map(|n| format!("{round}:{n}"));
+    for name in names {
+        let key = Key::new(Namespace::new("").expect("a name"), &name).expect("a key");
+        let stored = format!("unstale:test:{:032x}", key.hash().0);
+        let slot = cluster.nodes[0].command(&["CLUSTER", "KEYSLOT", &stored]);
+        let slot: usize = slot.trim_start_matches(':').parse().expect("a slot");
+        let server = keys.len() * slot / SLOTS;
+        if keys[server].len() < KEYS {
+            keys[server].push(name);
+        }
+        if keys.iter().all(|keys| keys.len() == KEYS) {
+            break;
+        }
+    }
+    keys
+}
+
+/// A value that one pod stores, the other reads there.
+async fn is_shared(pods: &[Cache], key: &str) {
+    let set = pods[0].set_with(key, "v", SetOptions::from(EntryOptions::default()));
+    let set = set.await.expect("Set answers");
+    assert!(set.degraded.is_empty(), "{key}: {set:?}");
+    let answer = pods[1].after(&set.position).get(key).await;
+    let answer = answer.expect("Get answers");
+    match &answer.result {
+        Lookup::Hit(entry) => assert_eq!(entry.tier, Tier::Remote, "{key}: {answer:?}"),
+        _ => panic!("{key}: {answer:?}"),
+    }
+}
+
+/// A value that only the pod has that stored it, and both say so.
+async fn is_degraded(pods: &[Cache], key: &str) {
+    let set = pods[0].set(key, "v").await.expect("Set answers");
+    assert!(
+        matches!(set.result, SetOutcome::Stored { .. }),
+        "{key}: {set:?}"
+    );
+    assert_eq!(set.degraded, [Degraded::RemoteUnavailable], "{key}");
+    assert_eq!(read(&pods[0], key).await.as_deref(), Some("v"));
+    let answer = pods[1].after(&set.position).get(key).await;
+    let answer = answer.expect("Get answers");
+    assert!(matches!(answer.result, Lookup::Miss), "{key}: {answer:?}");
+    assert_eq!(answer.degraded, [Degraded::RemoteUnavailable], "{key}");
+}
+
+/// The keys of the server that is away are degraded, the others are not.
+async fn only_its_keys(cluster: &RedisCluster, pods: &[Cache], what: &str) {
+    for (server, keys) in keys(cluster, what).iter().enumerate() {
+        for key in keys {
+            match server == AWAY {
+                true => is_degraded(pods, key).await,
+                false => is_shared(pods, key).await,
+            }
+        }
+    }
+}
+
+async fn is_whole(cluster: &RedisCluster, pods: &[Cache], what: &str) {
+    for key in keys(cluster, what).concat() {
+        let ask = || async {
+            for pod in pods {
+                let set = pod.set(&key, "v").await.map_err(|e| e.to_string())?;
+                if !set.degraded.is_empty() {
+                    return Err(format!("{set:?}"));
+                }
+            }
+            Ok(())
+        };
+        eventually("a key that every pod can store", PATIENCE, ask).await;
+    }
+    for key in keys(cluster, &format!("{what}:shared")).concat() {
+        is_shared(pods, &key).await;
+    }
+}
+
+#[tokio::test]
+async fn of_a_cluster_only_the_keys_of_the_server_that_is_away_are() {
+    let mut cluster = RedisCluster::start().await;
+    for node in &cluster.nodes {
+        let set = ["CONFIG", "SET", "cluster-require-full-coverage", "no"];
+        assert_eq!(node.command(&set), "+OK");
+    }
+    let config = format!("remote = \"{}\"\n", cluster.url());
+    let fleet = Fleet::configured(2, &config).await;
+    let pods = fleet.clients().await;
+    is_whole(&cluster, &pods, "before").await;
+    cluster.nodes[AWAY].stop();
+    only_its_keys(&cluster, &pods, "killed").await;
+    cluster.nodes[AWAY].restart();
+    is_whole(&cluster, &pods, "restarted").await;
+    cluster.nodes[AWAY].pause();
+    only_its_keys(&cluster, &pods, "stopped").await;
+    cluster.nodes[AWAY].go_on();
+    is_whole(&cluster, &pods, "after").await;
+}

@@ -1,0 +1,217 @@
+//! Every outage of a value tier: what is demanded during it and after it, and
+//! how often the origin is read.
+
+use super::demands;
+use super::origin::{Callers, Load};
+use super::outage::{Kind, Outage, Tier, Works};
+use crate::fleet::Fleet;
+use futures::StreamExt as _;
+use futures::future::join_all;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use unstale_tests::{PATIENCE, eventually};
+
+const PODS: usize = 2;
+const ROUNDS: u32 = 2;
+/// Keys that are tried: enough for each connection to have one.
+const PROBES: usize = 16;
+/// Fleets at the same time.
+const AT_ONCE: usize = 2;
+/// Reads of the origin by key and pod: in sequence while leases are impossible.
+const MOST: u32 = 2;
+/// Lines of the log that an outage of less than a minute may cost.
+const LINES: usize = 6;
+/// After the outage, of those before.
+const AFTER: f64 = 1.2;
+
+/// The outages that one fleet goes through. The first of each is told of by its
+/// log: what was said within the last minute is not said again.
+const FLEETS: [(Kind, &[Outage]); 4] = [
+    (Kind::Redis, &[Outage::Slow, Outage::Password]),
+    (
+        Kind::Redis,
+        &[
+            Outage::Full,
+            Outage::Killed,
+            Outage::Stopped,
+            Outage::Cut,
+            Outage::Stalled,
+            Outage::ReadOnly,
+        ],
+    ),
+    (
+        Kind::Memcached,
+        &[
+            Outage::Full,
+            Outage::Killed,
+            Outage::Stopped,
+            Outage::Stalled,
+        ],
+    ),
+    (Kind::Valkey, &[Outage::ReadOnly]),
+];
+
+#[derive(Clone)]
+struct Row {
+    outage: Outage,
+    kind: Kind,
+    before: Load,
+    during: Load,
+    returning: u32,
+    after: Load,
+}
+
+/// The outages of one fleet, one after the other.
+async fn rows(kind: Kind, outages: &[Outage]) -> Vec<Row> {
+    let mut tier = Tier::start(kind).await;
+    let fleet = Fleet::configured(PODS, &tier.config()).await;
+    let all = Callers::new(fleet.clients().await, "hot:");
+    let mut rows = Vec::new();
+    for outage in outages {
+        rows.push(row((&mut tier, kind), *outage, (&fleet, &all)).await);
+        if rows.len() == 1 {
+            is_said(&fleet).await;
+        }
+    }
+    for pod in &fleet.pods {
+        let log = pod.log();
+        let lines = log.lines().filter(|line| line.contains("ERROR")).count();
+        assert!(
+            lines <= LINES * outages.len(),
+            "{kind:?} {outages:?}: {log}"
+        );
+    }
+    rows
+}
+
+/// One outage from before to after.
+async fn row(
+    (tier, kind): (&mut Tier, Kind),
+    outage: Outage,
+    (fleet, all): (&Fleet, &Callers),
+) -> Row {
+    let before = all.rounds(ROUNDS).await;
+    let name = format!("{outage:?}");
+    let needed = demands::before(&all.pods, &name).await;
+    let works = Works::during(outage, kind);
+    let failed = failed(fleet).await;
+    tier.begin(outage).await;
+    // The first round finds out.
+    let during = all.rounds(ROUNDS).await;
+    demands::during(works, &all.pods, &needed).await;
+    is_told(fleet, works, &failed).await;
+    tier.end(outage);
+    let returning = returns(fleet, all).await;
+    let after = all.rounds(ROUNDS).await;
+    demands::after(&all.pods, &needed).await;
+    Row {
+        outage,
+        kind,
+        before,
+        during,
+        returning,
+        after,
+    }
+}
+
+/// Calls to the tier that failed so far, by pod.
+async fn failed(fleet: &Fleet) -> Vec<u64> {
+    let pods = fleet.pods.iter();
+    join_all(pods.map(|pod| pod.metric("unstale_remote_errors_total"))).await
+}
+
+/// An operator sees it in a metric, and in Status while not even reads succeed.
+async fn is_told(fleet: &Fleet, works: Works, before: &[u64]) {
+    for (failed, before) in failed(fleet).await.iter().zip(before) {
+        assert!(failed > before, "{works:?}");
+    }
+    for pod in &fleet.pods {
+        if works.reads == Some(false) {
+            assert_ne!(pod.status().await.remote_error, "", "{works:?}");
+            assert_eq!(pod.metric("unstale_remote_up").await, 0, "{works:?}");
+        }
+    }
+}
+
+/// And in the log, whatever it is.
+async fn is_said(fleet: &Fleet) {
+    for pod in &fleet.pods {
+        let ask = || async {
+            let log = pod.log();
+            let said = log.contains("calls to the remote tier fail");
+            said.then_some(()).ok_or(log)
+        };
+        eventually("a line in the log", PATIENCE, ask).await;
+    }
+}
+
+/// Waits until every pod uses the tier again, while callers go on asking; reads
+/// of the origin meanwhile. What the pods hold is good: there need be none.
+async fn returns(fleet: &Fleet, all: &Callers) -> u32 {
+    let reads = std::sync::atomic::AtomicU32::new(0);
+    for (pod, cache) in fleet.pods.iter().zip(&all.pods) {
+        let ask = || async {
+            let more = all.ask_again().await;
+            reads.fetch_add(more, std::sync::atomic::Ordering::SeqCst);
+            // A pod may have several connections, each for some of the keys.
+            let sets = (0..PROBES).map(|n| cache.set(format!("probe:{n}"), "probe"));
+            for set in join_all(sets).await {
+                let set = set.map_err(|e| e.to_string())?;
+                set.degraded
+                    .is_empty()
+                    .then_some(())
+                    .ok_or(format!("{set:?}"))?;
+            }
+            let error = pod.status().await.remote_error;
+            error.is_empty().then_some(()).ok_or(error)
+        };
+        eventually("a pod that uses the tier again", PATIENCE, ask).await;
+    }
+    reads.into_inner()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_origin_is_spared_in_every_outage_of_the_value_tier() {
+    let fleets = futures::stream::iter(FLEETS).map(|(kind, outages)| rows(kind, outages));
+    let fleets: Vec<_> = fleets.buffered(AT_ONCE).collect().await;
+    let rows = fleets.concat();
+    print(&rows);
+    for row in &rows {
+        let name = format!("{:?} {:?}", row.kind, row.outage);
+        assert!(row.during.most <= MOST, "{name}");
+        assert_eq!(row.returning, 0, "{name}");
+        assert!(row.after.mean <= AFTER * row.before.mean, "{name}");
+    }
+}
+
+/// Past the harness, which would keep it to itself.
+fn print(rows: &[Row]) {
+    let mut table = format!(
+        "\norigin reads by key and pod, {PODS} pods, {ROUNDS} rounds in each phase\n\
+         | outage | tier | before | during (most) | returning | after | longest call during |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n"
+    );
+    for row in rows {
+        let Row {
+            before,
+            during,
+            after,
+            ..
+        } = row;
+        let written = writeln!(
+            table,
+            "| {:?} | {:?} | {:.2} | {:.2} ({}) | {} | {:.2} | {:.0?} |",
+            row.outage,
+            row.kind,
+            before.mean,
+            during.mean,
+            during.most,
+            row.returning,
+            after.mean,
+            during.longest
+        );
+        written.expect("memory takes it");
+    }
+    let mut log = std::io::stderr().lock();
+    log.write_all(table.as_bytes()).expect("it is printed");
+}
