@@ -22,8 +22,8 @@ impl Machine {
     pub(super) fn process(&mut self, delivery: &Delivery, now: Moment) {
         self.processed_at = now;
         self.processed_count += 1;
-        self.clock.read(delivery.time, now);
         let sequence = delivery.sequence;
+        self.clock.read((delivery.time, sequence), now);
         let Ok(record) = Record::decode(&delivery.payload) else {
             // A newer version's record: it may cover anything.
             self.undecodable += 1;
@@ -44,7 +44,7 @@ impl Machine {
             Body::Write(write) => self.write((record.id, record.origin), &write, sequence, now),
             Body::Join { pod } => self.joined(record.origin, pod, delivery, now),
             Body::Beat if record.origin == self.session.id => {
-                self.own_beat(record.id, delivery.time, now);
+                self.own_beat(record.id, (delivery.time, sequence), now);
             }
             Body::Beat => {}
             Body::Leave => {
@@ -54,7 +54,7 @@ impl Machine {
             Body::Expel(session) => self.expelled(session, now),
             Body::NewEpoch(epoch) => self.new_epoch(epoch, delivery, now),
             Body::SameEpoch(epoch, ahead) if self.epoch == Some(epoch) => {
-                self.clock.told(ahead, delivery.time);
+                self.clock.told(ahead, (delivery.time, sequence));
                 self.epoch_told = Some(sequence);
                 self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
             }
@@ -96,7 +96,7 @@ impl Machine {
             .or_insert_with(|| PeerState::new(pod, sequence));
         peer.rejoined(sequence, now);
         self.ends.remove(&origin);
-        if self.clock.is_ahead_of(delivery.time, now) {
+        if self.clock.is_ahead_of((delivery.time, sequence), now) {
             // It may not know the time: an own echo tells.
             self.session.beat_at = now;
         }
@@ -277,7 +277,7 @@ impl Machine {
         (sequence, time, payload): (u64, LogTime, &[u8]),
         now: Moment,
     ) -> bool {
-        self.clock.replayed(time);
+        self.clock.replayed((time, sequence));
         let Ok(record) = Record::decode(payload) else {
             self.undecodable += 1;
             self.cover_everything(sequence);
@@ -300,7 +300,7 @@ impl Machine {
             Body::Expel(session) => self.expelled_before(session, now),
             Body::Beat => {}
             Body::SameEpoch(_, ahead) => {
-                self.clock.opened(ahead);
+                self.clock.told_before(ahead, sequence);
                 self.epoch_told = self.epoch_told.max(Some(sequence));
             }
             Body::NewEpoch(epoch) => {

@@ -161,7 +161,7 @@ impl Machine {
             self.reopened(now);
         }
         if self.epoch == Some(epoch) {
-            self.clock.opened(opened.ahead);
+            self.clock.opened(opened.ahead, opened.epoch_told);
         }
     }
 

@@ -4,9 +4,10 @@
 //! that Beat was read back in log order, the own Join was processed, and the
 //! log's first retained sequence showed that nothing was truncated unread.
 
+use super::logtime::Stamp;
 use super::record::{Body, Record, RecordId, SessionId};
 use super::{Action, Bug, Machine};
-use crate::clock::{LogTime, Moment};
+use crate::clock::Moment;
 use crate::log::{Append, Appended, Command, Delivery, Subject};
 use crate::request::SessionState;
 use std::time::Duration;
@@ -162,7 +163,8 @@ impl Machine {
         let said = self.session.said_at;
         if self.session.joined.is_none() {
             self.session.beat_at = now;
-            self.clock.learn(delivery.time, said, now);
+            let stamp = (delivery.time, delivery.sequence);
+            self.clock.learn(stamp, said, now);
         }
         self.session.joined_at = said;
         self.session.joined = Some(delivery.sequence);
@@ -274,7 +276,7 @@ impl Machine {
     }
 
     /// The own Beat was processed: ask what the log still retains, then renew.
-    pub(super) fn own_beat(&mut self, id: RecordId, time: LogTime, now: Moment) {
+    pub(super) fn own_beat(&mut self, id: RecordId, stamp: Stamp, now: Moment) {
         let Some(at) = self.session.beats.iter().position(|beat| beat.id == id) else {
             return;
         };
@@ -283,7 +285,7 @@ impl Machine {
         if self.session.joined.is_none() && !self.settings.bugs.has(Bug::BeatBeforeJoin) {
             return;
         }
-        self.clock.learn(time, beat.sent, now);
+        self.clock.learn(stamp, beat.sent, now);
         if self.clock.is_untold() && !self.has_bug(Bug::TimeNotTold) {
             self.tell_time(now);
         }
