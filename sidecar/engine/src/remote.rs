@@ -97,6 +97,11 @@ pub trait Remote: Send + Sync + 'static {
     /// Returns when somebody hinted at this key after the call began, or never.
     /// Callers poll as well. Cancel safe.
     async fn hinted(&self, key: NameHash);
+    /// What keeps this key, if the tier has several parts that can be away each
+    /// by itself: keys of one number fail together. Numbers are small.
+    fn part(&self, _key: NameHash) -> u16 {
+        0
+    }
     /// A read gave what had been stored for another key: whatever connection
     /// it came over may be out of step, and must not be used again.
     fn distrust(&self, _key: NameHash) {}

@@ -28,6 +28,8 @@ struct Faulty {
     refuses: AtomicBool,
     /// Reads whose number is odd never end.
     odd_stall: AtomicBool,
+    /// Each key is a part of its own.
+    parts: AtomicBool,
     calls: AtomicU64,
     at_once: AtomicU64,
     most: AtomicU64,
@@ -41,6 +43,7 @@ impl Faulty {
             fails: AtomicBool::new(false),
             refuses: AtomicBool::new(false),
             odd_stall: AtomicBool::new(false),
+            parts: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             at_once: AtomicU64::new(0),
             most: AtomicU64::new(0),
@@ -119,6 +122,13 @@ impl Remote for Faulty {
     async fn hinted(&self, key: NameHash) {
         self.tier.hinted(key).await;
     }
+
+    fn part(&self, key: NameHash) -> u16 {
+        match self.parts.load(SeqCst) {
+            true => u16::try_from(key.0).expect("a small key"),
+            false => 0,
+        }
+    }
 }
 
 fn put(tier: &dyn Remote) -> impl Future<Output = Result<PutOutcome, RemoteError>> {
@@ -157,6 +167,31 @@ async fn a_late_read_is_unavailable_and_a_late_put_is_unknown() {
         assert!(matches!(error, Some(RemoteError::Unknown(_))), "{error:?}");
     }
     assert_eq!(counts.timeouts.read(), 3);
+}
+
+#[tokio::test]
+async fn a_part_that_fails_takes_no_other_with_it() {
+    let faulty = Faulty::new();
+    faulty.parts.store(true, SeqCst);
+    faulty.fails.store(true, SeqCst);
+    let (tier, counts) = breaker(&faulty);
+    for _ in 0..10 {
+        assert!(tier.get(KEY).await.is_err());
+    }
+    faulty.fails.store(false, SeqCst);
+    // Through all that may stand between: the part is the tier's.
+    let tier = Hedge::new(Arc::new(tier), SOON, counts.clone());
+    assert_eq!(tier.part(NameHash(2)), 2);
+    assert_eq!(
+        tier.get(NameHash(2)).await.map(|found| found.is_none()),
+        Ok(true)
+    );
+    let left_alone = tier.get(KEY).await;
+    assert!(
+        matches!(left_alone, Err(RemoteError::Unavailable(_))),
+        "{left_alone:?}"
+    );
+    assert!(counts.breaker().any(|(state, on)| on && state == "open"));
 }
 
 #[tokio::test]

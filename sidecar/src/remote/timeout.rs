@@ -82,6 +82,10 @@ impl Remote for Timeout {
         self.inner.hinted(key).await;
     }
 
+    fn part(&self, key: NameHash) -> u16 {
+        self.inner.part(key)
+    }
+
     fn distrust(&self, key: NameHash) {
         self.inner.distrust(key);
     }

@@ -4,19 +4,19 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 /// Whether the remote tier is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Breaker {
     /// It is.
     Closed,
-    /// It is left alone.
-    Open,
     /// One call finds out whether it is back.
     HalfOpen,
+    /// It is left alone.
+    Open,
 }
 
 impl Breaker {
     /// Every state.
-    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+    pub const ALL: [Self; 3] = [Self::Closed, Self::HalfOpen, Self::Open];
 
     /// Its name in metrics.
     pub fn name(self) -> &'static str {
@@ -104,9 +104,10 @@ impl Count {
 }
 
 impl RemoteCounts {
-    /// The breaker is in this state from now on.
-    pub(crate) fn turn(&self, breaker: Breaker) {
-        self.breaker.store(breaker as u8, Relaxed);
+    /// A circuit of the breaker came into this state; the worst of all is given
+    /// beside it.
+    pub(crate) fn turn(&self, breaker: Breaker, worst: Breaker) {
+        self.breaker.store(worst as u8, Relaxed);
         self.turned[breaker as usize].one_more();
     }
 

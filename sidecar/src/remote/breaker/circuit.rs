@@ -4,9 +4,9 @@
 //! Guarantees: open after [`STREAK`] failures in a row while nobody was answered
 //! for [`QUIET`]; then nothing passes until a jittered wait is over; then exactly
 //! one probe passes, and its outcome closes the circuit or doubles the wait.
-//! Outcomes of calls from before the circuit opened change nothing. Judges a tier
-//! as a whole: one of several servers that is away does not open it, because the
-//! others' answers come in between.
+//! Outcomes of calls from before the circuit opened change nothing. One
+//! circuit judges one part of a tier. Parts that share a circuit (the slots of a
+//! cluster that two servers have) keep it closed by their answers.
 
 use crate::telemetry::remote::Breaker as Phase;
 use std::time::Duration;

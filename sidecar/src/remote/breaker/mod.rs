@@ -4,7 +4,8 @@
 //! nothing was done; one probe at a time finds out whether the tier is back.
 //! Only silence counts against it: a conflict, nothing found and a refusal (it
 //! is full, it wants a password) are answers, and a tier that refuses puts may
-//! well answer reads. Does not bound the time of a call: it stands around what
+//! well answer reads. Each part of a tier (a server of several) is judged by
+//! itself. Does not bound the time of a call: it stands around what
 //! does, or a stalled tier would look healthy.
 
 mod circuit;
@@ -12,6 +13,7 @@ mod circuit;
 use crate::telemetry::remote::{Breaker as Phase, RemoteCounts};
 use bytes::Bytes;
 use circuit::{Circuit, Pass};
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,14 +29,25 @@ pub struct Breaker {
     random: Arc<dyn Random>,
     /// A call that was given up after so long without an answer has failed.
     patience: Duration,
-    state: Mutex<Broken>,
+    /// One circuit for each part of the tier that was called.
+    state: Mutex<HashMap<u16, Broken>>,
     counts: Arc<RemoteCounts>,
 }
+
+/// The circuit of calls that are about no key. A tier of one part has no other.
+const WHOLE: u16 = 0;
 
 struct Broken {
     circuit: Circuit,
     /// What the last failure said.
     why: String,
+}
+
+impl Broken {
+    fn closed() -> Self {
+        let (circuit, why) = (Circuit::closed(), String::new());
+        Self { circuit, why }
+    }
 }
 
 impl Breaker {
@@ -45,31 +58,30 @@ impl Breaker {
         (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
         counts: Arc<RemoteCounts>,
     ) -> Self {
-        let circuit = Circuit::closed();
-        let why = String::new();
         Self {
             inner,
             clock,
             random,
             patience,
-            state: Mutex::new(Broken { circuit, why }),
+            state: Mutex::default(),
             counts,
         }
     }
 
     async fn guarded<T>(
         &self,
+        part: u16,
         call: impl Future<Output = Result<T, RemoteError>>,
     ) -> Result<T, RemoteError> {
-        let mut out = self.admit()?;
+        let mut out = self.admit(part)?;
         let answer = call.await;
         out.judge(answer.as_ref().err());
         answer
     }
 
-    fn admit(&self) -> Result<Out<'_>, RemoteError> {
+    fn admit(&self, part: u16) -> Result<Out<'_>, RemoteError> {
         let began = self.clock.now();
-        let pass = self.change(|broken| match broken.circuit.admit(began) {
+        let pass = self.change(part, |broken| match broken.circuit.admit(began) {
             Some(pass) => Ok(pass),
             // Nothing is sent while the circuit is open, so nothing is unknown.
             None => Err(RemoteError::Unavailable(format!(
@@ -79,20 +91,23 @@ impl Breaker {
         })?;
         Ok(Out {
             breaker: self,
+            part,
             pass: Some(pass),
             began,
         })
     }
 
-    /// Changes the circuit, and tells if that opened or closed it.
-    fn change<T>(&self, change: impl FnOnce(&mut Broken) -> T) -> T {
-        let mut broken = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Changes a circuit, and tells if that opened or closed it.
+    fn change<T>(&self, part: u16, change: impl FnOnce(&mut Broken) -> T) -> T {
+        let mut all = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let broken = all.entry(part).or_insert_with(Broken::closed);
         let before = broken.circuit.phase();
-        let changed = change(&mut broken);
+        let changed = change(broken);
         let after = broken.circuit.phase();
         if before != after {
-            self.counts.turn(after);
             self.tell(before, after, &broken.why);
+            let worst = all.values().map(|broken| broken.circuit.phase()).max();
+            self.counts.turn(after, worst.unwrap_or(after));
         }
         changed
     }
@@ -107,9 +122,9 @@ impl Breaker {
         }
     }
 
-    fn failed(&self, pass: Pass, now: Moment, why: String) {
+    fn failed(&self, part: u16, pass: Pass, now: Moment, why: String) {
         let chance = self.random.bits() as u64;
-        self.change(|broken| {
+        self.change(part, |broken| {
             broken.why = why;
             broken.circuit.failed(pass, now, chance);
         });
@@ -119,6 +134,7 @@ impl Breaker {
 /// A call under way; one that is dropped without an answer gives its place back.
 struct Out<'a> {
     breaker: &'a Breaker,
+    part: u16,
     pass: Option<Pass>,
     began: Moment,
 }
@@ -129,11 +145,11 @@ impl Out<'_> {
         let now = self.breaker.clock.now();
         match error {
             Some(RemoteError::Unavailable(why) | RemoteError::Unknown(why)) => {
-                self.breaker.failed(pass, now, why.clone());
+                self.breaker.failed(self.part, pass, now, why.clone());
             }
             None | Some(RemoteError::Refused(_) | RemoteError::Misconfigured(_)) => {
                 self.breaker
-                    .change(|broken| broken.circuit.succeeded(pass, now));
+                    .change(self.part, |broken| broken.circuit.succeeded(pass, now));
             }
         }
     }
@@ -147,10 +163,10 @@ impl Drop for Out<'_> {
         let now = self.breaker.clock.now();
         if now.since(self.began) >= self.breaker.patience {
             let why = "no answer while anybody waited".to_owned();
-            return self.breaker.failed(pass, now, why);
+            return self.breaker.failed(self.part, pass, now, why);
         }
         self.breaker
-            .change(|broken| broken.circuit.abandoned(pass, now));
+            .change(self.part, |broken| broken.circuit.abandoned(pass, now));
     }
 }
 
@@ -161,7 +177,7 @@ impl Remote for Breaker {
     }
 
     async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
-        self.guarded(self.inner.get(key)).await
+        self.guarded(self.part(key), self.inner.get(key)).await
     }
 
     async fn put(
@@ -171,15 +187,17 @@ impl Remote for Breaker {
         record: Bytes,
         ttl: Duration,
     ) -> Result<PutOutcome, RemoteError> {
-        self.guarded(self.inner.put(key, expect, record, ttl)).await
+        let put = self.inner.put(key, expect, record, ttl);
+        self.guarded(self.part(key), put).await
     }
 
     async fn delete(&self, key: NameHash, revision: Revision) -> Result<(), RemoteError> {
-        self.guarded(self.inner.delete(key, revision)).await
+        let delete = self.inner.delete(key, revision);
+        self.guarded(self.part(key), delete).await
     }
 
     async fn ping(&self) -> Result<(), RemoteError> {
-        self.guarded(self.inner.ping()).await
+        self.guarded(WHOLE, self.inner.ping()).await
     }
 
     fn hint(&self, key: NameHash) {
@@ -188,6 +206,10 @@ impl Remote for Breaker {
 
     async fn hinted(&self, key: NameHash) {
         self.inner.hinted(key).await;
+    }
+
+    fn part(&self, key: NameHash) -> u16 {
+        self.inner.part(key)
     }
 
     fn distrust(&self, key: NameHash) {

@@ -105,10 +105,14 @@ impl MemcachedTier {
     /// good where it was read. Each key goes to the server that ranks highest
     /// for it, so that one server more takes over only its share.
     fn link(&self, key: NameHash) -> &Upkeep<Dialer> {
-        let servers = self.servers.iter();
-        let server = servers.max_by_key(|server| rank(&server.name, key));
-        let server = server.expect("settings name a server");
+        let server = &self.servers[self.server(key)];
         &server.links[(key.0 % CONNECTIONS as u128) as usize]
+    }
+
+    fn server(&self, key: NameHash) -> usize {
+        let servers = self.servers.iter().enumerate();
+        let best = servers.max_by_key(|(_, server)| rank(&server.name, key));
+        best.expect("settings name a server").0
     }
 
     async fn ask(
@@ -302,6 +306,14 @@ impl Remote for MemcachedTier {
 
     async fn hinted(&self, key: NameHash) {
         self.hints.hinted(key).await;
+    }
+
+    /// Its server.
+    fn part(&self, key: NameHash) -> u16 {
+        match self.servers.len() {
+            1 => 0,
+            _ => u16::try_from(self.server(key) + 1).unwrap_or(u16::MAX),
+        }
     }
 
     fn distrust(&self, key: NameHash) {

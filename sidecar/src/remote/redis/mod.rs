@@ -226,6 +226,18 @@ impl Remote for RedisTier {
         answer.map(drop).map_err(Failure::of_read)
     }
 
+    /// In a cluster: a sixteenth of its slots, so that a server that is away
+    /// takes few of the others' keys with it.
+    fn part(&self, key: NameHash) -> u16 {
+        match self.together {
+            Some(_) => 0,
+            None => {
+                1 + crc16::State::<crc16::XMODEM>::calculate(self.key(key).as_bytes()) % 16_384
+                    / 1_024
+            }
+        }
+    }
+
     fn hint(&self, key: NameHash) {
         self.hints.hint(key);
     }
