@@ -6,7 +6,7 @@
 //! in this pod only, and says so.
 
 use crate::clock::Moment;
-use crate::coherence::Bug;
+use crate::coherence::{Bug, Freshness, Source};
 use crate::engine::{Engine, lock};
 use crate::entry::{self, Content, Entry, Marker, Version};
 use crate::envelope;
@@ -17,7 +17,9 @@ use crate::look::{self, Lookup, Missed, Remains, Stale};
 use crate::position::Position;
 use crate::read;
 use crate::remote::{Expect, PutOutcome, RemoteError};
-use crate::request::{Answer, Degraded, Found, Lease, LeaseOutcome, LeaseToken, Payload, Tier};
+use crate::request::{
+    Answer, Degraded, Found, Lease, LeaseOutcome, LeaseToken, Payload, StaleReason, Tier,
+};
 use crate::{tier, write};
 use std::time::Duration;
 
@@ -302,13 +304,20 @@ fn local(
 }
 
 /// A value that was read from its source after the call arrived: it answers that
-/// call as its own reading would, whatever can be known of it now.
+/// call as its own reading would, also while the session is lost. Not if anything
+/// covers it: beside it stands the position that this pod has reached, and what
+/// is made of the value with that position must not stand over the cover.
 fn read_since(engine: &Engine, key: &Key, arrived: Moment) -> Option<Found> {
     let held = engine.l1.get(key.hash())?;
     let Version::Fill(token) = held.version else {
         return None;
     };
-    let is_since = engine.leases.landed_since(token, arrived);
+    let judged = look::judge(engine, &held.facts, Source::L1);
+    let uncovered = matches!(
+        judged,
+        Freshness::Fresh | Freshness::Stale(StaleReason::SessionNotFresh)
+    );
+    let is_since = uncovered && engine.leases.landed_since(token, arrived);
     is_since.then(|| look::found(engine, &held, Tier::L1, None))
 }
 

@@ -29,6 +29,7 @@ pub use reload::{InForce, Reload};
 pub use remote::{Redis, RedisLayout, RemoteLogin, RemoteTier};
 pub use units::{duration, show_duration, show_size, size};
 
+use crate::keyring::Keyring;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -128,22 +129,25 @@ impl Config {
     /// Reads every source; all mistakes, or the settings.
     pub fn load(flags: &Flags) -> Result<Self, Vec<Mistake>> {
         let file = given::file_of(flags, &variable).map(File::read);
-        Self::judge(flags, &variable, file)
+        Self::judge(flags, &variable, file, None)
     }
 
     /// The same flags and variables with the file as it is now.
     fn again(&self, file: File) -> Result<Self, Vec<Mistake>> {
-        Self::judge(&self.source.flags.0, &variable, Some(file))
+        // The key file has its own watch: one that changes just now is no mistake.
+        let known = self.records.key_file.clone().zip(self.records.keys.clone());
+        Self::judge(&self.source.flags.0, &variable, Some(file), known)
     }
 
     fn judge(
         flags: &Flags,
         env: &dyn Fn(&str) -> Option<OsString>,
         file: Option<File>,
+        known: Option<(PathBuf, Keyring)>,
     ) -> Result<Self, Vec<Mistake>> {
         let gathered = given::gather(flags, env, file.as_ref());
         let flags = Secret(flags.clone());
-        settings::parse(gathered, Source { flags, file })
+        settings::parse(gathered, Source { flags, file }, known)
     }
 
     /// The settings that differ and are read at the start only.

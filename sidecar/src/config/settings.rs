@@ -3,6 +3,7 @@
 use super::given::{Gathered, Given, Mistake};
 use super::policies::Tables;
 use super::{Config, Nats, Secret, Source, address, units};
+use crate::keyring::Keyring;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,7 +51,11 @@ pub(super) const NAMES: [&str; 36] = [
 ];
 
 /// Judges every text.
-pub(super) fn parse(gathered: Gathered, source: Source) -> Result<Config, Vec<Mistake>> {
+pub(super) fn parse(
+    gathered: Gathered,
+    source: Source,
+    known: Option<(PathBuf, Keyring)>,
+) -> Result<Config, Vec<Mistake>> {
     let Gathered {
         settings,
         policies,
@@ -61,6 +66,7 @@ pub(super) fn parse(gathered: Gathered, source: Source) -> Result<Config, Vec<Mi
         given: settings,
         mistakes,
         partial,
+        known,
     };
     let config = reader.config(&policies, source);
     if reader.mistakes.is_empty() {
@@ -75,6 +81,8 @@ pub(super) struct Reader {
     pub(super) mistakes: Vec<Mistake>,
     /// Something given could not be read, so that nothing is called missing.
     pub(super) partial: bool,
+    /// A key file that was read already, and what was in it.
+    pub(super) known: Option<(PathBuf, Keyring)>,
 }
 
 impl Reader {

@@ -14,7 +14,7 @@ fn load_with(
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Config, Vec<Mistake>> {
     let file = given::file_of(flags, env).map(File::read);
-    Config::judge(flags, env, file)
+    Config::judge(flags, env, file, None)
 }
 
 fn file(text: &str) -> (tempfile::NamedTempFile, Flags) {
@@ -358,7 +358,7 @@ fn what_no_tier_could_be_called_with_is_told_at_once_and_without_the_key() {
     let mistakes = load(&flags).unwrap_err();
     let text: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
     let parts = [
-        "remote_timeout is \"1ms\": must be a duration from 10ms to 30s",
+        "remote_timeout is \"1ms\": must be a duration from 10ms to 2s",
         "remote_concurrency is \"0\": must be a number from 1",
         "remote_hedge is \"500ms\": must be off, or a duration from 1ms to below",
         "compress_from is \"1B\": must be off, or a size from 64B to 1MiB",
@@ -390,4 +390,20 @@ fn what_means_nothing_to_the_memory_tier_is_a_mistake() {
     assert_eq!(text.len(), 2, "{text:#?}");
     let told = |line: &String| line.contains("the memory tier is this process");
     assert!(text.iter().all(told), "{text:#?}");
+}
+
+#[test]
+fn a_key_file_that_is_being_changed_does_not_hold_up_policies() {
+    let keys = key_file(&format!("1 {KEY}\n"));
+    let (_file, flags) = with_remote(&format!("encryption_key_file = {:?}\n", keys.path()));
+    let config = load(&flags).unwrap();
+    // "Later it changes nothing: the keys from before stay in force."
+    std::fs::write(keys.path(), "2 half a li").unwrap();
+    let mut text = std::fs::read_to_string(flags.config.as_ref().unwrap()).unwrap();
+    text.push_str("[namespace_defaults]\nmax_ttl = \"1h\"\n");
+    let again = config.again(File {
+        path: flags.config.clone().unwrap(),
+        text: Ok(text),
+    });
+    assert!(again.is_ok(), "{:?}", again.err());
 }

@@ -4,19 +4,25 @@
 //! The first of them waits until everybody else that can run has run, asks for
 //! all that came meanwhile and hands the answers out in order. A read alone
 //! costs no more than that one turn. Each answer is still judged by its reader,
-//! by the identity inside the record. Does not wait for any time to pass, and
-//! holds nobody up: if the first is cancelled, each of the others asks alone.
+//! by the identity inside the record. Does not wait for any time to pass. Who is
+//! cancelled takes nobody's answer away: what was asked for is read to its end,
+//! and if the first is cancelled before it asked, each of the others asks alone.
 
-use std::future::Future;
-use std::sync::{Mutex, MutexGuard};
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 /// Most reads in one: as many as one batch has keys under way at a time.
-const MOST: usize = 128;
+const MOST: usize = 32;
+
+/// The one read, alive as long as anybody waits for it, and whose answer is at
+/// which place.
+type Asked<A> = (Shared<BoxFuture<'static, Arc<Vec<A>>>>, usize);
 
 /// Who waits for the first to ask.
 pub(super) struct Gather<A> {
-    waiting: Mutex<Vec<(String, oneshot::Sender<A>)>>,
+    waiting: Mutex<Vec<(String, oneshot::Sender<Asked<A>>)>>,
 }
 
 /// What a read came to.
@@ -35,41 +41,35 @@ impl<A> Default for Gather<A> {
     }
 }
 
-impl<A> Gather<A> {
+impl<A: Clone + Send + Sync + 'static> Gather<A> {
     /// Reads `key` together with others; `ask` is called with two keys or more
     /// and returns one answer per key, in their order.
-    pub(super) async fn get<F>(
+    pub(super) async fn get(
         &self,
         key: String,
-        ask: impl FnOnce(Vec<String>) -> F,
-    ) -> Gathered<A>
-    where
-        F: Future<Output = Vec<A>>,
-    {
-        let (answer, answered) = oneshot::channel();
+        ask: impl FnOnce(Vec<String>) -> BoxFuture<'static, Vec<A>> + Send,
+    ) -> Gathered<A> {
+        let (told, asked) = oneshot::channel();
         let first = {
             let mut waiting = self.lock();
-            waiting.push((key, answer));
-            match waiting.len() {
-                1 => true,
-                0..MOST => false,
-                // The first has all it can take: this one begins anew.
-                _ => {
-                    waiting.pop();
-                    return Gathered::Alone;
-                }
+            // The first has all it can take.
+            if waiting.len() >= MOST {
+                return Gathered::Alone;
             }
+            waiting.push((key, told));
+            waiting.len() == 1
         };
         if first {
             self.lead(ask).await;
         }
-        answered.await.map_or(Gathered::Alone, Gathered::Answer)
+        let Ok((answers, at)) = asked.await else {
+            return Gathered::Alone;
+        };
+        let answer = answers.await.get(at).cloned();
+        answer.map_or(Gathered::Alone, Gathered::Answer)
     }
 
-    async fn lead<F>(&self, ask: impl FnOnce(Vec<String>) -> F)
-    where
-        F: Future<Output = Vec<A>>,
-    {
+    async fn lead(&self, ask: impl FnOnce(Vec<String>) -> BoxFuture<'static, Vec<A>> + Send) {
         let others = Abandoned(self);
         tokio::task::yield_now().await;
         let waiting = std::mem::take(&mut *self.lock());
@@ -78,14 +78,17 @@ impl<A> Gather<A> {
         if waiting.len() < 2 {
             return;
         }
-        let (keys, answers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-        for (told, answer) in answers.into_iter().zip(ask(keys).await) {
+        let (keys, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let answers = ask(keys).map(Arc::new).boxed().shared();
+        for (at, told) in waiting.into_iter().enumerate() {
             // Whoever was cancelled does not wait any more.
-            let _ = told.send(answer);
+            let _ = told.send((answers.clone(), at));
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(String, oneshot::Sender<A>)>> {
+impl<A> Gather<A> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(String, oneshot::Sender<Asked<A>>)>> {
         self.waiting.lock().expect("no panic under the lock")
     }
 }
@@ -107,9 +110,9 @@ mod tests {
 
     /// Answers each key with itself, and counts the calls.
     async fn get(gather: &Gather<String>, calls: &AtomicUsize, key: &str) -> Option<String> {
-        let ask = |keys: Vec<String>| async {
+        let ask = |keys: Vec<String>| {
             calls.fetch_add(1, Ordering::Relaxed);
-            keys
+            async { keys }.boxed()
         };
         match gather.get(key.to_owned(), ask).await {
             Gathered::Answer(answer) => Some(answer),
@@ -120,7 +123,7 @@ mod tests {
     #[tokio::test]
     async fn reads_at_once_are_one_call_and_each_has_its_own_answer() {
         let (gather, calls) = (Gather::default(), AtomicUsize::new(0));
-        let keys: Vec<_> = (0..100).map(|n| n.to_string()).collect();
+        let keys: Vec<_> = (0..MOST).map(|n| n.to_string()).collect();
         let answers = join_all(keys.iter().map(|key| get(&gather, &calls, key))).await;
         let own = answers.into_iter().map(|answer| answer.expect("an answer"));
         assert_eq!(own.collect::<Vec<_>>(), keys);
@@ -149,9 +152,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_is_cancelled_after_asking_takes_nobodys_answer_away() {
+        let gather: std::sync::Arc<Gather<String>> = std::sync::Arc::default();
+        let (go, gone) = oneshot::channel::<()>();
+        let slow = |keys: Vec<String>| {
+            let slow = async {
+                let _ = gone.await;
+                keys
+            };
+            slow.boxed()
+        };
+        let mut first = Box::pin(gather.get("a".to_owned(), slow));
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        let never = |_: Vec<String>| std::future::pending().boxed();
+        let mut second = Box::pin(gather.get("b".to_owned(), never));
+        assert!(futures::poll!(second.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        drop(first);
+        assert!(go.send(()).is_ok());
+        assert!(matches!(second.await, Gathered::Answer(answer) if answer == "b"));
+    }
+
+    #[tokio::test]
     async fn an_answer_that_is_too_short_leaves_the_rest_to_themselves() {
         let gather: Gather<String> = Gather::default();
-        let short = |keys: Vec<String>| async { keys.into_iter().take(1).collect() };
+        let short = |keys: Vec<String>| async { keys.into_iter().take(1).collect() }.boxed();
         let (one, two) = tokio::join!(
             gather.get("a".to_owned(), short),
             gather.get("b".to_owned(), short)

@@ -22,7 +22,8 @@ use super::login::Login;
 use super::upkeep::Upkeep;
 use ::redis::{Cmd, Value};
 use bytes::Bytes;
-use std::sync::Arc;
+use futures::FutureExt as _;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use unstale_engine::key::NameHash;
@@ -70,6 +71,7 @@ pub struct RedisTier {
     delete: Script,
     /// Reads that come at once, unless the keys are spread over servers.
     together: Option<Gather<Read>>,
+    me: Weak<Self>,
 }
 
 /// What a read came to.
@@ -79,7 +81,8 @@ impl RedisTier {
     /// Connects nowhere yet, and never fails.
     pub fn new(config: RedisConfig, hints: Hints, random: Arc<dyn Random>) -> Arc<Self> {
         let together = (config.layout != Layout::Cluster).then(Gather::default);
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             fleet: config.fleet.clone(),
             together,
             upkeep: Upkeep::new(Dialer(config), "remote", Arc::default()),
@@ -141,6 +144,7 @@ impl RedisTier {
     }
 
     /// All keys in one round trip; none: each has to be asked for by itself.
+    /// A server that does not answer would not answer each of them either.
     async fn read_many(&self, keys: Vec<String>) -> Vec<Read> {
         let mut get = ::redis::cmd("MGET");
         get.arg(&keys);
@@ -153,7 +157,12 @@ impl RedisTier {
                 self.upkeep.distrust();
                 Vec::new()
             }
-            Ok(Err(_)) | Err(_) => Vec::new(),
+            Ok(Err(Failure::Away(why) | Failure::NoAnswer(why))) => {
+                let failed = |_| Err(RemoteError::Unavailable(why.clone()));
+                keys.iter().map(failed).collect()
+            }
+            Ok(Err(_)) => Vec::new(),
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 
@@ -189,7 +198,8 @@ impl Remote for RedisTier {
         let Some(together) = &self.together else {
             return self.read(&key).await;
         };
-        let many = |keys| self.read_many(keys);
+        let me = self.me.upgrade().expect("the caller holds the tier");
+        let many = |keys| async move { me.read_many(keys).await }.boxed();
         match together.get(key.clone(), many).await {
             Gathered::Answer(read) => read,
             Gathered::Alone => self.read(&key).await,

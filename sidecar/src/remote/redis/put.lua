@@ -6,7 +6,8 @@
 local there = redis.pcall('GETRANGE', KEYS[1], 0, 7)
 if type(there) == 'table' then
   if not string.find(there.err, 'WRONGTYPE', 1, true) then return there end
-  there = '?'
+  -- Read with others (MGET) it looks like nothing: both replace it.
+  there = ARGV[1] == '' and '' or '?'
 end
 -- The same call, sent again by the client.
 if there == ARGV[2] then return '+' .. ARGV[2] end
