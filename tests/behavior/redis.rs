@@ -40,13 +40,19 @@ pub(crate) async fn what_strangers_left_under_a_key_is_replaced(world: Arc<World
         &["SET", "KEY", "longer than a revision"],
         &["SET", "KEY", ""],
         &["RPUSH", "KEY", "a list"],
+        &["RPUSH", "KEY", "a list that is read with another key"],
     ] {
+        let with_others = words[2].ends_with("another key");
         let key = key::new();
         let own = name(key);
         let words: Vec<_> = words.iter().map(|word| word.replace("KEY", &own)).collect();
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         redis(&running).command(&words);
-        let expect = match pod.remote.get(key).await.unwrap() {
+        let there = match with_others {
+            false => pod.remote.get(key).await,
+            true => tokio::join!(pod.remote.get(key), pod.remote.get(key::new())).0,
+        };
+        let expect = match there.unwrap() {
             Some(there) => Expect::Revision(there.revision),
             None => Expect::Absent,
         };

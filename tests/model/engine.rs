@@ -53,7 +53,6 @@ impl Pod {
         };
         pod.event(Event::Opened(Opened {
             epoch_told: 1,
-            ahead: Duration::ZERO,
             epoch: Some(EPOCH),
             first: 1,
             last: joined - 1,
@@ -143,7 +142,6 @@ fn facts(key: &str, as_of: u64) -> Facts {
         prefixes: Box::default(),
         tags: Box::new([tag]),
         source_version: None,
-        stored: LogTime(0),
         expires: LogTime(u64::MAX),
         gone: LogTime(u64::MAX),
     }

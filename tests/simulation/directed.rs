@@ -139,6 +139,8 @@ fn faults(bug: Bug) -> Option<(&'static [Fault], Pods)> {
         Bug::PrefixFloorsForgotten | Bug::NamespaceFloorsForgotten => (&[TierLags], (2, 2)),
         Bug::MarkerOutranksSet => (&[TierLags], (3, 1)),
         Bug::TokenReused => (&[Crash], (2, 2)),
+        // A Set whose cover is discarded before its pod reads it.
+        Bug::WriteNotConfirmed => (&[PurgeUnread, SlowReader], (3, 3)),
         _ => return None,
     })
 }

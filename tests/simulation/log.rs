@@ -30,7 +30,7 @@ impl Kept {
 
     fn epoch(&self) -> Option<Epoch> {
         match self.record.as_ref()?.body {
-            Body::NewEpoch(epoch) | Body::SameEpoch(epoch, _) => Some(epoch),
+            Body::NewEpoch(epoch) | Body::SameEpoch(epoch) => Some(epoch),
             _ => None,
         }
     }
@@ -196,19 +196,10 @@ impl LogServer {
         self.kept[from..].iter().rev().find_map(Kept::epoch)
     }
 
-    /// By how much that record says that log time is ahead.
-    fn ahead(&self) -> Duration {
-        let mut records = self.retained().iter().rev();
-        let newest = records.find(|kept| kept.epoch().is_some());
-        let record = newest.and_then(|kept| kept.record.as_ref());
-        record.map_or(Duration::ZERO, Record::ahead)
-    }
-
     pub(crate) fn opened(&self) -> Opened {
         Opened {
             epoch: self.epoch(),
             epoch_told: self.last_on(Subject::Epochs),
-            ahead: self.ahead(),
             first: self.first,
             last: self.last(),
             session_ttl: Duration::from_micros(TTL_US),

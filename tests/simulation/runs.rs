@@ -17,7 +17,7 @@ pub(crate) struct Sum {
     pub(crate) reads: u64,
     pub(crate) hits: u64,
     /// Reads that were excused, and schedules with such.
-    pub(crate) excused: [(u64, u64); 2],
+    pub(crate) excused: (u64, u64),
     pub(crate) operations: u64,
     pub(crate) table: Table,
     pub(crate) traces: BTreeMap<u64, u64>,
@@ -28,10 +28,8 @@ impl Sum {
         self.schedules += 1;
         self.reads += outcome.reads;
         self.hits += outcome.hits;
-        for (sum, one) in self.excused.iter_mut().zip(outcome.excused) {
-            sum.0 += one;
-            sum.1 += u64::from(one > 0);
-        }
+        self.excused.0 += outcome.excused;
+        self.excused.1 += u64::from(outcome.excused > 0);
         self.operations += outcome.operations;
         self.table.add(&outcome.table);
         if keep_trace {

@@ -33,6 +33,7 @@ pub(crate) struct Entry {
     pub(crate) payload: Payload,
     /// Shared: every answer carries them.
     pub(crate) tags: Arc<[Tag]>,
+    pub(crate) stored: LogTime,
     /// Fail-safe may not serve it beyond this.
     pub(crate) valid_until: LogTime,
 }
@@ -89,7 +90,6 @@ pub(crate) fn facts(key: &Key, tags: &[Tag], at: Position, delimiters: &Delimite
         prefixes: key.prefixes(delimiters),
         tags,
         source_version: None,
-        stored: LogTime(0),
         expires: LogTime(u64::MAX),
         gone: LogTime(u64::MAX),
     }

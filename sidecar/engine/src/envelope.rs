@@ -106,7 +106,7 @@ pub(crate) fn encode(content: &Content) -> Bytes {
 }
 
 fn fill_header(header: &mut Header, entry: &Entry) {
-    header.stored = entry.facts.stored.0;
+    header.stored = entry.stored.0;
     header.expires = entry.facts.expires.0;
     header.gone = entry.facts.gone.0;
     header.valid_until = entry.valid_until.0;
@@ -183,7 +183,6 @@ fn content(
         }));
     }
     facts.source_version = header.source_version;
-    facts.stored = LogTime(header.stored);
     (facts.expires, facts.gone) = (LogTime(header.expires), LogTime(header.gone));
     let version = match token {
         Some(token) => Version::Fill(token),
@@ -193,6 +192,7 @@ fn content(
         facts,
         version,
         etag: Etag(u128::from_be_bytes(header.etag.ok_or(BadRecord::Damaged)?)),
+        stored: LogTime(header.stored),
         valid_until: LogTime(header.valid_until),
         payload: payload(header, data)?,
         tags: tags.into(),
@@ -279,13 +279,14 @@ mod tests {
         });
         let mut facts = facts(name, &tags);
         facts.source_version = Some(3);
-        (facts.stored, facts.expires, facts.gone) = (LogTime(1), LogTime(2), LogTime(5));
+        (facts.expires, facts.gone) = (LogTime(2), LogTime(5));
         Entry {
             facts,
             version: Version::Fill(LeaseToken(9)),
             etag: entry::etag(&payload),
             payload,
             tags: tags.into(),
+            stored: LogTime(1),
             valid_until: LogTime(6),
         }
     }

@@ -68,8 +68,6 @@ pub struct Opened {
     pub epoch: Option<Epoch>,
     /// That record's sequence; 0: there is none.
     pub epoch_told: u64,
-    /// By how much that record says that log time is ahead of the stamps.
-    pub ahead: Duration,
     /// The first retained sequence (1 in a new log).
     pub first: u64,
     /// The last sequence (0 in a new log).

@@ -233,7 +233,7 @@ pub(crate) fn found(
     tier: Tier,
     stale: Option<StaleReason>,
 ) -> Found {
-    let times = engine.ask(|machine, now| machine.times(&entry.facts, now));
+    let times = engine.ask(|machine, now| machine.times(entry.stored, &entry.facts, now));
     let [age, ttl_left, stale_left] = times;
     Found {
         payload: entry.payload.clone(),

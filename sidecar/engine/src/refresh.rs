@@ -104,7 +104,6 @@ fn prolong(engine: &Engine, set: &Set, there: &mut Entry) -> bool {
     );
     facts.expires = facts.expires.max(expires);
     facts.gone = facts.gone.max(gone);
-    facts.stored = stored;
-    there.valid_until = full.valid_until;
+    (there.stored, there.valid_until) = (stored, full.valid_until);
     true
 }

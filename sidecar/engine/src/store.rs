@@ -65,13 +65,14 @@ pub(crate) fn make(
     let life = ttl::life(&new, &policy, stored, random);
     let mut facts = entry::facts(key, &new.tags, at, &engine.options.delimiters);
     facts.source_version = new.source_version;
-    (facts.stored, facts.expires, facts.gone) = (stored, life.expires, life.gone);
+    (facts.expires, facts.gone) = (life.expires, life.gone);
     Entry {
         facts,
         version,
         etag: entry::etag(&new.payload),
         payload: new.payload,
         tags: new.tags.into(),
+        stored,
         valid_until: life.valid_until,
     }
 }
@@ -83,7 +84,7 @@ pub(crate) fn hold(engine: &Engine, entry: Entry) {
 
 /// How long the tier has to keep an entry.
 pub(crate) fn kept(entry: &Entry) -> Duration {
-    entry.facts.gone.since(entry.facts.stored)
+    entry.facts.gone.since(entry.stored)
 }
 
 async fn put_over(engine: &Engine, entry: &Entry, deadline: Moment) -> Result<Put, RemoteError> {

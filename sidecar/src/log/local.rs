@@ -116,7 +116,6 @@ impl LocalLog {
         sink.event(Event::Opened(Opened {
             epoch: state.epoch,
             epoch_told: state.last(Subject::Epochs),
-            ahead: Duration::ZERO,
             first: state.first(),
             last: state.last,
             session_ttl: self.session_ttl,

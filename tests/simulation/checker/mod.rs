@@ -5,12 +5,10 @@
 //! demanded (a value loaded under a lost position may be believed until
 //! someone notices); after that, nothing from before the NewEpoch (I-10).
 
-mod clock;
 mod demands;
 
 use crate::clients::{Swaps, names};
 use crate::world::{D_US, KEYS};
-use clock::ServerClock;
 use std::collections::HashMap;
 use unstale_checker::linear::History;
 use unstale_engine::position::{Epoch, Position};
@@ -93,7 +91,10 @@ pub(crate) struct Judged {
     proofs: Vec<Proof>,
     epochs: Vec<EpochBegan>,
     pub(crate) losses: Vec<Loss>,
-    pub(crate) clock: ServerClock,
+    /// The clock behind the log's stamps was set. Open: pods may then differ
+    /// on the log's time for as long as they live, so expiry (I-12) is not
+    /// judged any more; everything else is.
+    pub(crate) clock_was_set: bool,
     /// A1 is broken until then; u64::MAX: until a new epoch begins.
     suspect_until: u64,
     /// Versions on which a CompareAndSet has succeeded.
@@ -128,7 +129,6 @@ impl Judged {
     }
 
     pub(crate) fn new_epoch(&mut self, sequence: u64, at: u64, origin: [u64; KEYS]) {
-        self.clock.new_epoch(at);
         self.epochs.push(EpochBegan {
             at,
             sequence,
@@ -211,7 +211,6 @@ impl Judged {
 
     /// A pod started again: what the last start promised of itself is over.
     pub(crate) fn restarted(&mut self, pod: usize, now: u64) {
-        self.clock.joins(pod);
         self.swaps.unclear(pod, now);
         self.proofs.retain(|p| p.by != By::Pod(pod));
     }

@@ -3,7 +3,6 @@
 use super::Client;
 use super::names;
 use crate::timeline::Scope;
-use crate::world::World;
 use std::time::Duration;
 use unstale_engine::position::Position;
 use unstale_engine::request::{Found, Level, Payload};
@@ -80,10 +79,6 @@ impl Client {
             self.shared.violate("I-7", Some(number), what);
         }
         self.judge_ends(number, got, found, asked);
-        if found.stale.is_none() {
-            let now = self.shared.handle.now();
-            self.shared.with(|w| w.judged.clock.knows(pod, now));
-        }
     }
 
     /// Key and counter of what was found; a negative entry's is known by its
@@ -120,13 +115,9 @@ impl Client {
             None => ends.fresh,
             Some(_) => ends.valid,
         };
-        let (pod, end) = (self.pod, end.saturating_add(EXPIRED));
-        let excused = || {
-            let excuses = |w: &mut World| w.judged.clock.excuses(pod, asked.at, w.calm_since);
-            self.shared.with(excuses)
-        };
-        if asked.at > end && !excused() {
-            let by = asked.at - end;
+        let end = end.saturating_add(EXPIRED);
+        if asked.at > end && !self.shared.with(|w| w.judged.clock_was_set) {
+            let (pod, by) = (self.pod, asked.at - end);
             let what = format!(
                 "pod {pod} returned {got}, which had ended {by} µs before (stale: {:?})",
                 found.stale

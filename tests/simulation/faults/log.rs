@@ -116,9 +116,7 @@ pub(super) async fn set_clock(fleet: &Fleet, length: u64) {
         let now = shared.handle.now();
         shared.with(|w| {
             w.log.clock_off += by;
-            if by < 0 {
-                w.judged.clock.set_back(now);
-            }
+            w.judged.clock_was_set = true;
             // It goes by the age of records.
             w.log.expire(now);
             w.origin.forgotten(now);

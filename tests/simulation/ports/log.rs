@@ -103,10 +103,7 @@ impl Log for PodLog {
             }
             Command::Ask { by } => pod.post(None, &Event::Asked { by }),
             Command::Listen { session } => {
-                pod.shared.with(|w| {
-                    w.judged.clock.joins(pod.number);
-                    w.sessions.insert(session, pod.number)
-                });
+                pod.shared.with(|w| w.sessions.insert(session, pod.number));
             }
             Command::Reopen => {
                 let again = Arc::clone(&pod);

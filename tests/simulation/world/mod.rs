@@ -21,7 +21,6 @@ use crate::timeline::{Scope, Timeline};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Notify;
 use unstale_engine::coherence::record::{Body, Record, SessionId};
 use unstale_engine::log::{Append, Appended};
@@ -137,11 +136,6 @@ impl World {
                     self.grants.all_raised(now);
                     self.origin.forgotten(now);
                     self.judged.new_epoch(*sequence, now, self.origin.counters);
-                }
-                Body::SameEpoch(..) if record.ahead() > Duration::ZERO => {
-                    if let Some(pod) = self.sessions.get(&record.origin) {
-                        self.judged.clock.told(*pod, now);
-                    }
                 }
                 _ => {}
             }

@@ -22,8 +22,8 @@ impl Machine {
     pub(super) fn process(&mut self, delivery: &Delivery, now: Moment) {
         self.processed_at = now;
         self.processed_count += 1;
+        self.clock.observe(delivery.time);
         let sequence = delivery.sequence;
-        self.clock.read((delivery.time, sequence), now);
         let Ok(record) = Record::decode(&delivery.payload) else {
             // A newer version's record: it may cover anything.
             self.undecodable += 1;
@@ -44,7 +44,7 @@ impl Machine {
             Body::Write(write) => self.write((record.id, record.origin), &write, sequence, now),
             Body::Join { pod } => self.joined(record.origin, pod, delivery, now),
             Body::Beat if record.origin == self.session.id => {
-                self.own_beat(record.id, (delivery.time, sequence), now);
+                self.own_beat(record.id, delivery.time, now);
             }
             Body::Beat => {}
             Body::Leave => {
@@ -53,29 +53,24 @@ impl Machine {
             }
             Body::Expel(session) => self.expelled(session, now),
             Body::NewEpoch(epoch) => self.new_epoch(epoch, delivery, now),
-            Body::SameEpoch(epoch, ahead) if self.epoch == Some(epoch) => {
-                self.clock.told(ahead, (delivery.time, sequence));
-                self.epoch_told = Some(sequence);
+            Body::SameEpoch(epoch) if self.epoch == Some(epoch) => {
+                self.epoch_told = sequence;
                 self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
             }
-            // The log had discarded what told of this epoch, else that could not
-            // have been appended: whoever says so lives in another one.
-            Body::SameEpoch(..) if self.epoch_told.is_some_and(|told| told < sequence) => {
-                self.declare_epoch(sequence);
-            }
-            Body::SameEpoch(..) => {}
+            // Of a pod that has not read the NewEpoch yet.
+            Body::SameEpoch(_) => {}
         }
         self.check_fleet(now);
     }
 
     fn new_epoch(&mut self, epoch: crate::position::Epoch, delivery: &Delivery, now: Moment) {
         if self.epoch == Some(epoch) {
-            self.epoch_told = Some(delivery.sequence);
+            self.epoch_told = delivery.sequence;
             return;
         }
         let anchor = self.reader.anchor;
         self.start_over(epoch, now);
-        self.epoch_told = Some(delivery.sequence);
+        self.epoch_told = delivery.sequence;
         self.reader.processed = delivery.sequence;
         self.reader.anchor = anchor;
         self.horizon = delivery.sequence;
@@ -96,10 +91,6 @@ impl Machine {
             .or_insert_with(|| PeerState::new(pod, sequence));
         peer.rejoined(sequence, now);
         self.ends.remove(&origin);
-        if self.clock.is_ahead_of((delivery.time, sequence), now) {
-            // It may not know the time: an own echo tells.
-            self.session.beat_at = now;
-        }
         if origin == self.session.id {
             self.own_join(delivery, now);
             self.look_back(sequence, now);
@@ -277,7 +268,7 @@ impl Machine {
         (sequence, time, payload): (u64, LogTime, &[u8]),
         now: Moment,
     ) -> bool {
-        self.clock.replayed((time, sequence));
+        self.clock.observe(time);
         let Ok(record) = Record::decode(payload) else {
             self.undecodable += 1;
             self.cover_everything(sequence);
@@ -299,12 +290,9 @@ impl Machine {
             Body::Leave => drop(self.ends.insert(record.origin, End::Left)),
             Body::Expel(session) => self.expelled_before(session, now),
             Body::Beat => {}
-            Body::SameEpoch(_, ahead) => {
-                self.clock.told_before(ahead, sequence);
-                self.epoch_told = self.epoch_told.max(Some(sequence));
-            }
+            Body::SameEpoch(_) => self.epoch_told = self.epoch_told.max(sequence),
             Body::NewEpoch(epoch) => {
-                self.epoch_told = self.epoch_told.max(Some(sequence));
+                self.epoch_told = self.epoch_told.max(sequence);
                 return self.epoch_before(epoch);
             }
         }

@@ -121,10 +121,6 @@ bugs! {
     BackwardIgnored,
     /// Each pod stamps and judges ends by its own clock.
     ExpiryByOwnClock,
-    /// What was stored after a pod's own log time is believed.
-    FutureBelieved,
-    /// That the server's clock went back is told to nobody.
-    TimeNotTold,
     /// A marker of equal or higher `as_of` outranks a Set.
     MarkerOutranksSet,
     /// A session lives on whose newest Join is overdue.

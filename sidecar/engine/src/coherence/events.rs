@@ -9,8 +9,6 @@ use crate::log::{Event, Opened, Subject};
 use crate::position::Epoch;
 use std::time::Duration;
 
-/// Log time is told this often at most, while the records do not have it.
-const TELL_EVERY: Duration = Duration::from_millis(200);
 /// Epochs remembered as left.
 const LEFT_EPOCHS: usize = 64;
 /// No session can be renewed in less.
@@ -67,45 +65,17 @@ impl Machine {
         self.tick_fleet(now);
     }
 
-    /// Tells the log again which epoch and time it has, long before it forgets,
-    /// or because it has forgotten.
+    /// Tells the log again which epoch it has, long before it forgets. Only if
+    /// nobody has declared another meanwhile.
     fn tick_epoch(&mut self, now: Moment) {
-        if now >= self.epoch_again_at {
-            self.say_epoch(now);
-        } else if self.epoch_is_discarded() {
-            self.tell_time(now);
-        }
-    }
-
-    /// The log does not hold any more what was told of the epoch, or never did.
-    /// All that it discarded was read: another epoch was not declared in it.
-    fn epoch_is_discarded(&self) -> bool {
-        let read = self.first <= self.verified.to + 1;
-        read && self.epoch_told.is_some_and(|told| told < self.first)
-    }
-
-    /// The server's clock went back: who joins from now on has to know by how
-    /// much, or it would hold entries for that much longer.
-    pub(super) fn tell_time(&mut self, now: Moment) {
-        if now >= self.time_told_at.plus(TELL_EVERY) {
-            self.time_told_at = now;
-            self.say_epoch(now);
-        }
-    }
-
-    /// Only if nobody has declared another epoch meanwhile.
-    fn say_epoch(&mut self, now: Moment) {
-        if let (Some(epoch), Some(told)) = (self.epoch, self.epoch_told)
+        let due = self.epoch_told > 0 && now >= self.epoch_again_at;
+        if let Some(epoch) = self.epoch
+            && due
             && self.reader.is_reading()
         {
             self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
-            // A subject without records is at 0.
-            let told = match self.epoch_is_discarded() {
-                true => 0,
-                false => told,
-            };
-            let same = Body::SameEpoch(epoch, self.clock.ahead());
-            self.append_own(same, Subject::Epochs, Some(told));
+            let told = Some(self.epoch_told);
+            self.append_own(Body::SameEpoch(epoch), Subject::Epochs, told);
         }
     }
 
@@ -139,7 +109,7 @@ impl Machine {
             self.declare_epoch(opened.epoch_told);
             return;
         };
-        self.epoch_told = Some(opened.epoch_told);
+        self.epoch_told = opened.epoch_told;
         let backward = std::mem::take(&mut self.backward);
         if self.left_epochs.contains(&epoch) {
             self.declare_epoch(opened.epoch_told);
@@ -159,9 +129,6 @@ impl Machine {
             }
         } else {
             self.reopened(now);
-        }
-        if self.epoch == Some(epoch) {
-            self.clock.opened(opened.ahead, opened.epoch_told);
         }
     }
 
@@ -207,7 +174,7 @@ impl Machine {
     }
 
     /// The first of those who notice declares it: the others find it.
-    pub(super) fn declare_epoch(&mut self, told: u64) {
+    fn declare_epoch(&mut self, told: u64) {
         let epoch = Epoch(self.random.bits() as u64);
         self.epoch_append =
             Some(self.append_own(Body::NewEpoch(epoch), Subject::Epochs, Some(told)));
@@ -229,7 +196,6 @@ impl Machine {
         self.reader.anchor = None;
         self.gap = 0;
         self.verified_from(0);
-        self.clock.untell();
         self.floors.clear();
         self.versions.clear();
         self.horizon = u64::MAX;

@@ -1,7 +1,6 @@
 //! The hit rule: one function for L1, the remote tier and joined flights.
 
 use super::floors::Floor;
-use super::logtime::WENT_BACK;
 use super::{Bug, Machine};
 use crate::clock::{LogTime, Moment};
 use crate::key::{Key, NameHash};
@@ -26,8 +25,6 @@ pub struct Facts {
     pub tags: Box<[NameHash]>,
     /// The origin's version.
     pub source_version: Option<u64>,
-    /// When it was stored.
-    pub stored: LogTime,
     /// Not fresh from here on.
     pub expires: LogTime,
     /// Not served at all from here on.
@@ -125,10 +122,6 @@ impl Machine {
     /// The rest of the rule, for what no hard cover touches.
     fn judge_time(&self, facts: &Facts, soft: bool, now: Moment) -> Freshness {
         let time = self.latest_time(now);
-        if facts.stored > time.plus(WENT_BACK) && !self.settings.bugs.has(Bug::FutureBelieved) {
-            // The server's clock was set, and this pod has not met that yet.
-            return Freshness::Unjudged;
-        }
         if time >= facts.gone {
             return Freshness::Dead;
         }
@@ -212,11 +205,11 @@ impl Machine {
         }
     }
 
-    /// Age, time until `expires`, time until `gone`.
-    pub(crate) fn times(&self, facts: &Facts, now: Moment) -> [Duration; 3] {
+    /// Age of what was stored then, time until `expires`, time until `gone`.
+    pub(crate) fn times(&self, stored: LogTime, facts: &Facts, now: Moment) -> [Duration; 3] {
         let most = self.latest_time(now);
         [
-            self.log_time(now).since(facts.stored),
+            self.log_time(now).since(stored),
             facts.expires.since(most),
             facts.gone.since(most),
         ]

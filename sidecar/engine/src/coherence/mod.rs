@@ -192,11 +192,9 @@ pub struct Machine {
     /// When [`Machine::tick`] was called last.
     ticked: Moment,
     /// When the log is told again which epoch it has, and where it was told
-    /// last (0: nowhere any more); none: it may have been told another one.
+    /// last; 0: not known.
     epoch_again_at: Moment,
-    /// When log time was told last because the server's clock went back.
-    time_told_at: Moment,
-    epoch_told: Option<u64>,
+    epoch_told: u64,
     /// Nobody else reads this log.
     alone: bool,
     undecodable: u64,
@@ -256,8 +254,7 @@ impl Machine {
             replace_at: Moment::default(),
             ticked: Moment::default(),
             epoch_again_at: Moment::default(),
-            time_told_at: Moment::default(),
-            epoch_told: None,
+            epoch_told: 0,
             alone: false,
             undecodable: 0,
             processed_count: 0,

@@ -6,7 +6,6 @@
 
 use crate::position::Epoch;
 use minicbor::{Decode, Encode};
-use std::time::Duration;
 
 /// 128 random bits that name a record; its `Nats-Msg-Id`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,9 +50,8 @@ pub enum Body {
     Expel(SessionId),
     /// Nothing older is believed.
     NewEpoch(Epoch),
-    /// This still is the epoch: the log must not outlive its NewEpoch. And by
-    /// how much log time is ahead of what its server stamps.
-    SameEpoch(Epoch, Duration),
+    /// This still is the epoch: the log must not outlive its NewEpoch.
+    SameEpoch(Epoch),
 }
 
 /// What an invalidation covers.
@@ -131,8 +129,6 @@ struct Wire {
     session: Option<[u8; 16]>,
     #[n(9)]
     epoch: Option<u64>,
-    #[n(10)]
-    ahead_us: Option<u64>,
 }
 
 impl Record {
@@ -149,7 +145,6 @@ impl Record {
             pod: None,
             session: None,
             epoch: None,
-            ahead_us: None,
         };
         wire.kind = match &self.body {
             Body::Invalidate(i) => (wire.invalidation = Some(i.clone()), 1).1,
@@ -159,27 +154,15 @@ impl Record {
             Body::Leave => 5,
             Body::Expel(s) => (wire.session = Some(s.0.to_be_bytes()), 6).1,
             Body::NewEpoch(e) => (wire.epoch = Some(e.0), 7).1,
-            Body::SameEpoch(e, ahead) => {
-                let ahead = u64::try_from(ahead.as_micros()).unwrap_or(u64::MAX);
-                (wire.epoch, wire.ahead_us) = (Some(e.0), Some(ahead));
-                8
-            }
+            Body::SameEpoch(e) => (wire.epoch = Some(e.0), 8).1,
         };
         minicbor::to_vec(&wire).expect("encoding into memory does not fail")
-    }
-
-    /// By how much it says that log time is ahead of the server's stamps.
-    pub fn ahead(&self) -> Duration {
-        match self.body {
-            Body::SameEpoch(_, ahead) => ahead,
-            _ => Duration::ZERO,
-        }
     }
 
     /// The epoch that a record on [`crate::log::Subject::Epochs`] names.
     pub fn epoch(&self) -> Option<Epoch> {
         match self.body {
-            Body::NewEpoch(epoch) | Body::SameEpoch(epoch, _) => Some(epoch),
+            Body::NewEpoch(epoch) | Body::SameEpoch(epoch) => Some(epoch),
             _ => None,
         }
     }
@@ -199,10 +182,7 @@ impl Record {
                 wire.session.ok_or(Undecodable)?,
             ))),
             7 => Body::NewEpoch(Epoch(wire.epoch.ok_or(Undecodable)?)),
-            8 => {
-                let ahead = Duration::from_micros(wire.ahead_us.unwrap_or_default());
-                Body::SameEpoch(Epoch(wire.epoch.ok_or(Undecodable)?), ahead)
-            }
+            8 => Body::SameEpoch(Epoch(wire.epoch.ok_or(Undecodable)?)),
             _ => return Err(Undecodable),
         };
         Ok(Self {

@@ -4,10 +4,9 @@
 //! that Beat was read back in log order, the own Join was processed, and the
 //! log's first retained sequence showed that nothing was truncated unread.
 
-use super::logtime::Stamp;
 use super::record::{Body, Record, RecordId, SessionId};
 use super::{Action, Bug, Machine};
-use crate::clock::Moment;
+use crate::clock::{LogTime, Moment};
 use crate::log::{Append, Appended, Command, Delivery, Subject};
 use crate::request::SessionState;
 use std::time::Duration;
@@ -54,7 +53,7 @@ pub(super) struct OwnSession {
     fresh_until: Option<Moment>,
     /// When the newest Beat that renewed it was sent.
     renewed_by: Option<Moment>,
-    pub(super) beat_at: Moment,
+    beat_at: Moment,
     beats: Vec<BeatUnderWay>,
     beat_number: u64,
     /// Planted bugs only: Beats whose echo came before their ack.
@@ -163,8 +162,7 @@ impl Machine {
         let said = self.session.said_at;
         if self.session.joined.is_none() {
             self.session.beat_at = now;
-            let stamp = (delivery.time, delivery.sequence);
-            self.clock.learn(stamp, said, now);
+            self.clock.learn(delivery.time, said, now);
         }
         self.session.joined_at = said;
         self.session.joined = Some(delivery.sequence);
@@ -276,7 +274,7 @@ impl Machine {
     }
 
     /// The own Beat was processed: ask what the log still retains, then renew.
-    pub(super) fn own_beat(&mut self, id: RecordId, stamp: Stamp, now: Moment) {
+    pub(super) fn own_beat(&mut self, id: RecordId, time: LogTime, now: Moment) {
         let Some(at) = self.session.beats.iter().position(|beat| beat.id == id) else {
             return;
         };
@@ -285,10 +283,7 @@ impl Machine {
         if self.session.joined.is_none() && !self.settings.bugs.has(Bug::BeatBeforeJoin) {
             return;
         }
-        self.clock.learn(stamp, beat.sent, now);
-        if self.clock.is_untold() && !self.has_bug(Bug::TimeNotTold) {
-            self.tell_time(now);
-        }
+        self.clock.learn(time, beat.sent, now);
         let sent = match self.has_bug(Bug::SessionFromEcho) {
             true => now,
             false => beat.sent,
@@ -343,7 +338,6 @@ impl Machine {
     /// opening tells which epoch this is.
     fn truncated_unread(&mut self, processed: u64, now: Moment) {
         self.gap = self.gap.max(processed);
-        self.epoch_told = None;
         self.verified_from(processed);
         self.push(Action::WatchFrom(processed));
         self.fleet.interrupted(now);

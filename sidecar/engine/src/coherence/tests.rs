@@ -8,7 +8,6 @@ use crate::log::*;
 use crate::request::Mode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-mod clock;
 mod rejoin;
 mod verified;
 
@@ -61,7 +60,6 @@ impl Rig {
             Event::Opened(Opened {
                 epoch: Some(Epoch(7)),
                 epoch_told: 1,
-                ahead: Duration::ZERO,
                 first,
                 last,
                 session_ttl: Duration::from_secs(15),
@@ -91,22 +89,12 @@ impl Rig {
         }
     }
     fn deliver(&mut self, seq: u64, id: RecordId, expires: bool, payload: bytes::Bytes) {
-        self.deliver_stamped(LogTime(1_000_000 * seq), seq, id, expires, payload);
-    }
-    fn deliver_stamped(
-        &mut self,
-        time: LogTime,
-        seq: u64,
-        id: RecordId,
-        expires: bool,
-        payload: bytes::Bytes,
-    ) {
         self.cseq += 1;
         let d = Delivery {
             incarnation: self.inc,
             consumer_sequence: self.cseq,
             sequence: seq,
-            time,
+            time: LogTime(1_000_000 * seq),
             id,
             expires,
             payload,
@@ -141,15 +129,6 @@ impl Rig {
         let b = self.take(|b| matches!(b, Body::Beat));
         let s = self.ack(&b);
         self.deliver(s, b.id, true, b.payload.clone());
-        self.answer_first(first);
-    }
-    /// Another beat, which the server stamps with this.
-    fn echo(&mut self, time: LogTime, first: u64) {
-        self.m.barrier(at(self.now));
-        self.drain();
-        let b = self.take(|b| matches!(b, Body::Beat));
-        let s = self.ack(&b);
-        self.deliver_stamped(time, s, b.id, true, b.payload.clone());
         self.answer_first(first);
     }
     fn answer_first(&mut self, first: u64) {
@@ -613,6 +592,26 @@ fn timers_are_due_however_many_events_come() {
     assert!(beats >= 1, "no beat in 6 s");
 }
 
+#[test]
+fn the_epoch_is_said_again_before_it_ages_out_of_the_log() {
+    let mut r = Rig::new(1, 10);
+    r.join();
+    r.backfill(1, vec![new_epoch_at(10)]);
+    r.beat(1);
+    // Less than retention/3: the record that opened the epoch is still there.
+    r.now += 10 * 86_400_000;
+    r.m.tick(at(r.now));
+    r.drain();
+    let again = r.take(|b| matches!(b, Body::SameEpoch(_)));
+    let record = Record::decode(&again.payload).expect("a record");
+    assert_eq!(
+        (again.subject, record.epoch()),
+        (Subject::Epochs, Some(Epoch(7)))
+    );
+    // Nothing if another epoch was declared meanwhile.
+    assert_eq!(again.expect_last, Some(10));
+}
+
 fn new_epoch_at(sequence: u64) -> (u64, LogTime, bytes::Bytes) {
     let time = LogTime(sequence * 1_000_000);
     (sequence, time, rec(5, 5, Body::NewEpoch(Epoch(7))))
@@ -657,7 +656,6 @@ fn opened(epoch: u64, first: u64, last: u64) -> Event {
         retention: Duration::from_secs(31 * 86400),
         alone: false,
         epoch_told: 1,
-        ahead: Duration::ZERO,
     })
 }
 

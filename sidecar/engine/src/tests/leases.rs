@@ -240,3 +240,60 @@ async fn while_the_session_is_lost_who_waits_gets_what_was_read_since_it_came() 
     let late = get_or_load(p, "late", 5).await;
     assert!(matches!(late, LeaseOutcome::Granted(..)), "{late:?}");
 }
+
+/// A tier that stalls. Beside an answer stands the position that this pod has
+/// reached: what is made of an older value with it would stand over the cover.
+#[tokio::test(start_paused = true)]
+async fn who_waited_is_not_given_what_was_covered_meanwhile() {
+    use std::sync::atomic::Ordering::SeqCst;
+    let mut w = World::new();
+    let p = std::sync::Arc::new(w.pod().await);
+    p.tier.1.store(true, SeqCst);
+    p.tier.3.store(300, SeqCst);
+    let ask = || {
+        let p = p.clone();
+        tokio::spawn(async move {
+            let lease = Lease {
+                key: key("k"),
+                term: Duration::from_secs(10),
+                wait: Duration::from_secs(4),
+                min_position: None,
+                deadline: p.dl(),
+            };
+            let answer = p.e.lease(lease).await.unwrap();
+            // The loader reads the source, fills, and then the source changes.
+            if let LeaseOutcome::Granted(token, ..) = answer.result {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                let fill = Fill {
+                    token,
+                    entry: NewEntry {
+                        tags: vec![crate::key::Tag::new("t").unwrap()],
+                        ..new("v1", 60_000)
+                    },
+                    deadline: p.dl(),
+                };
+                p.e.fill(fill).await.unwrap();
+                let gone = Invalidate {
+                    namespace: Namespace::new("").unwrap(),
+                    keys: vec![],
+                    tags: vec![crate::key::Tag::new("t").unwrap()],
+                    prefixes: vec![],
+                    all: false,
+                    mode: Mode::Hard,
+                    min_source_version: None,
+                    ack: Ack::Fleet,
+                    id: None,
+                    reason: None,
+                    deadline: p.dl(),
+                };
+                p.e.invalidate(gone).await.unwrap();
+            }
+            answer
+        })
+    };
+    let (one, two) = (ask(), ask());
+    for answer in [one.await.unwrap(), two.await.unwrap()] {
+        let granted = matches!(answer.result, LeaseOutcome::Granted(..));
+        assert!(granted, "{:?}", answer.result);
+    }
+}

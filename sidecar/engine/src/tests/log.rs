@@ -175,7 +175,6 @@ impl PodLog {
         Event::Opened(Opened {
             epoch: core.epoch,
             epoch_told: core.last(Subject::Epochs),
-            ahead: Duration::ZERO,
             first: core.discarded + 1,
             last: core.recs.len() as u64,
             session_ttl: Duration::from_secs(15),

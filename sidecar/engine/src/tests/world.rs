@@ -29,7 +29,13 @@ struct Tier {
 }
 /// The tier as one pod reaches it; true: not at all. How often it was told
 /// that it gave another key's record.
-pub(super) struct PodTier(Arc<Tier>, pub(super) AtomicBool, pub(super) AtomicU64);
+pub(super) struct PodTier(
+    Arc<Tier>,
+    pub(super) AtomicBool,
+    pub(super) AtomicU64,
+    /// How long a read takes to fail while the tier is away, in ms.
+    pub(super) AtomicU64,
+);
 #[async_trait::async_trait]
 impl Remote for PodTier {
     fn name(&self) -> &'static str {
@@ -37,6 +43,10 @@ impl Remote for PodTier {
     }
     async fn get(&self, k: NameHash) -> Result<Option<Stored>, RemoteError> {
         if self.1.load(Ordering::SeqCst) {
+            let stalls = self.3.load(Ordering::SeqCst);
+            if stalls > 0 {
+                tokio::time::sleep(Duration::from_millis(stalls)).await;
+            }
             return Err(RemoteError::Unavailable("x".into()));
         }
         Ok(self.0.map.lock().unwrap().get(&k).cloned())
@@ -125,6 +135,7 @@ impl World {
         let tier = Arc::new(PodTier(
             self.tier.clone(),
             AtomicBool::new(false),
+            AtomicU64::new(0),
             AtomicU64::new(0),
         ));
         let e = Engine::new(

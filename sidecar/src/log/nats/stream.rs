@@ -15,9 +15,6 @@ use unstale_engine::coherence::record::Record;
 use unstale_engine::log::{Opened, Subject};
 use unstale_engine::position::Epoch;
 
-/// An epoch, and by how much log time is ahead of the stamps.
-type Told = (Epoch, Duration);
-
 /// Why the log cannot be opened.
 pub(super) enum Why {
     /// It may work later.
@@ -39,12 +36,10 @@ pub(super) async fn open(
     let (terms, unwise) = check(&info["config"], names).map_err(Why::Wrong)?;
     let (first, last) = range(&info);
     let told = epoch(client, names, first).await;
-    let (told, epoch_told) = told.map_err(|e| Why::Away(e.text()))?;
-    let (epoch, ahead) = told.unzip();
+    let (epoch, epoch_told) = told.map_err(|e| Why::Away(e.text()))?;
     let opened = Opened {
         epoch,
         epoch_told,
-        ahead: ahead.unwrap_or_default(),
         first,
         last,
         session_ttl: terms.session_ttl,
@@ -59,18 +54,21 @@ pub(super) async fn first(client: &Client, names: &Names) -> Result<u64, Failure
     Ok(range(&info(client, names).await?).0)
 }
 
-/// The epoch that the newest readable record names, and what it says of log
-/// time. One that cannot be read (a
+/// The epoch that the newest readable record names. One that cannot be read (a
 /// newer version's, or none at all) must not hide what was told before it:
 /// whoever processes it raises the floor of everything.
-async fn epoch(client: &Client, names: &Names, first: u64) -> Result<(Option<Told>, u64), Failure> {
+async fn epoch(
+    client: &Client,
+    names: &Names,
+    first: u64,
+) -> Result<(Option<Epoch>, u64), Failure> {
     let (stream, subject) = (names.stream(), names.subject(Subject::Epochs));
     let Some((newest, payload)) = api::newest(client, &stream, &subject).await? else {
         return Ok((None, 0));
     };
-    let mut told = told_by(&payload);
-    if told.is_some() {
-        return Ok((told, newest));
+    let mut epoch = epoch_of(&payload);
+    if epoch.is_some() {
+        return Ok((epoch, newest));
     }
     // Only forwards can be asked for. There are few: a pod tells its epoch
     // again after a quarter of the retention.
@@ -78,10 +76,10 @@ async fn epoch(client: &Client, names: &Names, first: u64) -> Result<(Option<Tol
     while from < newest
         && let Some((sequence, payload)) = api::next(client, &stream, &subject, from).await?
     {
-        told = told_by(&payload).or(told);
+        epoch = epoch_of(&payload).or(epoch);
         from = sequence + 1;
     }
-    Ok((told, newest))
+    Ok((epoch, newest))
 }
 
 async fn info(client: &Client, names: &Names) -> Result<Value, Failure> {
@@ -142,7 +140,6 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn told_by(payload: &[u8]) -> Option<Told> {
-    let record = Record::decode(payload).ok()?;
-    Some((record.epoch()?, record.ahead()))
+fn epoch_of(payload: &[u8]) -> Option<Epoch> {
+    Record::decode(payload).ok()?.epoch()
 }
