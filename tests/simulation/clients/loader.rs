@@ -27,7 +27,8 @@ struct Loaded {
     terms: Terms,
 }
 
-/// So long one fill waits for another one of its token at most (µs).
+/// So long one fill waits for another one of its token at most (µs), unless its
+/// pod is paused meanwhile.
 const TURN: u64 = 600_000;
 
 impl Client {
@@ -78,8 +79,9 @@ impl Client {
     /// Two fills of one token at once: one at most is accepted.
     async fn fill_at_once(&self, granted: &Granted, loaded: Loaded) {
         // The second may wait for the first before it is stamped.
-        let first = self.fill(granted, loaded, TURN);
-        let second = self.fill(granted, loaded, TURN);
+        let within = TURN + self.shared.with(|w| w.mix.size.longest);
+        let first = self.fill(granted, loaded, within);
+        let second = self.fill(granted, loaded, within);
         let _judged = futures::future::join(first, second).await;
     }
 
