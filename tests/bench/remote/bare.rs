@@ -28,7 +28,7 @@ impl Bare {
         let mut connection = client.get_multiplexed_async_connection().await?;
         for at in 0..BATCH {
             let mut set = redis::cmd("SET");
-            set.arg(key(at)).arg(&[7; VALUE_BYTES][..]);
+            set.arg(key(at)).arg(&[7_u8; VALUE_BYTES][..]);
             set.exec_async(&mut connection).await?;
         }
         Ok(Self::Redis(connection))
