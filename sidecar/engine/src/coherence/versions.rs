@@ -10,10 +10,10 @@ use crate::request::Mode;
 use std::collections::{BTreeSet, HashMap};
 
 /// A version that the log tells of, and where it was last told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub(crate) version: u64,
-    pub(crate) sequence: u64,
+#[derive(Default)]
+struct Told {
+    version: u64,
+    sequence: u64,
 }
 
 impl Told {

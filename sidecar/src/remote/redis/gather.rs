@@ -1,5 +1,5 @@
-//! Reads that are asked for at once become one: a batch of a hundred keys is
-//! one MGET, not a hundred GETs.
+//! Reads that are asked for at once become one: the keys of a batch are a few
+//! MGETs, not a GET each.
 //!
 //! The first of them waits until everybody else that can run has run, asks for
 //! all that came meanwhile and hands the answers out in order. A read alone
@@ -73,6 +73,7 @@ impl<A: Clone + Send + Sync + 'static> Gather<A> {
         let others = Abandoned(self);
         tokio::task::yield_now().await;
         let waiting = std::mem::take(&mut *self.lock());
+        // Whoever comes from now on has a first of its own.
         std::mem::forget(others);
         // Alone, it is told so by the end of its channel.
         if waiting.len() < 2 {
