@@ -16,6 +16,7 @@ pub(crate) async fn demand(fleet: &Fleet) {
     shared.handle.until(size.demanded()).await;
     sessions_are_fresh(fleet);
     losses_were_noticed(fleet);
+    sets_were_noticed(fleet);
     recorder::judge(shared);
     for number in 0..fleet.size() {
         let Some(engine) = fleet.engine(number) else {
@@ -60,6 +61,18 @@ fn losses_were_noticed(fleet: &Fleet) {
     }
 }
 
+/// A pod that knew the time before the log's clock was set back: the same.
+fn sets_were_noticed(fleet: &Fleet) {
+    let missed = fleet.shared.with(|w| {
+        let lives = |(pod, start): &(usize, u64)| w.links[*pod].start == *start;
+        w.judged.server_clock.unnoticed(lives)
+    });
+    if let Some((at, by)) = missed {
+        let what = format!("the log's clock was set by {by} µs at {at} µs, and no epoch followed");
+        fleet.shared.violate("I-12", None, what);
+    }
+}
+
 /// Loads each key until it is hit; the value is judged as that of every read,
 /// and the last invalidation in the log is older than D by then.
 async fn hits_again(client: Client) {
@@ -88,12 +101,12 @@ async fn hits_again(client: Client) {
 }
 
 /// The key that nobody loads is written all the time: every pod finds it, too,
-/// unless other keys' writes cover it, or pods may differ on what has ended.
+/// unless other keys' writes cover it.
 async fn finds_what_is_swapped(client: &Client) {
     let shared = &client.shared;
     let excused = shared.with(|w| {
         let silent = w.absent.contains(&Role::Swapper);
-        silent || w.mix.shares_floors() || w.judged.clock_was_set
+        silent || w.mix.shares_floors()
     });
     if excused {
         return;

@@ -6,6 +6,7 @@
 //! someone notices); after that, nothing from before the NewEpoch (I-10).
 
 mod demands;
+mod server_clock;
 
 use crate::clients::{Swaps, names};
 use crate::world::{D_US, KEYS};
@@ -91,10 +92,8 @@ pub(crate) struct Judged {
     proofs: Vec<Proof>,
     epochs: Vec<EpochBegan>,
     pub(crate) losses: Vec<Loss>,
-    /// The clock behind the log's stamps was set. Open: pods may then differ
-    /// on the log's time for as long as they live, so expiry (I-12) is not
-    /// judged any more; everything else is.
-    pub(crate) clock_was_set: bool,
+    /// The clock behind the log's stamps.
+    pub(crate) server_clock: server_clock::ServerClock,
     /// A1 is broken until then; u64::MAX: until a new epoch begins.
     suspect_until: u64,
     /// Versions on which a CompareAndSet has succeeded.
@@ -134,6 +133,7 @@ impl Judged {
             sequence,
             origin,
         });
+        self.server_clock.new_epoch(sequence, at);
         if self.suspect_until > at {
             self.suspect_until = at + D_US;
         }
@@ -143,6 +143,7 @@ impl Judged {
     /// a pod had been given one.
     pub(crate) fn lost_tail(&mut self, loss: Loss, knew: bool) {
         let last = loss.last;
+        self.server_clock.lost_tail(last);
         self.committed.retain(|c| c.sequence <= last);
         self.epochs.retain(|e| e.sequence <= last);
         let committed = &self.committed;

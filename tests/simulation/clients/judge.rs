@@ -116,8 +116,13 @@ impl Client {
             Some(_) => ends.valid,
         };
         let end = end.saturating_add(EXPIRED);
-        if asked.at > end && !self.shared.with(|w| w.judged.clock_was_set) {
-            let (pod, by) = (self.pod, asked.at - end);
+        let by = asked.at.saturating_sub(end);
+        let excused = |by| {
+            self.shared
+                .with(|w| w.judged.server_clock.excuses(asked.at, by))
+        };
+        if by > 0 && !excused(by) {
+            let pod = self.pod;
             let what = format!(
                 "pod {pod} returned {got}, which had ended {by} µs before (stale: {:?})",
                 found.stale

@@ -8,6 +8,7 @@ use unstale_engine::coherence::record::{Body, Invalidation, Record, RecordId, Se
 use unstale_engine::limits::{EXACT_PREFIXES, PREFIXES};
 use unstale_engine::log::{Append, Subject};
 use unstale_engine::position::Epoch;
+use unstale_engine::request::SessionState;
 
 /// In µs.
 const DAY: u64 = 24 * 3_600_000_000;
@@ -114,9 +115,13 @@ pub(super) async fn set_clock(fleet: &Fleet, length: u64) {
     let by = if shared.chance(50) { by } else { -by };
     let set = |by| {
         let now = shared.handle.now();
+        let witnesses = (0..fleet.size())
+            .filter(|number| knows_time(fleet, *number))
+            .map(|number| (number, shared.link(number, |link| link.start)))
+            .collect();
         shared.with(|w| {
             w.log.clock_off += by;
-            w.judged.clock_was_set = true;
+            w.judged.server_clock.was_set(now, by, witnesses);
             // It goes by the age of records.
             w.log.expire(now);
             w.origin.forgotten(now);
@@ -128,6 +133,19 @@ pub(super) async fn set_clock(fleet: &Fleet, length: u64) {
     if shared.chance(50) {
         set(-by);
     }
+}
+
+/// Whether a pod has met the time of the log's epoch.
+fn knows_time(fleet: &Fleet, number: usize) -> bool {
+    let Some(engine) = fleet.engine(number) else {
+        return false;
+    };
+    let status = engine.status();
+    fleet.shared.with(|w| {
+        w.log.epoch() == Some(status.position.epoch)
+            && !w.links[number].down
+            && status.state == SessionState::Fresh
+    })
 }
 
 pub(super) async fn new_epoch(fleet: &Fleet, length: u64) {

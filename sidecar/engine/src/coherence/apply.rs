@@ -22,7 +22,7 @@ impl Machine {
     pub(super) fn process(&mut self, delivery: &Delivery, now: Moment) {
         self.processed_at = now;
         self.processed_count += 1;
-        self.clock.observe(delivery.time);
+        self.look_at_stamp(delivery.time);
         let sequence = delivery.sequence;
         let Ok(record) = Record::decode(&delivery.payload) else {
             // A newer version's record: it may cover anything.
@@ -70,6 +70,7 @@ impl Machine {
         }
         let anchor = self.reader.anchor;
         self.start_over(epoch, now);
+        self.clock.observe(delivery.time);
         self.epoch_told = delivery.sequence;
         self.reader.processed = delivery.sequence;
         self.reader.anchor = anchor;

@@ -117,6 +117,10 @@ bugs! {
     AcrossReconnect,
     /// An incarnation is never replaced for its age.
     OldIncarnation,
+    /// A log whose server's clock went back is read on without a new epoch.
+    SetBackIgnored,
+    /// How long ago an epoch began is the difference of two stamps.
+    AgeByStamps,
     /// A log that went backwards is read on without a new epoch.
     BackwardIgnored,
     /// Each pod stamps and judges ends by its own clock.

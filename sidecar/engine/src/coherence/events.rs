@@ -1,6 +1,7 @@
 //! What the log's driver says, and the timers: opening the log, losing it,
 //! another life of it. `reading.rs` keeps the incarnations, `replay.rs` the past.
 
+use super::logtime::LogClock;
 use super::reader::Anchor;
 use super::record::{Body, RecordId};
 use super::{Action, Bug, Machine};
@@ -111,9 +112,10 @@ impl Machine {
         };
         self.epoch_told = opened.epoch_told;
         let backward = std::mem::take(&mut self.backward);
-        if self.left_epochs.contains(&epoch) {
+        let same = self.epoch == Some(epoch);
+        if self.left_epochs.contains(&epoch) || (same && self.set_back) {
             self.declare_epoch(opened.epoch_told);
-        } else if self.epoch != Some(epoch) {
+        } else if !same {
             self.start_over(epoch, now);
             self.join(now);
         } else if self
@@ -174,7 +176,7 @@ impl Machine {
     }
 
     /// The first of those who notice declares it: the others find it.
-    fn declare_epoch(&mut self, told: u64) {
+    pub(super) fn declare_epoch(&mut self, told: u64) {
         let epoch = Epoch(self.random.bits() as u64);
         self.epoch_append =
             Some(self.append_own(Body::NewEpoch(epoch), Subject::Epochs, Some(told)));
@@ -190,6 +192,8 @@ impl Machine {
             self.left_epochs.push(left);
         }
         self.epoch = Some(epoch);
+        self.set_back = false;
+        self.clock = LogClock::default();
         self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
         self.stop_reading();
         self.reader.processed = 0;

@@ -121,6 +121,10 @@ impl Machine {
 
     /// The rest of the rule, for what no hard cover touches.
     fn judge_time(&self, facts: &Facts, soft: bool, now: Moment) -> Freshness {
+        if !self.clock.is_known() {
+            // No own record of this epoch was read back yet.
+            return Freshness::Unjudged;
+        }
         let time = self.latest_time(now);
         if time >= facts.gone {
             return Freshness::Dead;

@@ -1,8 +1,18 @@
 //! Log time on this pod's clock: a bracket around the log server's time,
 //! renewed by every echo, so that no two pods' clocks are compared.
+//!
+//! A server whose clock is set forward takes every pod along at its next echo.
+//! One that is set back is noticed by whoever knew the time before, and another
+//! epoch begins: what was stored by the old time would live too long
+//! (decision 11). Within an epoch log time does not go back.
 
+use super::{Bug, Machine};
 use crate::clock::{LogTime, Moment};
 use std::time::Duration;
+
+/// A server whose clock goes back by more is noticed, and a new epoch begins.
+/// Less is tolerated: leaders of a cluster differ, and a leap second is 1 s.
+const TOLERATED: Duration = Duration::from_secs(2);
 
 /// What the last echo taught. A Beat is stamped by the server after `sent` and
 /// before `echoed`, so the server's time lies between the two mappings.
@@ -16,6 +26,24 @@ pub(crate) struct LogClock {
 }
 
 impl LogClock {
+    /// Whether an own echo has told the time of this epoch.
+    pub(crate) fn is_known(&self) -> bool {
+        self.stamped != LogTime::default()
+    }
+
+    /// Whether the server's clock was set back before it stamped an own record
+    /// that was sent then: further than clock rates explain, and
+    /// [`TOLERATED`].
+    pub(crate) fn went_back(&self, stamped: LogTime, sent: Moment) -> bool {
+        self.is_known() && stamped.plus(TOLERATED) < self.at_least(sent)
+    }
+
+    /// Whether the server's clock was set back between a record and the latest
+    /// of those before it in the log.
+    pub(crate) fn is_below(&self, stamped: LogTime) -> bool {
+        stamped.plus(TOLERATED) < self.latest
+    }
+
     /// Learns from the echo of a Beat.
     ///
     /// Log time does not go back: a server whose clock does (a new leader, a
@@ -52,6 +80,43 @@ impl LogClock {
     }
 }
 
+impl Machine {
+    /// Every record's stamp, before the record is processed.
+    pub(super) fn look_at_stamp(&mut self, stamped: LogTime) {
+        if self.clock.is_below(stamped) {
+            self.set_back();
+        }
+        self.clock.observe(stamped);
+    }
+
+    /// The stamp of an own record that was sent then and is read now.
+    pub(super) fn learn_time(&mut self, stamped: LogTime, sent: Moment, now: Moment) {
+        if self.clock.went_back(stamped, sent) {
+            self.set_back();
+        }
+        self.clock.learn(stamped, sent, now);
+    }
+
+    /// The records before the own Join are replayed: it may be stamped before
+    /// them.
+    pub(super) fn compare_join_with_replay(&mut self) {
+        if self.clock.is_below(self.anchor_time()) {
+            self.set_back();
+        }
+    }
+
+    /// What was stored by the later time is not to be believed.
+    fn set_back(&mut self) {
+        if self.set_back || self.has_bug(Bug::SetBackIgnored) {
+            return;
+        }
+        self.set_back = true;
+        if self.epoch_append.is_none() {
+            self.declare_epoch(self.epoch_told);
+        }
+    }
+}
+
 /// Clock rates differ by at most 2 % (assumption A2).
 fn drift(over: Duration) -> Duration {
     over / 50
@@ -76,6 +141,19 @@ mod tests {
         clock.learn(time(413_600), at(20), at(21));
         assert_eq!(clock.at_least(at(21)), LogTime(500_009_800_000));
         assert!(clock.at_most(at(21)) >= clock.at_least(at(21)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_noticed_by_an_echo_and_by_order() {
+        let mut clock = LogClock::default();
+        assert!(!clock.went_back(time(1), at(10)), "nothing is known yet");
+        clock.learn(time(500), at(10), at(11));
+        clock.observe(time(500));
+        // 10 s later the server's clock shows 509.8 s at least.
+        assert!(!clock.went_back(time(508), at(21)));
+        assert!(clock.went_back(time(507), at(21)));
+        assert!(!clock.is_below(time(498)));
+        assert!(clock.is_below(time(497)));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 mod apply;
 mod bugs;
+mod elapsed;
 mod events;
 mod fleet;
 mod floors;
@@ -39,6 +40,7 @@ use crate::position::{Epoch, Position};
 use crate::random::Random;
 use crate::request::{NotStored, Session};
 use apply::End;
+use elapsed::Elapsed;
 use fleet::{Fleet, PeerState};
 use floors::Floors;
 use logtime::LogClock;
@@ -204,6 +206,8 @@ pub struct Machine {
     epoch_append: Option<RecordId>,
     /// The log is not the one that was read before.
     backward: bool,
+    /// The clock of the log's server went back in this epoch, which is over.
+    set_back: bool,
     /// Epochs that were left: a log that names one has lost its newest.
     left_epochs: Vec<Epoch>,
     /// The next question for the first retained sequence.
@@ -212,8 +216,8 @@ pub struct Machine {
     /// What is below this is still to be replayed.
     backfill_to: Option<u64>,
     backfill_asked: Moment,
-    /// Server time of the oldest replayed record.
-    replayed_from: crate::clock::LogTime,
+    /// How much time the replayed records span.
+    elapsed: Elapsed,
     /// Every session that may be live is known from the log.
     replayed: bool,
     /// When it will be, after a gap.
@@ -261,12 +265,13 @@ impl Machine {
             incarnations: 0,
             epoch_append: None,
             backward: false,
+            set_back: false,
             left_epochs: Vec::new(),
             check_token: 0,
             processed_at: Moment::default(),
             backfill_to: None,
             backfill_asked: Moment::default(),
-            replayed_from: crate::clock::LogTime::default(),
+            elapsed: Elapsed::default(),
             replayed: false,
             known_at: None,
             ends: HashMap::new(),

@@ -162,7 +162,7 @@ impl Machine {
         let said = self.session.said_at;
         if self.session.joined.is_none() {
             self.session.beat_at = now;
-            self.clock.learn(delivery.time, said, now);
+            self.learn_time(delivery.time, said, now);
         }
         self.session.joined_at = said;
         self.session.joined = Some(delivery.sequence);
@@ -283,7 +283,7 @@ impl Machine {
         if self.session.joined.is_none() && !self.settings.bugs.has(Bug::BeatBeforeJoin) {
             return;
         }
-        self.clock.learn(time, beat.sent, now);
+        self.learn_time(time, beat.sent, now);
         let sent = match self.has_bug(Bug::SessionFromEcho) {
             true => now,
             false => beat.sent,

@@ -9,6 +9,7 @@ use crate::request::Mode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 mod rejoin;
+mod server_time;
 mod verified;
 
 /// Counts up: equal runs draw equal numbers.
@@ -30,6 +31,8 @@ struct Rig {
     cseq: u64,
     seq: u64,
     now: u64,
+    /// How far the clock of the log's server is ahead.
+    set_forward: Duration,
     appends: Vec<Append>,
     commands: Vec<Command>,
     fleets: Vec<(u64, FleetOutcome)>,
@@ -51,6 +54,7 @@ impl Rig {
             cseq: 0,
             seq: last,
             now: 0,
+            set_forward: Duration::ZERO,
             appends: vec![],
             commands: vec![],
             fleets: vec![],
@@ -94,13 +98,17 @@ impl Rig {
             incarnation: self.inc,
             consumer_sequence: self.cseq,
             sequence: seq,
-            time: LogTime(1_000_000 * seq),
+            time: self.time(),
             id,
             expires,
             payload,
         };
         self.m.event(Event::Delivered(d), at(self.now));
         self.drain();
+    }
+    /// What the log's server shows.
+    fn time(&self) -> LogTime {
+        LogTime(10_000_000_000 + 1_000 * self.now).plus(self.set_forward)
     }
     fn take(&mut self, want: fn(&Body) -> bool) -> Append {
         let i = self
@@ -516,9 +524,9 @@ fn a_pod_that_has_left_does_not_join_again() {
 #[test]
 fn fleet_answers_early_once_every_session_of_an_earlier_epoch_is_over() {
     let mut r = Rig::new(1, 10);
-    r.join(); // at 11 s of the server's time
+    r.join();
     r.backfill(1, vec![new_epoch_at(10)]);
-    for _ in 0..8 {
+    for _ in 0..9 {
         r.now += 2_000;
         r.m.barrier(at(r.now));
         r.beat(1);
