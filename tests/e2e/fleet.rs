@@ -24,7 +24,16 @@ impl Fleet {
 
     /// The same, with this configuration file.
     pub(crate) async fn configured(count: usize, config: &str) -> Self {
-        let mut fleet = Self::empty().await;
+        Self::started(Nats::start(), count, config).await
+    }
+
+    /// `count` pods on this server.
+    pub(crate) async fn on(nats: Nats, count: usize) -> Self {
+        Self::started(nats, count, "").await
+    }
+
+    async fn started(nats: Nats, count: usize, config: &str) -> Self {
+        let mut fleet = Self::empty(nats).await;
         fleet.start(0..count.min(1), config);
         // The first one makes the log alone: who races it there starts later.
         fleet.is_whole().await;
@@ -35,17 +44,17 @@ impl Fleet {
 
     /// Starts all at the same time, so that they race to make the log.
     pub(crate) async fn at_once(count: usize) -> Self {
-        let mut fleet = Self::empty().await;
+        let mut fleet = Self::empty(Nats::start()).await;
         fleet.start(0..count, "");
         fleet.is_whole().await;
         fleet
     }
 
-    async fn empty() -> Self {
+    async fn empty(nats: Nats) -> Self {
         let permit = ROOM.acquire().await.expect("never closed");
         Self {
             pods: Vec::new(),
-            nats: Nats::start(),
+            nats,
             permit,
         }
     }

@@ -31,6 +31,7 @@ mod sdk_load;
 mod sdk_stale;
 mod sdk_watch;
 mod sealed;
+mod server_clock;
 mod session_loss;
 mod settings;
 mod stale;

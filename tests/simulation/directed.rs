@@ -110,6 +110,7 @@ impl Mix {
             Bug::NamespaceFloorsForgotten => extra.flood = Some(Flood::Namespaces),
             Bug::MarkerOutranksSet => extra.leases_swapped = true,
             Bug::TokenReused => extra.strays = 4,
+            Bug::AgeByStamps => self.retention = Self::LONG_RETENTION,
             Bug::KeyNotChecked => extra.mixed_up = 3,
             _ => {}
         }
@@ -139,6 +140,8 @@ fn faults(bug: Bug) -> Option<(&'static [Fault], Pods)> {
         Bug::PrefixFloorsForgotten | Bug::NamespaceFloorsForgotten => (&[TierLags], (2, 2)),
         Bug::MarkerOutranksSet => (&[TierLags], (3, 1)),
         Bug::TokenReused => (&[Crash], (2, 2)),
+        // A pod joins the new epoch while another one has not read of it yet.
+        Bug::AgeByStamps => (&[NewEpoch, WallClock, SlowReader, Crash], (4, 3)),
         // A Set whose cover is discarded before its pod reads it.
         Bug::WriteNotConfirmed => (&[PurgeUnread, SlowReader], (3, 3)),
         _ => return None,

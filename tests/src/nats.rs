@@ -35,6 +35,23 @@ impl Nats {
         nats
     }
 
+    /// One whose wall clock can be set ([`Nats::set_clock`]).
+    pub fn with_clock() -> Self {
+        let mut nats = Self::of(place::nats_server_with_clock());
+        nats.restart();
+        nats
+    }
+
+    /// From now on its wall clock is this many seconds off. The server looks
+    /// every 50 ms.
+    pub fn set_clock(&self, seconds: i64) {
+        std::fs::write(self.clock(), seconds.to_string()).expect("written");
+    }
+
+    fn clock(&self) -> PathBuf {
+        self.dir.path().join("clock")
+    }
+
     /// One that does not run yet.
     pub fn stopped() -> Self {
         Self::of(place::nats_server())
@@ -92,6 +109,7 @@ impl Nats {
         let output = File::options().create(true).append(true).open(&log);
         let output = output.expect("a log file");
         let child = Command::new(&self.binary)
+            .env("NATS_WALL_CLOCK", self.clock())
             .args([
                 "-a",
                 "127.0.0.1",

@@ -260,13 +260,14 @@ impl Engine {
 
     /// Counts since the start.
     pub fn counters(&self) -> Counters {
-        let (processed, undecodable, incarnations, source_versions_forgotten) =
-            self.machine().counts();
+        let machine = self.machine().counts();
         Counters {
-            source_versions_forgotten,
-            processed,
-            undecodable,
-            incarnations,
+            source_versions_forgotten: machine.source_versions_forgotten,
+            processed: machine.processed,
+            undecodable: machine.undecodable,
+            incarnations: machine.incarnations,
+            epochs: machine.epochs,
+            set_backs: machine.set_backs,
             ..self.meter.read()
         }
     }

@@ -563,6 +563,10 @@ pub struct Counters {
     pub processed: u64,
     /// Incarnations of the log reader built.
     pub incarnations: u64,
+    /// Epochs of the log met.
+    pub epochs: u64,
+    /// Times the wall clock of the log's server was seen to go back.
+    pub set_backs: u64,
     /// Records of the log that could not be decoded.
     pub undecodable: u64,
     /// Reads or waits refused because too much was in flight.

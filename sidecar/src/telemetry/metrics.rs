@@ -116,6 +116,8 @@ counters! {
     appended: "log_appended", "Invalidations and writes appended";
     processed: "log_processed", "Records of the log processed";
     incarnations: "log_incarnations", "Incarnations of the log reader built";
+    epochs: "log_epochs", "Epochs of the log met: what was cached before is not used";
+    set_backs: "log_clock_set_back", "Times the wall clock of the log's server was seen to go back";
     undecodable: "log_undecodable", "Records of the log that could not be decoded";
     overloaded: "overloaded", "Calls refused because too much was in flight";
     locals_dropped: "locals_dropped", "Sets with ack LOCAL whose value was not stored: refused or undecided";

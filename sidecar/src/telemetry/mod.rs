@@ -1,6 +1,7 @@
 //! What the sidecar says about itself: logs and metrics.
 
 pub(crate) mod complaint;
+pub(crate) mod epochs;
 pub(crate) mod failing;
 pub mod metrics;
 pub mod remote;

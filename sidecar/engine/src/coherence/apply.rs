@@ -21,12 +21,12 @@ impl Machine {
     /// Processes the next record of the log.
     pub(super) fn process(&mut self, delivery: &Delivery, now: Moment) {
         self.processed_at = now;
-        self.processed_count += 1;
+        self.counts.processed += 1;
         self.look_at_stamp(delivery.time);
         let sequence = delivery.sequence;
         let Ok(record) = Record::decode(&delivery.payload) else {
             // A newer version's record: it may cover anything.
-            self.undecodable += 1;
+            self.counts.undecodable += 1;
             self.cover_everything(sequence);
             return;
         };
@@ -271,7 +271,7 @@ impl Machine {
     ) -> bool {
         self.clock.observe(time);
         let Ok(record) = Record::decode(payload) else {
-            self.undecodable += 1;
+            self.counts.undecodable += 1;
             self.cover_everything(sequence);
             return false;
         };

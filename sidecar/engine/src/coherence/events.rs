@@ -193,6 +193,7 @@ impl Machine {
         }
         self.epoch = Some(epoch);
         self.set_back = false;
+        self.counts.epochs += 1;
         self.clock = LogClock::default();
         self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
         self.stop_reading();

@@ -111,6 +111,7 @@ impl Machine {
             return;
         }
         self.set_back = true;
+        self.counts.set_backs += 1;
         if self.epoch_append.is_none() {
             self.declare_epoch(self.epoch_told);
         }

@@ -121,6 +121,23 @@ pub struct Progress {
     pub echoed: u64,
 }
 
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Records processed.
+    pub processed: u64,
+    /// Records that could not be decoded.
+    pub undecodable: u64,
+    /// Incarnations of the reader built.
+    pub incarnations: u64,
+    /// Epochs met.
+    pub epochs: u64,
+    /// Times the clock of the log's server was seen to go back.
+    pub set_backs: u64,
+    /// Source versions forgotten for room.
+    pub source_versions_forgotten: u64,
+}
+
 /// How the machine behaves.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -199,9 +216,7 @@ pub struct Machine {
     epoch_told: u64,
     /// Nobody else reads this log.
     alone: bool,
-    undecodable: u64,
-    processed_count: u64,
-    incarnations: u64,
+    counts: Counts,
     /// The NewEpoch record under way.
     epoch_append: Option<RecordId>,
     /// The log is not the one that was read before.
@@ -260,9 +275,7 @@ impl Machine {
             epoch_again_at: Moment::default(),
             epoch_told: 0,
             alone: false,
-            undecodable: 0,
-            processed_count: 0,
-            incarnations: 0,
+            counts: Counts::default(),
             epoch_append: None,
             backward: false,
             set_back: false,
@@ -338,17 +351,13 @@ impl Machine {
         self.push(Action::WatchFrom(sequence));
     }
 
-    /// Counts: processed records, undecodable ones, incarnations, source
-    /// versions forgotten.
-    pub fn counts(&self) -> (u64, u64, u64, u64) {
-        let forgotten = self.versions.forgotten();
-        let Self {
-            processed_count,
-            undecodable,
-            incarnations,
-            ..
-        } = self;
-        (*processed_count, *undecodable, *incarnations, forgotten)
+    /// What was counted since the start.
+    pub fn counts(&self) -> Counts {
+        let source_versions_forgotten = self.versions.forgotten();
+        Counts {
+            source_versions_forgotten,
+            ..self.counts
+        }
     }
 
     /// The session's id; it changes when a session is over.

@@ -130,7 +130,7 @@ impl Machine {
         let incarnation = self.reader.build(anchor, overlap, now);
         let age = self.share_of_beat_ttl(INCARNATION_AGE);
         self.replace_at = now.plus(self.jittered(age));
-        self.incarnations += 1;
+        self.counts.incarnations += 1;
         let session = self.session.id;
         self.command(Command::Read {
             incarnation,
