@@ -142,22 +142,25 @@ impl LogServer {
         LogTime((SERVER_EPOCH_US + now).saturating_add_signed(self.clock_off))
     }
 
-    /// Discards what is older than the retention by the server's clock.
-    pub(crate) fn expire(&mut self, now: u64) {
+    /// Discards what is older than the retention by the server's clock. True:
+    /// there was something.
+    pub(crate) fn expire(&mut self, now: u64) -> bool {
         let time = self.time(now).0;
         let old = |kept: &&Kept| kept.time.0 + self.retention < time;
         let old = self.retained().iter().take_while(old).count() as u64;
-        self.discard(self.first + old);
+        self.discard(self.first + old)
     }
 
-    /// Discards the oldest records but for `keep`.
-    pub(crate) fn truncate(&mut self, keep: u64) {
-        self.discard(self.last().saturating_sub(keep));
+    /// Discards the oldest records but for `keep`. True: there were some.
+    pub(crate) fn truncate(&mut self, keep: u64) -> bool {
+        self.discard(self.last().saturating_sub(keep))
     }
 
     /// `first` is the first that stays, at most.
-    fn discard(&mut self, first: u64) {
+    fn discard(&mut self, first: u64) -> bool {
+        let discards = first > self.first;
         self.first = self.first.max(first);
+        discards
     }
 
     /// Loses everything above `last`; the sequences are used again.

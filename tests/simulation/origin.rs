@@ -19,8 +19,9 @@ pub(crate) struct Origin {
     reached: Vec<u64>,
     /// When the log last forgot records, or an epoch began.
     amnesia: Option<u64>,
-    /// When the replica last showed an older value, and the newest such.
-    lagged: Option<(u64, u64)>,
+    /// When the replica showed an older value, and which, as long as one read
+    /// then may still be stored.
+    lagged: Vec<(u64, u64)>,
     /// Set when the log forgot records soon after.
     forgiven: Option<Forgiven>,
     /// Reads that were excused for it.
@@ -49,9 +50,8 @@ impl Origin {
     /// The log forgets what it said of versions.
     pub(crate) fn forgotten(&mut self, now: u64) {
         self.amnesia = Some(now);
-        if let Some((at, shown)) = self.lagged
-            && now < at + STORED
-        {
+        self.lagged.retain(|(at, _)| now < at + STORED);
+        if let Some(shown) = self.lagged.iter().map(|(_, shown)| *shown).max() {
             let asked = self.counters[LAGGING];
             self.forgiven = Some(Forgiven { shown, asked });
         }
@@ -69,8 +69,7 @@ impl Origin {
         let at = now.saturating_sub(lag);
         let shown = self.reached.iter().take_while(|t| **t <= at).count() as u64;
         if shown < self.counters[LAGGING] {
-            let before = self.lagged.map_or(0, |(_, newest)| newest);
-            self.lagged = Some((now, before.max(shown)));
+            self.lagged.push((now, shown));
         }
         shown
     }

@@ -17,8 +17,9 @@ pub(super) async fn truncate(fleet: &Fleet, length: u64) {
     let now = fleet.shared.handle.now();
     fleet.shared.with(|w| {
         let keep = w.rng.range(0, 6);
-        w.log.truncate(keep);
-        w.origin.forgotten(now);
+        if w.log.truncate(keep) {
+            w.origin.forgotten(now);
+        }
     });
     fleet.shared.handle.sleep(length).await;
 }
@@ -81,8 +82,9 @@ pub(super) async fn purge_unread(fleet: &Fleet, number: usize, length: u64) {
     let now = shared.handle.now();
     let first = shared.with(|w| {
         let keep = w.rng.range(0, 3);
-        w.log.truncate(keep);
-        w.origin.forgotten(now);
+        if w.log.truncate(keep) {
+            w.origin.forgotten(now);
+        }
         w.log.first
     });
     shared.note(Scope::All, || format!("what is below {first} is purged"));
@@ -123,8 +125,9 @@ pub(super) async fn set_clock(fleet: &Fleet, length: u64) {
             w.log.clock_off += by;
             w.judged.server_clock.was_set(now, by, witnesses);
             // It goes by the age of records.
-            w.log.expire(now);
-            w.origin.forgotten(now);
+            if w.log.expire(now) {
+                w.origin.forgotten(now);
+            }
         });
         shared.note(Scope::All, || format!("the log's clock is set by {by} µs"));
     };

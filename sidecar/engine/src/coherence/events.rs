@@ -80,6 +80,15 @@ impl Machine {
         }
     }
 
+    /// A log that discards by size forgets where its epoch is named long before
+    /// the retention is over: it is told again from its newer half.
+    pub(super) fn keep_epoch_told(&mut self, now: Moment) {
+        let half = self.reader.processed.saturating_sub(self.first) / 2;
+        if self.first > 1 && self.epoch_told < self.first + half {
+            self.epoch_again_at = self.epoch_again_at.min(now);
+        }
+    }
+
     /// When [`Machine::tick`] wants to be called next, at the latest. Depends
     /// on nothing that events alone can move on.
     pub fn next_tick(&self) -> Moment {

@@ -313,6 +313,7 @@ impl Machine {
     /// The log's first retained sequence, read after it was asked for.
     pub(super) fn first_checked(&mut self, token: u64, first: u64, now: Moment) {
         self.first = self.first.max(first);
+        self.keep_epoch_told(now);
         self.settle_passed();
         let mut checks = self.session.checks.iter();
         let echo = checks.position(|echo| echo.token == token);

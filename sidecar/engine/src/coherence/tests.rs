@@ -139,6 +139,11 @@ impl Rig {
         self.deliver(s, b.id, true, b.payload.clone());
         self.answer_first(first);
     }
+    fn beat_after(&mut self, ms: u64, first: u64) {
+        self.now += ms;
+        self.m.barrier(at(self.now));
+        self.beat(first);
+    }
     fn answer_first(&mut self, first: u64) {
         let token = self
             .commands
@@ -618,6 +623,28 @@ fn the_epoch_is_said_again_before_it_ages_out_of_the_log() {
     );
     // Nothing if another epoch was declared meanwhile.
     assert_eq!(again.expect_last, Some(10));
+}
+
+#[test]
+fn the_epoch_is_said_again_before_a_small_log_discards_it() {
+    let mut r = Rig::new(1, 10);
+    r.join();
+    r.backfill(1, vec![new_epoch_at(10)]);
+    r.beat(1);
+    let says = |r: &Rig| {
+        let same = |a: &&Append| matches!(record_of(a).body, Body::SameEpoch(_));
+        r.appends.iter().filter(same).count()
+    };
+    r.beat_after(2_000, 5);
+    assert_eq!(says(&r), 0, "the newest half names it");
+    r.beat_after(2_000, 9);
+    r.m.tick(at(r.now));
+    r.drain();
+    assert_eq!(says(&r), 1, "only the oldest records do");
+}
+
+fn record_of(append: &Append) -> Record {
+    Record::decode(&append.payload).expect("a record")
 }
 
 fn new_epoch_at(sequence: u64) -> (u64, LogTime, bytes::Bytes) {
