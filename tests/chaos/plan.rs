@@ -6,9 +6,9 @@ use crate::phases::Phase;
 use std::time::Duration;
 
 /// Short, so that sessions lapse within seconds.
-const SHORT: Duration = Duration::from_secs(2);
+pub(crate) const SHORT: Duration = Duration::from_secs(2);
 /// What a fleet has when nobody says otherwise.
-const DEFAULT: Duration = Duration::from_secs(15);
+pub(crate) const DEFAULT: Duration = Duration::from_secs(15);
 
 /// Whether UNSTALE_PHASE or UNSTALE_STORMS ask for less than everything.
 pub(crate) fn partial() -> bool {
@@ -37,7 +37,7 @@ fn single(times: usize) -> Phase {
         name: "single",
         shape: shape(6, 1, SHORT),
         storms: 7 * times,
-        faults_per_storm: 15,
+        faults_per_storm: 16,
         storm: Duration::from_secs(6),
         most_ttls: 3.0,
         kinds: Kind::HARMLESS.to_vec(),
@@ -60,7 +60,7 @@ fn cluster(times: usize) -> Phase {
         name: "cluster",
         shape: shape(4, 3, SHORT),
         storms: 5 * times,
-        faults_per_storm: 16,
+        faults_per_storm: 17,
         storm: Duration::from_secs(8),
         most_ttls: 3.0,
         kinds: Kind::HARMLESS.into_iter().chain(own).collect(),
@@ -79,7 +79,8 @@ fn default_ttl() -> Phase {
         name: "default-ttl",
         shape: shape(3, 3, DEFAULT),
         storms: 1,
-        faults_per_storm: 12,
+        // Ten have to come about.
+        faults_per_storm: 16,
         storm: Duration::from_secs(15),
         most_ttls: 1.2,
         kinds: Kind::HARMLESS.into_iter().chain(Kind::CLUSTER).collect(),

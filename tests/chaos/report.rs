@@ -3,14 +3,15 @@
 use crate::converge::Converged;
 use crate::faults::Kind;
 use crate::fleet::Fleet;
+use crate::plan;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-/// What a run must have at least.
-const FAULTS: u64 = 150;
+/// What a run must have at least: faults at each session ttl.
+const FAULTS: [(Duration, u64); 2] = [(plan::SHORT, 150), (plan::DEFAULT, 10)];
 const OVERLAPPED: u64 = 100;
 const OPERATIONS: u64 = 1_000_000;
 
@@ -18,6 +19,8 @@ const OPERATIONS: u64 = 1_000_000;
 #[derive(Default)]
 pub(crate) struct Report {
     faults: Mutex<BTreeMap<Kind, (u64, u64)>>,
+    /// How many at each session ttl.
+    by_ttl: Mutex<BTreeMap<Duration, u64>>,
     phases: Mutex<Vec<String>>,
     begun: AtomicU64,
     running: AtomicU64,
@@ -40,15 +43,16 @@ impl Report {
         Mark { begun, others }
     }
 
-    /// A fault of this kind is over, or none: it did not come about;
-    /// `operations` were done meanwhile.
-    pub(crate) fn over(&self, mark: Mark, kind: Option<Kind>, operations: u64) {
+    /// A fault of this kind is over, or none: it did not come about; of a fleet
+    /// with this session ttl, in which `operations` were done meanwhile.
+    pub(crate) fn over(&self, mark: Mark, kind: Option<Kind>, ttl: Duration, operations: u64) {
         self.running.fetch_sub(1, SeqCst);
         let Some(kind) = kind else { return };
         let joined = self.begun.load(SeqCst) > mark.begun + 1;
         if joined || mark.others > 0 {
             self.overlapped.fetch_add(1, SeqCst);
         }
+        *self.by_ttl().entry(ttl).or_default() += 1;
         let mut faults = self.faults.lock().expect("no panic");
         let row = faults.entry(kind).or_default();
         row.0 += 1;
@@ -59,6 +63,10 @@ impl Report {
     pub(crate) fn faults(&self) -> u64 {
         let faults = self.faults.lock().expect("no panic");
         faults.values().map(|row| row.0).sum()
+    }
+
+    fn by_ttl(&self) -> MutexGuard<'_, BTreeMap<Duration, u64>> {
+        self.by_ttl.lock().expect("no panic")
     }
 
     /// A fleet's life is over.
@@ -110,12 +118,16 @@ impl Report {
             .collect();
         drop(faults);
         let few = [
-            (self.faults(), FAULTS, "faults"),
             (self.operations(), OPERATIONS, "operations"),
             (self.overlapped.load(SeqCst), OVERLAPPED, "overlaps"),
         ];
         let few = few.iter().filter(|(had, needed, _)| had < needed);
         lacks.extend(few.map(|(had, needed, what)| format!("{had} {what} of {needed}")));
+        let by_ttl = self.by_ttl();
+        let had = |ttl| by_ttl.get(&ttl).copied().unwrap_or_default();
+        let few = FAULTS.map(|(ttl, needed)| (ttl, had(ttl), needed));
+        let few = few.iter().filter(|(_, had, needed)| had < needed);
+        lacks.extend(few.map(|(ttl, had, needed)| format!("{had} faults of {needed} at {ttl:?}")));
         lacks
     }
 
@@ -134,6 +146,7 @@ impl Report {
         }
         let (faults, operations, bad) = (self.faults(), self.operations(), self.bad());
         let overlapped = self.overlapped.load(SeqCst);
+        println!("faults at each session ttl: {:?}", self.by_ttl());
         println!(
             "{faults} faults, {overlapped} of them while another was under way; \
              {operations} operations, {bad} promises broken"

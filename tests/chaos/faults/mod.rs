@@ -79,7 +79,8 @@ impl Fault {
             "did not happen"
         });
         let counts = happened.then_some(self.kind);
-        report.over(mark, counts, fleet.history.operations() - before);
+        let meanwhile = fleet.history.operations() - before;
+        report.over(mark, counts, fleet.shape.session_ttl, meanwhile);
     }
 
     /// Whether what the kind says did happen: some need the fleet in a state in

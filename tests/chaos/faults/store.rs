@@ -1,8 +1,11 @@
 //! What is under a server: a full disk, and a store put back to an older copy.
+//! The latter counts when the log has not the record any more that it ended with
+//! before; under a stalled third server always, as that one may bring it back.
 
 use super::{Fault, Kind, lasts};
 use crate::cluster::Node;
 use crate::fleet::Fleet;
+use serde_json::Value;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -16,12 +19,11 @@ const FULL: &str = "no space left on device";
 /// Breaks it; whether that came about.
 pub(super) async fn apply(fault: &Fault, fleet: &Fleet) -> bool {
     match fault.kind {
-        Kind::DiskFull => return full(fault, fleet).await,
+        Kind::DiskFull => full(fault, fleet).await,
         Kind::LogPutBack => put_back(fault, fleet, false).await,
         Kind::LogPutBackUnseen => put_back(fault, fleet, true).await,
         _ => put_back_under_third(fault, fleet).await,
     }
-    true
 }
 
 /// Fills the file system under one server. A server that met the full disk may
@@ -51,72 +53,108 @@ fn fill(filler: &Path) {
 
 /// Takes a copy, lets the fleet go on, and puts the copy back: all servers come
 /// again with an older log. `unseen`: the pods are not connected meanwhile.
-async fn put_back(fault: &Fault, fleet: &Fleet, unseen: bool) {
+async fn put_back(fault: &Fault, fleet: &Fleet, unseen: bool) -> bool {
     let nodes: Vec<_> = fleet.cluster.nodes.iter().collect();
     copy(&nodes).await;
     progress(fleet).await;
-    let cut = Fault {
-        kind: Kind::PodFromNats,
-        // Surely until the servers are back.
-        lasts: fault.lasts + fleet.shape.session_ttl * 2,
-        ..fault.clone()
+    let newest = Newest::of(fleet).await;
+    fleet.checker.loses_records();
+    let away = if unseen {
+        replace_unseen(fault, fleet, &nodes).await
+    } else {
+        replace(&nodes).await;
+        true
     };
-    let cuts = (0..fleet.pods.len()).map(|pod| Fault { pod, ..cut.clone() });
-    let cuts = cuts.map(|cut| async move {
-        super::partition::apply(&cut, fleet).await;
+    newest.kept(fleet).await == Some(false) && away
+}
+
+/// Every pod is cut off before the servers end, until they are back and some
+/// more. Whether all of them noticed.
+async fn replace_unseen(fault: &Fault, fleet: &Fleet, nodes: &[&Node]) -> bool {
+    let (back, _) = tokio::sync::watch::channel(false);
+    let pods = 0..fleet.pods.len();
+    let cuts = pods.map(|pod| {
+        (
+            Fault {
+                pod,
+                ..fault.clone()
+            },
+            back.subscribe(),
+        )
+    });
+    let cuts = cuts.map(|(cut, mut back)| async move {
+        let work = async {
+            // The sender outlives the cuts.
+            let _ = back.wait_for(|back| *back).await;
+            tokio::time::sleep(fault.lasts + fleet.shape.session_ttl).await;
+        };
+        super::partition::pod_while(&cut, fleet, work).await.0
     });
     let swap = async {
-        fleet.checker.loses_records();
-        replace(&nodes).await;
+        replace(nodes).await;
+        back.send_replace(true);
     };
-    if unseen {
-        tokio::join!(swap, futures::future::join_all(cuts));
-    } else {
-        swap.await;
-    }
+    // The cuts are polled first, and so in force.
+    let cuts = futures::future::join_all(cuts);
+    let (met, ()) = tokio::join!(cuts, swap);
+    met.into_iter().all(|met| met)
 }
 
 /// The third server is stopped while the other two are put back, and goes on
-/// with what it knew: it may bring back what was lost, and then nothing is.
-async fn put_back_under_third(fault: &Fault, fleet: &Fleet) {
+/// with what it knew, when they have a log of their own: it may not bring back
+/// what was lost.
+async fn put_back_under_third(fault: &Fault, fleet: &Fleet) -> bool {
     let (third, others) = fleet.cluster.nodes.split_last().expect("three");
     let others: Vec<_> = others.iter().collect();
     copy(&others).await;
     progress(fleet).await;
     let third = third.process.lock().await;
-    let last = fleet.cluster.log_end().await.unwrap_or_default();
-    let known = fleet.cluster.record(last).await;
+    let newest = Newest::of(fleet).await;
     fleet.checker.loses_records();
     third.stop();
     replace(&others).await;
+    let led = || fleet.cluster.log_works();
+    eventually("a log of two", super::process::LEADER, led).await;
     lasts(fault).await;
     third.go_on();
-    let ask = || fleet.cluster.log_works();
-    eventually("a log again", super::process::LEADER, ask).await;
-    let now = fleet.cluster.record(last).await;
-    let kept = known.is_ok() && known == now;
-    fleet
-        .history
-        .tell(None, format!("the log kept record {last}: {kept}"));
-    if kept {
+    let kept = newest.kept(fleet).await;
+    if kept == Some(true) {
         fleet.checker.lost_nothing();
+    }
+    // The two had another log while the third stood still, whatever became of it.
+    true
+}
+
+/// The last record of the log, if somebody says.
+struct Newest {
+    sequence: u64,
+    record: Option<Value>,
+}
+
+impl Newest {
+    async fn of(fleet: &Fleet) -> Self {
+        let sequence = fleet.cluster.log_end().await.unwrap_or_default();
+        let record = fleet.cluster.record(sequence).await.ok();
+        let record = record.filter(|record| !record.is_null());
+        Self { sequence, record }
+    }
+
+    /// Whether the log, when it can be read again, still has it; if it was known.
+    async fn kept(&self, fleet: &Fleet) -> Option<bool> {
+        let ask = || fleet.cluster.log_works();
+        eventually("a log again", super::process::LEADER, ask).await;
+        let ask = || fleet.cluster.record(self.sequence);
+        let now = eventually("an answer about a record", super::process::LEADER, ask).await;
+        let kept = self.record.as_ref().map(|record| *record == now);
+        let told = format!("the log kept record {}: {kept:?}", self.sequence);
+        fleet.history.tell(None, told);
+        kept
     }
 }
 
 /// Waits until the log has grown since it was copied.
 async fn progress(fleet: &Fleet) {
-    let mut first = None;
-    let grown = async {
-        loop {
-            if let Ok(end) = fleet.cluster.log_end().await {
-                let first = *first.get_or_insert(end);
-                if end > first + 20 {
-                    return;
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
+    let grown = fleet.cluster.grows(20);
     let grown = tokio::time::timeout(Duration::from_secs(30), grown).await;
     fleet
         .history
