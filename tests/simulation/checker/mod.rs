@@ -94,6 +94,9 @@ pub(crate) struct Judged {
     pub(crate) losses: Vec<Loss>,
     /// The clock behind the log's stamps.
     pub(crate) server_clock: server_clock::ServerClock,
+    /// When the log was last told of an epoch that it is not in: in one made
+    /// anew a sequence that was expected may name another record.
+    pub(crate) misnamed: Option<u64>,
     /// A1 is broken until then; u64::MAX: until a new epoch begins.
     suspect_until: u64,
     /// Versions on which a CompareAndSet has succeeded.
@@ -125,6 +128,26 @@ impl Judged {
                 suspect,
             });
         }
+    }
+
+    /// A pod began another epoch of a log that had one: the log lost records or
+    /// its clock was set back since the last began, or it named an epoch that
+    /// had been left; else the fleet is cold for nothing.
+    pub(crate) fn epoch_by_pod(&mut self, at: u64) {
+        if !self.may_end_epoch() {
+            self.violation.get_or_insert(Violation {
+                at,
+                rule: "I-16",
+                key: None,
+                what: "an epoch began without a cause".to_owned(),
+            });
+        }
+    }
+
+    fn may_end_epoch(&self) -> bool {
+        let began = self.epochs.last().map_or(0, |epoch| epoch.at);
+        let lost = self.losses.iter().any(|loss| loss.at >= began);
+        lost || self.misnamed >= Some(began) || self.server_clock.went_back_since(began)
     }
 
     pub(crate) fn new_epoch(&mut self, sequence: u64, at: u64, origin: [u64; KEYS]) {

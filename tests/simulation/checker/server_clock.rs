@@ -29,13 +29,13 @@ impl Set {
     /// How much longer an entry may live, for a read that began at `asked`.
     fn excuses(&self, asked: u64) -> u64 {
         let recent = |at: u64| asked <= at + D_US;
-        match self.ended {
-            _ if recent(self.at) => u64::MAX,
-            None if self.by < 0 => self.by.unsigned_abs(),
-            Some((at, _)) if self.by < 0 && recent(at) => self.by.unsigned_abs(),
-            _ if self.by < 0 && !self.must_be_noticed() => self.by.unsigned_abs(),
-            _ => 0,
-        }
+        let back = self.by < 0;
+        let excused = match self.ended {
+            _ if recent(self.at) => true,
+            Some((at, _)) if self.must_be_noticed() => recent(at),
+            _ => back,
+        };
+        if excused { self.by.unsigned_abs() } else { 0 }
     }
 }
 
@@ -71,6 +71,11 @@ impl ServerClock {
         for set in &mut self.sets {
             set.ended = set.ended.filter(|(_, sequence)| *sequence <= last);
         }
+    }
+
+    /// Whether it was set back after `at`: a cause for an epoch.
+    pub(super) fn went_back_since(&self, at: u64) -> bool {
+        self.sets.iter().any(|set| set.by < 0 && set.at >= at)
     }
 
     /// Whether what had ended `by` µs before may still be served.

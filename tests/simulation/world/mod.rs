@@ -116,6 +116,7 @@ impl World {
 
     /// Commits to the log; the checker learns what it binds.
     pub(crate) fn commit(&mut self, append: &Append, now: u64) -> Appended {
+        let named = self.log.epoch();
         let (outcome, new) = self.log.commit(append, now);
         if let (Appended::At(sequence), true) = (&outcome, new)
             && let Some(record) = self.log.record(*sequence)
@@ -133,9 +134,16 @@ impl World {
                 }
                 Body::Write(write) => self.grants.raised(names::number_of(&write.key), now),
                 Body::NewEpoch(_) => {
+                    let by_pod = record.origin != SessionId::default();
+                    if by_pod && named.is_some() {
+                        self.judged.epoch_by_pod(now);
+                    }
                     self.grants.all_raised(now);
                     self.origin.forgotten(now);
                     self.judged.new_epoch(*sequence, now, self.origin.counters);
+                }
+                Body::SameEpoch(epoch) if named.is_some_and(|named| named != *epoch) => {
+                    self.judged.misnamed = Some(now);
                 }
                 _ => {}
             }

@@ -269,7 +269,7 @@ impl Machine {
         (sequence, time, payload): (u64, LogTime, &[u8]),
         now: Moment,
     ) -> bool {
-        self.clock.observe(time);
+        self.look_at_old_stamp(time);
         let Ok(record) = Record::decode(payload) else {
             self.counts.undecodable += 1;
             self.cover_everything(sequence);

@@ -121,10 +121,9 @@ impl Machine {
         };
         self.epoch_told = opened.epoch_told;
         let backward = std::mem::take(&mut self.backward);
-        let same = self.epoch == Some(epoch);
-        if self.left_epochs.contains(&epoch) || (same && self.set_back) {
+        if self.left_epochs.contains(&epoch) {
             self.declare_epoch(opened.epoch_told);
-        } else if !same {
+        } else if self.epoch != Some(epoch) {
             self.start_over(epoch, now);
             self.join(now);
         } else if self
@@ -133,6 +132,7 @@ impl Machine {
             .is_some_and(|anchor| opened.first > anchor.sequence)
         {
             self.begin_anew(now);
+            self.end_set_back_epoch();
         } else if backward || opened.last < self.reader.processed {
             match self.has_bug(Bug::BackwardIgnored) {
                 true => self.begin_anew(now),
@@ -140,6 +140,7 @@ impl Machine {
             }
         } else {
             self.reopened(now);
+            self.end_set_back_epoch();
         }
     }
 
@@ -202,7 +203,8 @@ impl Machine {
         }
         self.epoch = Some(epoch);
         self.set_back = false;
-        self.counts.epochs += 1;
+        self.epoch_append = None;
+        self.counts.epochs += u64::from(self.met.replace(epoch) != Some(epoch));
         self.clock = LogClock::default();
         self.epoch_again_at = now.plus(self.jittered(self.retention / 4));
         self.stop_reading();

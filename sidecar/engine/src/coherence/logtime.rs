@@ -33,9 +33,11 @@ impl LogClock {
 
     /// Whether the server's clock was set back before it stamped an own record
     /// that was sent then: further than clock rates explain, and
-    /// [`TOLERATED`].
+    /// [`TOLERATED`]. Of one that was under way when the last was read, only
+    /// the order of stamps can tell ([`Self::is_below`]).
     pub(crate) fn went_back(&self, stamped: LogTime, sent: Moment) -> bool {
-        self.is_known() && stamped.plus(TOLERATED) < self.at_least(sent)
+        let later = self.is_known() && sent >= self.echoed;
+        later && stamped.plus(TOLERATED) < self.at_least(sent)
     }
 
     /// Whether the server's clock was set back between a record and the latest
@@ -97,12 +99,13 @@ impl Machine {
         self.clock.learn(stamped, sent, now);
     }
 
-    /// The records before the own Join are replayed: it may be stamped before
-    /// them.
-    pub(super) fn compare_join_with_replay(&mut self) {
-        if self.clock.is_below(self.anchor_time()) {
+    /// The stamp of a record from before the own Join: what was read since must
+    /// not be stamped before it.
+    pub(super) fn look_at_old_stamp(&mut self, stamped: LogTime) {
+        if self.anchor_time().plus(TOLERATED) < stamped {
             self.set_back();
         }
+        self.clock.observe(stamped);
     }
 
     /// What was stored by the later time is not to be believed.
@@ -112,7 +115,13 @@ impl Machine {
         }
         self.set_back = true;
         self.counts.set_backs += 1;
-        if self.epoch_append.is_none() {
+        self.end_set_back_epoch();
+    }
+
+    /// Declares another epoch if the clock went back in this one and nobody has
+    /// answered yet.
+    pub(super) fn end_set_back_epoch(&mut self) {
+        if self.set_back && self.epoch_append.is_none() {
             self.declare_epoch(self.epoch_told);
         }
     }

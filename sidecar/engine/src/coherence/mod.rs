@@ -221,6 +221,8 @@ pub struct Machine {
     epoch_append: Option<RecordId>,
     /// The log is not the one that was read before.
     backward: bool,
+    /// The newest epoch that was met.
+    met: Option<Epoch>,
     /// The clock of the log's server went back in this epoch, which is over.
     set_back: bool,
     /// Epochs that were left: a log that names one has lost its newest.
@@ -278,6 +280,7 @@ impl Machine {
             counts: Counts::default(),
             epoch_append: None,
             backward: false,
+            met: None,
             set_back: false,
             left_epochs: Vec::new(),
             check_token: 0,

@@ -73,7 +73,6 @@ impl Machine {
             self.replayed = known_in.is_zero();
             self.known_at = (!self.replayed).then(|| now.plus(known_in));
         }
-        self.compare_join_with_replay();
         self.push(Action::Progress);
     }
 

@@ -41,9 +41,9 @@ pub(super) struct OwnSession {
     pub(super) joining: Option<RecordId>,
     /// Sequence of the newest own Join that was processed.
     pub(super) joined: Option<u64>,
-    /// When the newest Join was said, and when the newest that was processed
-    /// had been.
-    said_at: Moment,
+    /// The newest Joins, and when each was said.
+    said: Vec<(RecordId, Moment)>,
+    /// When the newest that was processed had been said.
     joined_at: Moment,
     rejoin_at: Moment,
     /// The Leave under way, and whether it is in the log.
@@ -152,14 +152,23 @@ impl Machine {
         let body = Body::Join {
             pod: self.settings.pod.clone(),
         };
-        self.session.joining = Some(self.append_own(body, Subject::Records, None));
-        self.session.said_at = now;
+        let id = self.append_own(body, Subject::Records, None);
+        self.session.joining = Some(id);
+        if self.session.said.len() >= 16 {
+            self.session.said.remove(0);
+        }
+        self.session.said.push((id, now));
         self.session.rejoin_at = now.plus(self.retention / 4);
     }
 
     /// The own Join was processed. Its stamp is a first measure of log time.
     pub(super) fn own_join(&mut self, delivery: &Delivery, now: Moment) {
-        let said = self.session.said_at;
+        let mut joins = self.session.said.iter();
+        // Not among the newest: it is older than they are.
+        let said = joins.find(|(id, _)| *id == delivery.id);
+        let said = said
+            .or(self.session.said.first())
+            .map_or(now, |(_, at)| *at);
         if self.session.joined.is_none() {
             self.session.beat_at = now;
             self.learn_time(delivery.time, said, now);
