@@ -135,7 +135,8 @@ impl World {
                 Body::Write(write) => self.grants.raised(names::number_of(&write.key), now),
                 Body::NewEpoch(_) => {
                     let by_pod = record.origin != SessionId::default();
-                    if by_pod && named.is_some() {
+                    // Who finds its anchor discarded cannot tell why.
+                    if by_pod && named.is_some() && self.log.first == 1 {
                         self.judged.epoch_by_pod(now);
                     }
                     self.grants.all_raised(now);
