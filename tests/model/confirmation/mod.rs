@@ -4,7 +4,8 @@
 //!
 //! Guarantees I-2 and I-8 of Sets where records go unread (decision page 0007):
 //! a Set is never decided over an invalidation, or over another Set, that its pod
-//! did not meet; and who waits for the confirmation has asked for it.
+//! did not meet; and who waits for the confirmation has asked for it. The engine's
+//! machine goes the ways of a pod in `engine`.
 //!
 //! Abstractions. Everything that was stored may be met by everybody, and
 //! sessions are always fresh: a pod answers for what it has verified (D is how
@@ -15,12 +16,14 @@
 //! was asked. Gaps: words, FLEET and sessions (`truncation`), CompareAndSet and
 //! fills (`writes`), epochs, answers that are lost (they are late here).
 
+mod actions;
 mod properties;
 mod rules;
 mod steps;
 
 use crate::report::{self, Design, Removal};
 use crate::row::Row;
+pub(crate) use actions::{Action, Asks};
 
 const PODS: usize = 2;
 const SETS: usize = 2;
@@ -90,6 +93,14 @@ const OPENED: Bounds = Bounds {
     ..TWO_SETS
 };
 
+const SMALL: Bounds = Bounds {
+    name: "confirmation: small",
+    log: 3,
+    cuts: 2,
+    breaks: 1,
+    ..TWO_SETS
+};
+
 #[derive(Clone)]
 pub(crate) struct Confirmation {
     bounds: Bounds,
@@ -111,7 +122,7 @@ pub(crate) enum Record {
 }
 
 /// A Set under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Set {
     pub(crate) pod: usize,
     value: u8,
@@ -119,7 +130,7 @@ pub(crate) struct Set {
     pub(crate) phase: Phase,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Phase {
     /// Its value was read.
     Read,
@@ -131,17 +142,17 @@ pub(crate) enum Phase {
 
 /// A question for the log's first retained sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Question {
+pub(crate) struct Question {
     processed: u8,
     /// What the log read.
-    first: Option<u8>,
+    pub(crate) first: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Pod {
     pub(crate) processed: u8,
     /// Where reading begins: the last record that was processed and is no beat.
-    anchor: u8,
+    pub(crate) anchor: u8,
     /// The newest cover that was met.
     floor: u8,
     /// Falls when the log is replayed.
@@ -154,7 +165,7 @@ pub(crate) struct Pod {
     wanted: u8,
     asked: Option<Question>,
     /// The question of an echo.
-    echo: Option<Question>,
+    pub(crate) echo: Option<Question>,
     pub(crate) connected: bool,
     pub(crate) replaying: bool,
 }
@@ -165,6 +176,7 @@ pub(crate) struct State {
     pub(crate) log: Row<Record, LOG>,
     pub(crate) first: u8,
     pub(crate) pods: [Pod; PODS],
+    /// In order: which began first does not matter.
     pub(crate) sets: [Option<Set>; SETS],
     /// Positions of the Sets that stand.
     stored: u8,
@@ -188,4 +200,10 @@ pub(crate) fn removals() -> Vec<Removal> {
         report::removal(bounds.name, safeguard, Confirmation { bounds, without })
     };
     ALL.map(removal).into()
+}
+
+/// What the engine's machine is led through.
+pub(crate) fn small() -> Confirmation {
+    let (bounds, without) = (SMALL, None);
+    Confirmation { bounds, without }
 }

@@ -1,6 +1,6 @@
 //! What must always hold, and what must be possible.
 
-use super::steps::Action;
+use super::actions::Action;
 use super::{Confirmation, PODS, Phase, Record, Set, State};
 use stateright::{Model, Property};
 

@@ -16,7 +16,7 @@ impl Confirmation {
     }
 
     /// Whether an accepted Set stands; none: not known yet.
-    pub(super) fn stands(&self, pod: &Pod, set: &Set) -> Option<bool> {
+    pub(crate) fn stands(&self, pod: &Pod, set: &Set) -> Option<bool> {
         let Phase::Accepted(n) = set.phase else {
             return None;
         };
@@ -62,7 +62,7 @@ impl Confirmation {
 
 impl Pod {
     /// Whether what was stored at `as_of` is a hit.
-    pub(super) fn serves(&self, as_of: u8) -> bool {
+    pub(crate) fn serves(&self, as_of: u8) -> bool {
         let known = self.floor.max(self.horizon).max(self.gap);
         as_of >= known && as_of <= self.processed
     }
@@ -87,7 +87,7 @@ impl Pod {
     }
 
     /// Whether it has to read its own Join first.
-    pub(super) fn begins_anew(&self) -> bool {
+    pub(crate) fn begins_anew(&self) -> bool {
         self.anchor > self.processed
     }
 
