@@ -5,16 +5,17 @@
 //! Guarantees I-2 and I-8 of Sets where records go unread (decision page 0007):
 //! a Set is never decided over an invalidation, or over another Set, that its pod
 //! did not meet; and who waits for the confirmation has asked for it. The engine's
-//! machine goes the ways of a pod in `engine`.
+//! machine is held against this model's pod in `engine`.
 //!
 //! Abstractions. Everything that was stored may be met by everybody, and
 //! sessions are always fresh: a pod answers for what it has verified (D is how
 //! long that takes). The source is written and its record appended in one step;
-//! a Set brings what the source had when a pod told its position. Reading goes
-//! on across what was removed without noticing, also over the beats of the other
-//! pod, which are not delivered; a question is answered from any time after it
-//! was asked. Gaps: words, FLEET and sessions (`truncation`), CompareAndSet and
-//! fills (`writes`), epochs, answers that are lost (they are late here).
+//! a Set brings what the source had when a pod told its position; with the own
+//! pod's it stands for a CompareAndSet, too. Reading goes on across what was
+//! removed without noticing, also over the beats of the other pod, which are not
+//! delivered; a question is answered at any time after it was asked. Gaps: words,
+//! FLEET and sessions (`truncation`), conditional appends and fills (`writes`),
+//! epochs, answers that are lost (they are late here).
 
 mod actions;
 mod properties;

@@ -1,6 +1,7 @@
-//! The machine goes every way of the first pod of a small `confirmation`. After
-//! each step it has processed and verified what the model's pod has, found the
-//! same gap, asked the same questions, accepted the same Sets, serves the same.
+//! The machine goes to every state of a small `confirmation`, as its first pod, by
+//! a shortest path, and takes each step from there. It has processed and verified
+//! what the model's pod has, found the same gap, asked the same questions,
+//! accepted the same Sets, and serves the same.
 //!
 //! Left out is where the model allows more than can be: Beats of a session that
 //! is over, and a log that is cut while its past is replayed; and Sets whose own
@@ -30,7 +31,7 @@ impl Drop for Told<'_> {
 }
 
 #[test]
-fn the_engine_goes_every_way_of_the_model_of_confirmation() {
+fn the_engine_takes_every_step_of_the_model_of_confirmation() {
     let model = confirmation::small();
     let start = model.init_states().remove(0);
     let mut known = HashMap::from([(start, 0)]);

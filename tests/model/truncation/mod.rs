@@ -13,9 +13,11 @@
 //! Abstractions. The most hostile cache, and words as in `sessions`. A Beat is
 //! noted and appended in one tick, clocks agree (`sessions` has both). Reading
 //! goes on across what was removed without noticing: the hardest case; a pod
-//! that reconnects finds its anchor gone and begins as a joiner does. A
+//! that reconnects finds its anchor gone and begins as a joiner does. The log
+//! answers at once (`confirmation` has late answers). A call outlives a session
+//! of its pod, which does not wait for itself: the engine ends it as unknown. A
 //! Join is said again after one tick, and a replay of three has met them all:
-//! more than a quarter of the retention and D. Gaps:
+//! more than a quarter of the retention and D. Gaps: writes (`confirmation`),
 //! epochs (`epochs`).
 
 mod properties;
