@@ -8,6 +8,7 @@
 //! Not here: the engine's own code under faults (tests/simulation), bytes,
 //! sockets and real clocks. Each module names what it leaves out.
 
+mod confirmation;
 mod engine;
 mod epochs;
 mod fills;
@@ -30,6 +31,7 @@ fn designs() -> Vec<Design> {
         truncation::designs(),
         epochs::designs(),
         writes::designs(),
+        confirmation::designs(),
     ]
     .into_iter()
     .flatten()
@@ -43,6 +45,7 @@ fn removals() -> Vec<Removal> {
         truncation::removals(),
         epochs::removals(),
         writes::removals(),
+        confirmation::removals(),
     ]
     .into_iter()
     .flatten()

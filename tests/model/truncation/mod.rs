@@ -6,16 +6,18 @@
 //! horizon rises at a gap, a gap ends the session, and who does not know all
 //! sessions waits D.
 //!
-//! One rule here is a mend that the engine does not have yet: a FLEET ends before
-//! D only if the log's first retained sequence, read after the last word, is at
-//! most the record's own and the caller's last echo + 1.
+//! A pod answers for what it has verified, as the engine's does (`verified.rs`,
+//! decision page 0007): its word, and its FLEET that ends before D, mean that
+//! nothing up to the record was discarded unread.
 //!
 //! Abstractions. The most hostile cache, and words as in `sessions`. A Beat is
 //! noted and appended in one tick, clocks agree (`sessions` has both). Reading
 //! goes on across what was removed without noticing: the hardest case; a pod
-//! that reconnects finds its anchor gone and begins as a joiner does. A
+//! that reconnects finds its anchor gone and begins as a joiner does. The log
+//! answers at once (`confirmation` has late answers). A call outlives a session
+//! of its pod, which does not wait for itself: the engine ends it as unknown. A
 //! Join is said again after one tick, and a replay of three has met them all:
-//! more than a quarter of the retention and D. Gaps:
+//! more than a quarter of the retention and D. Gaps: writes (`confirmation`),
 //! epochs (`epochs`).
 
 mod properties;
@@ -36,30 +38,31 @@ const VALUES: usize = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Safeguard {
     FirstRetainedIsChecked,
-    LastEchoBelongsToTheReading,
+    VerifiedBelongsToTheReading,
     GapEndsTheSession,
     HorizonRisesAtAGap,
     GapDelaysFleet,
     JoinerKnowsHalfTheRetention,
     OverdueJoinEndsTheSession,
     HorizonOfAJoiner,
-    /// Nothing from the record on, and nothing unread, is gone when the last
-    /// word is in: else a word, or the list of sessions, may be wrong.
-    CheckBeforeAnEarlyAnswer,
+    WordMeansTheVerified,
+    /// Else the list of sessions may be wrong.
+    EarlyMeansTheVerified,
 }
 
-const ALL: [(Safeguard, Bounds); 9] = {
+const ALL: [(Safeguard, Bounds); 10] = {
     use Safeguard::*;
     [
         (FirstRetainedIsChecked, GAP),
-        (LastEchoBelongsToTheReading, GAP),
+        (VerifiedBelongsToTheReading, GAP),
         (GapEndsTheSession, GAP),
         (HorizonRisesAtAGap, GAP),
         (GapDelaysFleet, CALLER_GAP),
         (JoinerKnowsHalfTheRetention, JOINER),
         (OverdueJoinEndsTheSession, JOINER),
         (HorizonOfAJoiner, CALLER_GAP),
-        (CheckBeforeAnEarlyAnswer, CALLER_GAP),
+        (WordMeansTheVerified, CALLER_GAP),
+        (EarlyMeansTheVerified, CALLER_GAP),
     ]
 };
 
@@ -77,6 +80,8 @@ struct Bounds {
     joined: [bool; PODS],
     /// The caller beats, and so checks its own reading.
     checks: bool,
+    /// The log is asked between beats, too.
+    asks: bool,
 }
 
 const GAP: Bounds = Bounds {
@@ -89,6 +94,7 @@ const GAP: Bounds = Bounds {
     rejoins: false,
     joined: [true, true],
     checks: false,
+    asks: true,
 };
 const JOINER: Bounds = Bounds {
     name: "truncation: joiner",
@@ -98,6 +104,7 @@ const JOINER: Bounds = Bounds {
     expels: 0,
     rejoins: true,
     joined: [true, false],
+    asks: false,
     ..GAP
 };
 const CALLER_GAP: Bounds = Bounds {
@@ -144,7 +151,8 @@ struct Pod {
     /// When the newest own Join that was processed had been said.
     joined: Option<u8>,
     fresh_until: u8,
-    last_echo: u8,
+    /// Nothing up to here was missed.
+    verified: u8,
     replaying: bool,
     /// From when on all sessions are known; none: not yet.
     known_at: Option<u8>,

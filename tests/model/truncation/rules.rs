@@ -53,9 +53,7 @@ impl Truncation {
         let pod = &state.pods[CALLER];
         let undisturbed = pod.interrupted.is_none_or(|at| state.now >= at + TTL);
         let known = pod.known_at.is_some_and(|at| state.now >= at);
-        // Read from the log after the last word.
-        let whole = state.first <= n.min(pod.last_echo + 1);
-        let whole = whole || !self.has(Safeguard::CheckBeforeAnEarlyAnswer);
+        let whole = pod.verified >= n || !self.has(Safeguard::EarlyMeansTheVerified);
         undisturbed && known && whole && self.unsettled(state, n).next().is_none()
     }
 

@@ -18,6 +18,8 @@ pub(super) enum Action {
     Join(usize),
     JoinAgain(usize),
     Process(usize),
+    /// The log is asked, because a word is wanted or a FLEET waits.
+    Verify(usize),
     Replay,
     /// The log's first record is now this one.
     Cut(u8),
@@ -31,7 +33,7 @@ const NEW: Pod = Pod {
     session: None,
     joined: None,
     fresh_until: 0,
-    last_echo: 0,
+    verified: 0,
     replaying: true,
     known_at: None,
     interrupted: None,
@@ -63,7 +65,7 @@ impl Truncation {
         let (last, joins) = (state.log.last(), [1, 2, 0, 0]);
         for p in (0..PODS).filter(joined) {
             let pod = &mut state.pods[p];
-            (pod.processed, pod.last_echo, pod.horizon) = (last, last, 0);
+            (pod.processed, pod.verified, pod.horizon) = (last, last, 0);
             (pod.joined, pod.known_at, pod.replaying) = (Some(0), Some(0), false);
             pod.first_join[..usize::from(last)].copy_from_slice(&joins[..usize::from(last)]);
         }
@@ -81,6 +83,9 @@ impl Truncation {
             let reads = pod.session.is_some();
             if reads && pod.processed < state.log.last() {
                 actions.push(Action::Process(p));
+            }
+            if self.bounds.asks && state.wants_to_know(p) {
+                actions.push(Action::Verify(p));
             }
             if room {
                 self.list_appends(state, p, actions);
@@ -155,6 +160,11 @@ impl Truncation {
                 state.append(Record::Join { session, said });
             }
             Action::Process(p) => self.process(&mut state, p),
+            Action::Verify(p) => {
+                let (first, now) = (state.first, state.now);
+                self.checked(&mut state.pods[p], first, now);
+                self.say(&mut state, p);
+            }
             Action::Replay => self.replay(&mut state),
             Action::Cut(first) => {
                 state.first = first;
@@ -172,7 +182,7 @@ impl Truncation {
         let pod = &mut state.pods[p];
         pod.session = Some(session);
         if pod.replaying {
-            (pod.processed, pod.horizon, pod.last_echo) = (at - 1, at, at);
+            (pod.processed, pod.horizon, pod.verified) = (at - 1, at, at);
         }
     }
 
@@ -182,6 +192,9 @@ impl Truncation {
         // What was removed is not delivered; nothing tells.
         pod.processed = (pod.processed + 1).max(first);
         let n = pod.processed;
+        if n == pod.verified + 1 {
+            pod.verified = n;
+        }
         match state.log.at(n) {
             Some(Record::Invalidate(_)) => pod.floor = n,
             Some(Record::Join { session, said }) => {
@@ -194,7 +207,7 @@ impl Truncation {
                 }
             }
             Some(Record::Beat { session, sent }) if pod.session == Some(session) => {
-                self.own_beat(pod, (n, sent), first, now);
+                self.own_beat(pod, sent, first, now);
             }
             Some(Record::Expel(session)) => {
                 pod.expelled[usize::from(session)].get_or_insert(now);
@@ -205,38 +218,56 @@ impl Truncation {
             }
             _ => {}
         }
-        if let (Some(session), Some(_)) = (state.pods[p].session, state.pods[p].joined) {
-            state.words[usize::from(session)] = n;
+        self.say(state, p);
+    }
+
+    fn say(&self, state: &mut State, p: usize) {
+        let pod = &state.pods[p];
+        let n = match self.has(Safeguard::WordMeansTheVerified) {
+            true => pod.verified,
+            false => pod.processed,
+        };
+        if let (Some(session), Some(_)) = (pod.session, pod.joined) {
+            let word = &mut state.words[usize::from(session)];
+            *word = n.max(*word);
         }
     }
 
     fn own_join(&self, pod: &mut Pod, n: u8, said: u8) {
-        if pod.joined.is_none() && !self.has(Safeguard::LastEchoBelongsToTheReading) {
-            pod.last_echo = n;
+        if pod.joined.is_none() && !self.has(Safeguard::VerifiedBelongsToTheReading) {
+            pod.verified = n;
         }
         pod.joined = Some(said);
     }
 
-    /// The echo, with the first retained sequence read after it.
-    fn own_beat(&self, pod: &mut Pod, (n, sent): (u8, u8), first: u8, now: u8) {
-        let gap = first > pod.last_echo + 1 && self.has(Safeguard::FirstRetainedIsChecked);
-        pod.last_echo = n;
-        if !gap {
+    fn own_beat(&self, pod: &mut Pod, sent: u8, first: u8, now: u8) {
+        if self.checked(pod, first, now) {
             pod.fresh_until = pod.fresh_until.max(sent + TTL);
-            return;
+        }
+    }
+
+    /// The log's first retained sequence is told, after an echo or because a word
+    /// is wanted. False: records may have gone unread.
+    fn checked(&self, pod: &mut Pod, first: u8, now: u8) -> bool {
+        let gap = first > pod.verified + 1 && self.has(Safeguard::FirstRetainedIsChecked);
+        pod.verified = pod.processed;
+        if !gap {
+            return true;
         }
         if self.has(Safeguard::HorizonRisesAtAGap) {
-            pod.gap = n;
+            pod.gap = pod.processed;
         }
         if self.has(Safeguard::GapDelaysFleet) {
             pod.interrupted = Some(now);
             pod.known_at = Some(now + HALF);
         }
-        if self.has(Safeguard::GapEndsTheSession) {
+        let ends = self.has(Safeguard::GapEndsTheSession);
+        if let Some(session) = pod.session.filter(|_| ends) {
+            // Its own Leave follows: it waits for itself no longer.
+            pod.first_join[usize::from(session)] = 0;
             (pod.session, pod.joined, pod.fresh_until) = (None, None, 0);
-        } else {
-            pod.fresh_until = pod.fresh_until.max(sent + TTL);
         }
+        !ends
     }
 
     /// What is retained from before the own Join is applied, newest first.
@@ -272,6 +303,13 @@ impl State {
         let at = self.log.push(record);
         self.times[usize::from(at) - 1] = self.now;
         at
+    }
+
+    /// Whether a FLEET waits for the pod to have verified its record.
+    fn wants_to_know(&self, p: usize) -> bool {
+        let pod = &self.pods[p];
+        let wants = |call: Call| (pod.verified + 1..=pod.processed).contains(&call.n);
+        pod.joined.is_some() && self.call.is_some_and(wants)
     }
 
     fn session(&self, p: usize) -> u8 {
