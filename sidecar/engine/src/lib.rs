@@ -26,6 +26,7 @@ mod leases;
 pub mod limits;
 pub mod log;
 mod look;
+mod many;
 mod metrics;
 pub mod policy;
 pub mod position;

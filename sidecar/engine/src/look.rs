@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::entry::{Content, Entry, Marker};
 use crate::key::Key;
 use crate::read;
-use crate::remote::{RemoteError, Revision};
+use crate::remote::{Read, RemoteError, Revision};
 use crate::request::{Found, StaleReason, Tier};
 use crate::tier;
 
@@ -68,6 +68,14 @@ impl Lookup {
     }
 }
 
+/// What looking in L1 came to.
+pub(crate) enum Near {
+    /// Nobody else has to be asked.
+    Settled(Lookup),
+    /// The remote tier has to be; this may be served stale.
+    Ask(Option<Stale>),
+}
+
 /// Looks in L1, then in the remote tier. `wants_stale`: what is not fresh is
 /// of use, so the tier is asked even while the session is not fresh.
 pub(crate) async fn look_up(
@@ -76,12 +84,23 @@ pub(crate) async fn look_up(
     wants_stale: impl FnOnce() -> bool,
     deadline: Moment,
 ) -> Lookup {
+    match look_near(engine, key, wants_stale) {
+        Near::Settled(lookup) => lookup,
+        Near::Ask(held) => {
+            let read = tier::read(engine, key, deadline).await;
+            settle(engine, key, (held, read), deadline).await
+        }
+    }
+}
+
+/// Looks in L1, and says whether the remote tier has to be asked.
+pub(crate) fn look_near(engine: &Engine, key: &Key, wants_stale: impl FnOnce() -> bool) -> Near {
     let mut held_stale = None;
     if let Some(held) = engine.l1.get(key.hash()) {
         match judge(engine, &held.facts, Source::L1) {
             Freshness::Fresh => {
                 engine.meter.hit_l1();
-                return Lookup::Hit(found(engine, &held, Tier::L1, None));
+                return Near::Settled(Lookup::Hit(found(engine, &held, Tier::L1, None)));
             }
             Freshness::Stale(reason) => {
                 let (entry, tier) = (Entry::clone(&held), Tier::L1);
@@ -92,26 +111,40 @@ pub(crate) async fn look_up(
                 });
             }
             Freshness::Dead => engine.l1.remove(key.hash()),
-            Freshness::Pending => return Lookup::miss(Remains::Pending, None),
+            Freshness::Pending => return Near::Settled(Lookup::miss(Remains::Pending, None)),
             // The tier may have a newer one.
             Freshness::Future | Freshness::Unjudged => {}
         }
     }
     let fresh = engine.ask(|machine, now| machine.session_fresh(now));
-    if !fresh && (held_stale.is_some() || !wants_stale()) {
-        return Lookup::miss(Remains::Unjudged, held_stale);
+    match !fresh && (held_stale.is_some() || !wants_stale()) {
+        true => Near::Settled(Lookup::miss(Remains::Unjudged, held_stale)),
+        false => Near::Ask(held_stale),
     }
-    match look_in_remote(engine, key, deadline).await {
+}
+
+/// Judges what the remote tier answered, and L1 if that is no hit.
+pub(crate) async fn settle(
+    engine: &Engine,
+    key: &Key,
+    (held, read): (Option<Stale>, (Source, Read)),
+    deadline: Moment,
+) -> Lookup {
+    match settle_read(engine, key, read, deadline).await {
         Lookup::Hit(found) => Lookup::Hit(found),
         Lookup::Miss(mut missed) => {
-            missed.stale = missed.stale.or(held_stale);
+            missed.stale = missed.stale.or(held);
             Lookup::Miss(missed)
         }
     }
 }
 
-async fn look_in_remote(engine: &Engine, key: &Key, deadline: Moment) -> Lookup {
-    let (source, read) = tier::read(engine, key, deadline).await;
+async fn settle_read(
+    engine: &Engine,
+    key: &Key,
+    (source, read): (Source, Read),
+    deadline: Moment,
+) -> Lookup {
     let stored = match read {
         Ok(Some(stored)) => stored,
         Ok(None) => return Lookup::miss(Remains::Nothing, None),
