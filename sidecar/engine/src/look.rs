@@ -159,13 +159,18 @@ async fn settle_read(
     let Ok(content) = tier::decode(engine, key, &stored) else {
         return Lookup::miss(Remains::Dead(stored.revision), None);
     };
-    let future = judge(engine, content.facts(), source) == Freshness::Future;
-    if future && !read::barrier(engine, deadline).await {
-        return Lookup::miss(Remains::Unjudged, None);
+    let mut judged = judge(engine, content.facts(), source);
+    if judged == Freshness::Future {
+        if !read::barrier(engine, deadline).await {
+            return Lookup::miss(Remains::Unjudged, None);
+        }
+        judged = judge(engine, content.facts(), source);
     }
     match content {
-        Content::Entry(entry) => settle_entry(engine, (source, stored.revision), entry),
-        Content::Marker(marker) => settle_marker(engine, (source, stored.revision), marker),
+        Content::Entry(entry) => settle_entry(engine, (judged, stored.revision), entry),
+        Content::Marker(marker) => {
+            settle_marker(engine, source, (judged, stored.revision), marker)
+        }
     }
 }
 
@@ -183,9 +188,13 @@ pub(crate) fn judge(engine: &Engine, facts: &Facts, source: Source) -> Freshness
     engine.ask(|machine, now| machine.judge(facts, source, now))
 }
 
-fn settle_entry(engine: &Engine, (source, revision): (Source, Revision), entry: Entry) -> Lookup {
+fn settle_entry(
+    engine: &Engine,
+    (judged, revision): (Freshness, Revision),
+    entry: Entry,
+) -> Lookup {
     let version = entry.facts.source_version;
-    let lookup = match judge(engine, &entry.facts, source) {
+    let lookup = match judged {
         Freshness::Fresh => {
             engine.meter.hit_remote();
             let found = found(engine, &entry, Tier::Remote, None);
@@ -212,7 +221,8 @@ fn settle_entry(engine: &Engine, (source, revision): (Source, Revision), entry: 
 
 fn settle_marker(
     engine: &Engine,
-    (source, revision): (Source, Revision),
+    source: Source,
+    (judged, revision): (Freshness, Revision),
     mut marker: Marker,
 ) -> Lookup {
     let mut stale = None;
@@ -238,7 +248,7 @@ fn settle_marker(
             _ => {}
         }
     }
-    let remains = match judge(engine, &marker.facts, source) {
+    let remains = match judged {
         Freshness::Fresh | Freshness::Stale(StaleReason::SessionNotFresh) => {
             Remains::Marker(revision, Box::new(marker))
         }
