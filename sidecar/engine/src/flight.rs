@@ -6,6 +6,7 @@
 
 use crate::coherence::Source;
 use crate::engine::lock;
+use crate::hashed::ByName;
 use crate::key::NameHash;
 use crate::remote::{Read, RemoteError};
 use futures::future::{BoxFuture, FutureExt, OptionFuture, Shared, WeakShared, join_all};
@@ -31,7 +32,7 @@ impl Flying {
 
 #[derive(Default)]
 pub(crate) struct Flights {
-    flying: Mutex<HashMap<NameHash, Flying>>,
+    flying: Mutex<HashMap<NameHash, Flying, ByName>>,
 }
 
 /// Where a key's answer comes from.
@@ -80,7 +81,7 @@ impl Flights {
     ) -> Boarded {
         let mut flying = lock(&self.flying);
         let mut boarded = Boarded::default();
-        let mut own: HashMap<NameHash, usize> = HashMap::new();
+        let mut own: HashMap<NameHash, usize, ByName> = HashMap::default();
         let mut asked = Vec::new();
         for key in keys {
             let seat = if let Some(at) = own.get(key) {

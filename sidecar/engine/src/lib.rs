@@ -18,6 +18,7 @@ mod envelope;
 pub mod error;
 mod fill;
 mod flight;
+mod hashed;
 mod invalidate;
 pub mod key;
 mod l1;
