@@ -58,6 +58,13 @@ fn main() {
 }
 
 fn trials(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
+    let mut trials = of_every_tier(runtime, worlds);
+    trials.extend(of_servers(runtime, worlds));
+    trials.extend(of_some_tiers(runtime, worlds));
+    trials
+}
+
+fn of_every_tier(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
     let (runtime, worlds) = (runtime.clone(), worlds.to_vec());
     let mut trials = Vec::new();
     cases! { trials, runtime, worlds, Kind::ALL,
@@ -99,6 +106,12 @@ fn trials(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
         }
         outage::{a_tier_that_is_up_answers_a_ping}
     }
+    trials
+}
+
+fn of_servers(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
+    let (runtime, worlds) = (runtime.clone(), worlds.to_vec());
+    let mut trials = Vec::new();
     cases! { trials, runtime, worlds, Kind::NETWORK,
         outage::{
             a_dead_server_is_said_to_be_away,
@@ -109,6 +122,12 @@ fn trials(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
     cases! { trials, runtime, worlds, Kind::UNNUMBERED,
         cancelled::{a_cancelled_call_reaches_nobody_else}
     }
+    trials
+}
+
+fn of_some_tiers(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
+    let (runtime, worlds) = (runtime.clone(), worlds.to_vec());
+    let mut trials = Vec::new();
     cases! { trials, runtime, worlds, [Kind::Sealed],
         many::{a_record_that_does_not_open_takes_no_other_with_it}
     }

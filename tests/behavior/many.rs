@@ -114,7 +114,13 @@ pub(crate) async fn a_read_of_many_gives_revisions_that_can_be_put_on(world: Arc
         there.ok_or_else(|| format!("{:?}", reads[2]))
     };
     let there = eventually("the record", PATIENCE, ask).await;
-    put(&*pod.remote, keys[2], Expect::Revision(there.revision), "next").await;
+    put(
+        &*pod.remote,
+        keys[2],
+        Expect::Revision(there.revision),
+        "next",
+    )
+    .await;
     are(&world, &pod, &[keys[2]], &[Some("next".into())]).await;
 }
 

@@ -7,8 +7,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_prost::ProstCodec;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
 use unstale_proto::v1::{
-    self, Ack, BatchGetRequest, BatchGetResponse, Entry, GetRequest, InvalidateRequest, batch_get_result,
-    batch_set_item, batch_set_result, get_response,
+    self, Ack, BatchGetRequest, BatchGetResponse, Entry, GetRequest, InvalidateRequest,
+    batch_get_result, batch_set_item, batch_set_result, get_response,
 };
 
 /// The key that every call of one key is about.
@@ -50,7 +50,9 @@ pub(crate) async fn echo_many(channel: &Channel, keys: &[String]) -> Result<()> 
     };
     let codec: ProstCodec<BatchGetRequest, BatchGetResponse> = ProstCodec::default();
     let path = PathAndQuery::from_static(ECHO_MANY);
-    let answer = grpc.unary(tonic::Request::new(request), path, codec).await?;
+    let answer = grpc
+        .unary(tonic::Request::new(request), path, codec)
+        .await?;
     match answer.into_inner().results.len() {
         all if all == keys.len() => Ok(()),
         some => Err(format!("{some} of {} values", keys.len()).into()),

@@ -87,7 +87,9 @@ impl Flights {
             let seat = if let Some(at) = own.get(key) {
                 // Twice in one call.
                 Seat::Own(Source::Flight, *at)
-            } else if let Some((flight, at)) = flying.get(key).and_then(|f| Some((f.joined()?, f.at))) {
+            } else if let Some((flight, at)) =
+                flying.get(key).and_then(|f| Some((f.joined()?, f.at)))
+            {
                 boarded.join(flight, at)
             } else {
                 own.insert(*key, asked.len());

@@ -168,9 +168,7 @@ async fn settle_read(
     }
     match content {
         Content::Entry(entry) => settle_entry(engine, (judged, stored.revision), entry),
-        Content::Marker(marker) => {
-            settle_marker(engine, source, (judged, stored.revision), marker)
-        }
+        Content::Marker(marker) => settle_marker(engine, source, (judged, stored.revision), marker),
     }
 }
 

@@ -1,15 +1,14 @@
 //! A tier whose slow reads are asked a second time (Dean and Barroso, The Tail
 //! at Scale, CACM 2013).
 //!
-//! Guarantees: only reads are repeated, each at most once, after `after`; no
-//! more than one read in twenty over time, with a burst of [`BURST`]; a read of
-//! many keys counts as one for each. The first
-//! answer wins, and an error only when there is no other answer left. The
+//! Guarantees: only reads of one key are repeated, each at most once, after
+//! `after`; no more than one read in twenty over time, with a burst of
+//! [`BURST`]. A read of many keys would be a burst by itself. The first answer
+//! wins, and an error only when there is no other answer left. The
 //! other read is dropped.
 
 use crate::telemetry::remote::RemoteCounts;
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -40,49 +39,14 @@ impl Hedge {
         }
     }
 
-    fn earn(&self, keys: u64) {
-        let more = |earned: u64| Some((earned + keys).min(BURST * COST.max(keys)));
+    fn earn(&self) {
+        let more = |earned: u64| Some((earned + 1).min(BURST * COST));
         let _ = self.earned.fetch_update(Relaxed, Relaxed, more);
     }
 
-    fn may_repeat(&self, keys: u64) -> bool {
-        let less = |earned: u64| earned.checked_sub(COST * keys);
+    fn may_repeat(&self) -> bool {
+        let less = |earned: u64| earned.checked_sub(COST);
         self.earned.fetch_update(Relaxed, Relaxed, less).is_ok()
-    }
-
-    /// A read of so many keys, asked a second time if it is slow.
-    async fn hedged<'a, T>(
-        &self,
-        keys: u64,
-        ask: impl Fn() -> BoxFuture<'a, T>,
-        good: impl Fn(&T) -> bool,
-    ) -> T {
-        self.earn(keys);
-        let mut first = ask();
-        tokio::select! {
-            biased;
-            answer = &mut first => return answer,
-            () = tokio::time::sleep(self.after) => {}
-        }
-        if !self.may_repeat(keys) {
-            return first.await;
-        }
-        self.counts.hedges.one_more();
-        let mut second = ask();
-        tokio::select! {
-            biased;
-            answer = &mut first => match good(&answer) {
-                true => answer,
-                false => second.await,
-            },
-            answer = &mut second => match good(&answer) {
-                true => {
-                    self.counts.hedges_won.one_more();
-                    answer
-                }
-                false => first.await,
-            },
-        }
     }
 }
 
@@ -93,14 +57,36 @@ impl Remote for Hedge {
     }
 
     async fn get(&self, key: NameHash) -> Read {
-        self.hedged(1, || self.inner.get(key), Result::is_ok).await
+        self.earn();
+        let mut first = self.inner.get(key);
+        tokio::select! {
+            biased;
+            answer = &mut first => return answer,
+            () = tokio::time::sleep(self.after) => {}
+        }
+        if !self.may_repeat() {
+            return first.await;
+        }
+        self.counts.hedges.one_more();
+        let mut second = self.inner.get(key);
+        tokio::select! {
+            biased;
+            answer = &mut first => match answer {
+                Ok(found) => Ok(found),
+                Err(_) => second.await,
+            },
+            answer = &mut second => match answer {
+                Ok(found) => {
+                    self.counts.hedges_won.one_more();
+                    Ok(found)
+                }
+                Err(_) => first.await,
+            },
+        }
     }
 
-    /// One read: it has an answer if any of its keys has.
     async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
-        let count = keys.len() as u64;
-        let any = |reads: &Vec<Read>| reads.iter().any(Result::is_ok);
-        self.hedged(count, || self.inner.get_many(keys), any).await
+        self.inner.get_many(keys).await
     }
 
     async fn put(

@@ -17,7 +17,7 @@ use unstale_tests::{Memcached, Redis, RedisCluster};
 
 /// Single reads in one round, and reads of [`calls::BATCH`] keys.
 const GETS: usize = 400;
-const BATCHES: usize = 20;
+const BATCHES: usize = 60;
 
 /// Three rows for each tier.
 pub(crate) async fn rows(sidecar: &str, nats: &str) -> Result<Vec<Row>> {

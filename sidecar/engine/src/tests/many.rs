@@ -38,7 +38,11 @@ async fn all_keys_that_l1_does_not_have_are_one_read_of_the_tier() {
     for k in ["a", "b", "near"] {
         writer.set(k, new(k, 60_000), Ack::Log).await;
     }
-    reader.e.get(Get::plain(key("near"), reader.dl())).await.unwrap();
+    reader
+        .e
+        .get(Get::plain(key("near"), reader.dl()))
+        .await
+        .unwrap();
     let before = reader.tier.4.load(SeqCst);
     let (seen, degraded) = get_many(&reader, &["b", "near", "none", "a", "b"]).await;
     let near = Some(("near".to_owned(), Tier::L1));
