@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use unstale_engine::key::NameHash;
-use unstale_engine::remote::{Expect, PutOutcome, Revision};
+use unstale_engine::remote::{Expect, PutOutcome, Revision, Stored};
 use unstale_tests::{Flow, Wire};
 
 /// How late answers are.
@@ -77,7 +77,10 @@ async fn call(pod: &Pod, counts: &Counts) {
 
 /// Whether the answer was for this key and call.
 async fn one_call(pod: &Pod, key: NameHash) -> Result<bool, ()> {
-    let own = |record: &Bytes| record.starts_with(format!("{:032x}:", key.0).as_bytes());
+    let own = |key: NameHash, record: &Bytes| {
+        let begin = format!("{:032x}:", key.0);
+        record.starts_with(begin.as_bytes())
+    };
     match fastrand::u8(0..10) {
         0 => {
             let (expect, state) = (Expect::Absent, fastrand::u64(..));
@@ -90,9 +93,22 @@ async fn one_call(pod: &Pod, key: NameHash) -> Result<bool, ()> {
             let put = pod.remote.put(key, nobody, record(key, 0), LONG).await;
             put.map_err(drop).map(|put| put == PutOutcome::Conflict)
         }
+        2 => {
+            let others = (0..20).map(|_| NameHash(fastrand::u128(0..KEYS)));
+            let part = |key: &NameHash| pod.remote.part(*key);
+            let others = others.filter(|other| part(other) == part(&key));
+            let keys: Vec<_> = std::iter::once(key).chain(others).collect();
+            let reads = pod.remote.get_many(&keys).await;
+            let reads: Vec<_> = reads.into_iter().collect::<Result<_, _>>().map_err(drop)?;
+            let right = |(key, there): (&NameHash, &Option<Stored>)| {
+                let there = there.as_ref();
+                there.is_none_or(|there| own(*key, &there.record))
+            };
+            Ok(keys.iter().zip(&reads).all(right))
+        }
         _ => {
             let there = pod.remote.get(key).await.map_err(drop)?;
-            Ok(there.is_none_or(|there| own(&there.record)))
+            Ok(there.is_none_or(|there| own(key, &there.record)))
         }
     }
 }

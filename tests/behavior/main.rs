@@ -14,6 +14,7 @@ mod expiry;
 mod forgets;
 mod hints;
 mod key;
+mod many;
 mod outage;
 mod puts;
 mod redis;
@@ -57,6 +58,13 @@ fn main() {
 }
 
 fn trials(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
+    let mut trials = of_every_tier(runtime, worlds);
+    trials.extend(of_servers(runtime, worlds));
+    trials.extend(of_some_tiers(runtime, worlds));
+    trials
+}
+
+fn of_every_tier(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
     let (runtime, worlds) = (runtime.clone(), worlds.to_vec());
     let mut trials = Vec::new();
     cases! { trials, runtime, worlds, Kind::ALL,
@@ -87,8 +95,23 @@ fn trials(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
             a_hint_for_another_key_wakes_nobody,
             a_cancelled_wait_takes_no_hint_from_others,
         }
+        many::{
+            hits_and_misses_come_in_the_order_of_the_keys,
+            a_key_that_is_asked_for_twice_is_answered_twice,
+            no_keys_have_no_answers,
+            more_than_a_thousand_keys_are_read,
+            large_records_come_whole,
+            a_read_of_many_gives_revisions_that_can_be_put_on,
+            a_cancelled_read_of_many_reaches_nobody_else,
+        }
         outage::{a_tier_that_is_up_answers_a_ping}
     }
+    trials
+}
+
+fn of_servers(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
+    let (runtime, worlds) = (runtime.clone(), worlds.to_vec());
+    let mut trials = Vec::new();
     cases! { trials, runtime, worlds, Kind::NETWORK,
         outage::{
             a_dead_server_is_said_to_be_away,
@@ -98,6 +121,21 @@ fn trials(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
     }
     cases! { trials, runtime, worlds, Kind::UNNUMBERED,
         cancelled::{a_cancelled_call_reaches_nobody_else}
+    }
+    trials
+}
+
+fn of_some_tiers(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
+    let (runtime, worlds) = (runtime.clone(), worlds.to_vec());
+    let mut trials = Vec::new();
+    cases! { trials, runtime, worlds, [Kind::Sealed],
+        many::{a_record_that_does_not_open_takes_no_other_with_it}
+    }
+    cases! { trials, runtime, worlds, [Kind::Memcached],
+        many::{of_two_servers_one_that_is_away_takes_only_its_own_keys}
+    }
+    cases! { trials, runtime, worlds, [Kind::RedisCluster],
+        many::{of_a_cluster_a_server_that_is_away_takes_only_its_own_keys}
     }
     cases! { trials, runtime, worlds, Kind::BOUNDED,
         forgets::{what_was_evicted_is_absent_and_its_revision_never_comes_back}

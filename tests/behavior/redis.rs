@@ -50,7 +50,7 @@ pub(crate) async fn what_strangers_left_under_a_key_is_replaced(world: Arc<World
         redis(&running).command(&words);
         let there = match with_others {
             false => pod.remote.get(key).await,
-            true => tokio::join!(pod.remote.get(key), pod.remote.get(key::new())).0,
+            true => pod.remote.get_many(&[key, key::new()]).await.swap_remove(0),
         };
         let expect = match there.unwrap() {
             Some(there) => Expect::Revision(there.revision),

@@ -7,8 +7,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_prost::ProstCodec;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
 use unstale_proto::v1::{
-    self, Ack, BatchGetRequest, Entry, GetRequest, InvalidateRequest, batch_get_result,
-    batch_set_item, batch_set_result, get_response,
+    self, Ack, BatchGetRequest, BatchGetResponse, Entry, GetRequest, InvalidateRequest,
+    batch_get_result, batch_set_item, batch_set_result, get_response,
 };
 
 /// The key that every call of one key is about.
@@ -17,6 +17,9 @@ pub(crate) const KEY: &str = "user/42";
 pub(crate) const VALUE_BYTES: usize = 1024;
 /// Keys in one BatchGet.
 pub(crate) const BATCH: usize = 100;
+
+/// The bare echo's path for as many values as keys.
+pub(crate) const ECHO_MANY: &str = "/bench.Echo/Many";
 
 /// Connects to `http://…` or `unix:…`.
 pub(crate) async fn connect(endpoint: &str) -> Result<Channel> {
@@ -35,6 +38,25 @@ pub(crate) async fn echo(channel: &Channel) -> Result<()> {
     grpc.unary(tonic::Request::new(get_request()), path, codec)
         .await?;
     Ok(())
+}
+
+/// One call of the bare echo that is answered with a value for each key.
+pub(crate) async fn echo_many(channel: &Channel, keys: &[String]) -> Result<()> {
+    let mut grpc = Grpc::new(channel.clone());
+    grpc.ready().await?;
+    let request = BatchGetRequest {
+        keys: keys.to_vec(),
+        ..BatchGetRequest::default()
+    };
+    let codec: ProstCodec<BatchGetRequest, BatchGetResponse> = ProstCodec::default();
+    let path = PathAndQuery::from_static(ECHO_MANY);
+    let answer = grpc
+        .unary(tonic::Request::new(request), path, codec)
+        .await?;
+    match answer.into_inner().results.len() {
+        all if all == keys.len() => Ok(()),
+        some => Err(format!("{some} of {} values", keys.len()).into()),
+    }
 }
 
 /// One Get, which must be a hit in L1.

@@ -1,8 +1,9 @@
 //! The reference: what tonic alone costs. It decodes the same request as Get
-//! and answers 1 KiB, without a generated service, layers or limits.
+//! and answers 1 KiB, or that of BatchGet and 1 KiB for each of its keys, without
+//! a generated service, layers or limits.
 
 use crate::Result;
-use crate::calls::VALUE_BYTES;
+use crate::calls::{ECHO_MANY, VALUE_BYTES};
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 use tokio::net::UnixListener;
@@ -14,11 +15,20 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
-use unstale_proto::v1::{Entry, GetRequest, entry};
+use unstale_proto::v1::{
+    BatchGetRequest, BatchGetResponse, BatchGetResult, Entry, GetRequest, batch_get_result, entry,
+};
 
-/// Answers every request with 1 KiB.
+/// Answers every request with 1 KiB, or with so much for each of its keys.
 #[derive(Clone)]
 struct Echo;
+
+fn value() -> Entry {
+    Entry {
+        value: Some(entry::Value::Data(vec![7; VALUE_BYTES].into())),
+        ..Entry::default()
+    }
+}
 
 impl NamedService for Echo {
     const NAME: &'static str = "bench.Echo";
@@ -31,10 +41,25 @@ impl UnaryService<GetRequest> for Echo {
     fn call(&mut self, request: Request<GetRequest>) -> Self::Future {
         Box::pin(async move {
             drop(request);
-            let data = vec![7; VALUE_BYTES];
-            Ok(Response::new(Entry {
-                value: Some(entry::Value::Data(data.into())),
-                ..Entry::default()
+            Ok(Response::new(value()))
+        })
+    }
+}
+
+impl UnaryService<BatchGetRequest> for Echo {
+    type Response = BatchGetResponse;
+    type Future = BoxFuture<Response<BatchGetResponse>, Status>;
+
+    fn call(&mut self, request: Request<BatchGetRequest>) -> Self::Future {
+        Box::pin(async move {
+            let keys = request.into_inner().keys.into_iter();
+            let results = keys.map(|key| BatchGetResult {
+                key,
+                result: Some(batch_get_result::Result::Found(value())),
+            });
+            Ok(Response::new(BatchGetResponse {
+                results: results.collect(),
+                ..BatchGetResponse::default()
             }))
         })
     }
@@ -51,8 +76,12 @@ impl Service<http::Request<Body>> for Echo {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         Box::pin(async move {
-            let mut grpc = Grpc::new(ProstCodec::default());
-            Ok(grpc.unary(Echo, request).await)
+            if request.uri().path() == ECHO_MANY {
+                let codec: ProstCodec<_, BatchGetRequest> = ProstCodec::default();
+                return Ok(Grpc::new(codec).unary(Echo, request).await);
+            }
+            let codec: ProstCodec<_, GetRequest> = ProstCodec::default();
+            Ok(Grpc::new(codec).unary(Echo, request).await)
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The project's figures, each beside its reference from the same run.
 //!
-//! `bench SIDECAR NATS_SERVER` prints one markdown table; `bench echo` is the
+//! `bench SIDECAR NATS_SERVER` prints one markdown table, and with `reads`,
+//! `log`, `remote` or `start` behind only that part of it; `bench echo` is the
 //! bare tonic server it compares with, in a process of its own. Measured and
 //! reference rounds take turns, so that a slow moment of the machine hits both.
 //! A row that misses its goal stays in the table: this measures, it does not
@@ -30,8 +31,9 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["echo", tcp, uds] => serve(tcp, uds),
-        [sidecar, nats] => bench(sidecar, nats),
-        _ => Err("usage: bench SIDECAR NATS_SERVER; tests/bench/run knows both".into()),
+        [sidecar, nats] => bench(sidecar, nats, None),
+        [sidecar, nats, part] => bench(sidecar, nats, Some(part)),
+        _ => Err("usage: bench SIDECAR NATS_SERVER [PART]; tests/bench/run knows both".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,16 +52,26 @@ fn serve(tcp: &str, uds: &str) -> Result<()> {
     runtime.block_on(echo::serve(tcp, uds))
 }
 
-fn bench(sidecar: &str, nats: &str) -> Result<()> {
+fn bench(sidecar: &str, nats: &str, part: Option<&str>) -> Result<()> {
+    let wanted = |name| part.is_none_or(|part| part == name);
     // One thread: the client takes as little as it can from the servers.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let rows = runtime.block_on(async {
-        let mut rows = reads::rows(sidecar).await?;
-        rows.extend(log::rows(sidecar, nats).await?);
-        rows.extend(remote::rows(sidecar, nats).await?);
-        rows.extend(start::rows(sidecar).await?);
+        let mut rows = Vec::new();
+        if wanted("reads") {
+            rows.extend(reads::rows(sidecar).await?);
+        }
+        if wanted("log") {
+            rows.extend(log::rows(sidecar, nats).await?);
+        }
+        if wanted("remote") {
+            rows.extend(remote::rows(sidecar, nats).await?);
+        }
+        if wanted("start") {
+            rows.extend(start::rows(sidecar).await?);
+        }
         Ok::<_, Box<dyn std::error::Error>>(rows)
     })?;
     table::print(&rows);

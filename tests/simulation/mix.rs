@@ -32,6 +32,8 @@ pub(crate) struct Mix {
     pub(crate) trickle: u64,
     /// Every clock is this much fast or slow (ppm); 0: each up to 2 %.
     pub(crate) drift: u64,
+    /// Lookers read several keys at once, too.
+    pub(crate) batches: bool,
     /// What only directed schedules have.
     pub(crate) extra: Extra,
 }
@@ -78,6 +80,7 @@ impl Mix {
             revisions_repeat: rng.chance(50),
             trickle: 400_000,
             drift: if rng.chance(40) { 20_000 } else { 0 },
+            batches: seed % BATCHES.0 == BATCHES.1,
             extra: Extra {
                 beat_ttl: rng.chance(20).then_some(SHORT_BEATS),
                 ..Extra::default()
@@ -113,6 +116,10 @@ impl Mix {
             .filter_map(|(on, fault)| on.then_some(fault))
     }
 }
+
+/// One schedule in nine reads in batches: those of which no seed was kept from
+/// before there were batches, so that all of these name what they did.
+const BATCHES: (u64, u64) = (9, 7);
 
 /// Beats that the log forgets soon: consumers are made again the more often (µs).
 const SHORT_BEATS: u64 = 4_000_000;

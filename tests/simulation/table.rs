@@ -11,6 +11,7 @@ pub(crate) enum Operation {
     GetWithin,
     GetFrom,
     GetIfNoneMatch,
+    BatchGet,
     Lease,
     BatchLease,
     Renew,
@@ -31,13 +32,14 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Get,
         Self::GetStrong,
         Self::GetStaleOk,
         Self::GetWithin,
         Self::GetFrom,
         Self::GetIfNoneMatch,
+        Self::BatchGet,
         Self::Lease,
         Self::BatchLease,
         Self::Renew,

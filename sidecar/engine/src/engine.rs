@@ -161,6 +161,11 @@ impl Engine {
         crate::read::get(self, get).await
     }
 
+    /// Reads many keys; one outcome per key, in their order.
+    pub async fn get_many(&self, many: GetMany) -> Result<Answer<Vec<GetOutcome>>, Error> {
+        crate::many::get_many(self, many).await
+    }
+
     /// Writes one key.
     pub async fn set(&self, set: Set) -> Result<Answer<SetOutcome>, Error> {
         crate::write::set(self, set).await

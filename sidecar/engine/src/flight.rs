@@ -1,75 +1,150 @@
 //! Flights: one read of the remote tier per key at a time in this pod.
 //!
-//! Whoever joins a flight judges what it brought for himself, by the hit rule.
-//! A flight lives as long as somebody waits for it.
+//! A flight carries one key or many. Whoever joins one judges what it brought
+//! for himself, by the hit rule. A flight lives as long as somebody waits for
+//! it.
 
 use crate::coherence::Source;
 use crate::engine::lock;
+use crate::hashed::ByName;
 use crate::key::NameHash;
-use crate::remote::{RemoteError, Stored};
-use futures::future::{BoxFuture, FutureExt, Shared, WeakShared};
+use crate::remote::{Read, RemoteError};
+use futures::future::{BoxFuture, FutureExt, OptionFuture, Shared, WeakShared, join_all};
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-type Read = Result<Option<Stored>, RemoteError>;
-type Flight = Shared<BoxFuture<'static, Read>>;
+/// What it brings, in the order of its keys.
+type Brought = Arc<[Read]>;
+type Flight = Shared<BoxFuture<'static, Brought>>;
+
+/// A flight under way, and a key's place in it.
+struct Flying {
+    flight: WeakShared<BoxFuture<'static, Brought>>,
+    at: usize,
+}
+
+impl Flying {
+    /// A flight that has landed answers nobody who comes later.
+    fn joined(&self) -> Option<Flight> {
+        self.flight.upgrade().filter(|f| f.peek().is_none())
+    }
+}
 
 #[derive(Default)]
 pub(crate) struct Flights {
-    flights: Mutex<HashMap<NameHash, WeakShared<BoxFuture<'static, Read>>>>,
+    flying: Mutex<HashMap<NameHash, Flying, ByName>>,
+}
+
+/// Where a key's answer comes from.
+enum Seat {
+    /// The call's own flight.
+    Own(Source, usize),
+    /// This one of the others' flights.
+    Joined(usize, usize),
+}
+
+/// How a call's keys are read.
+#[derive(Default)]
+struct Boarded {
+    own: Option<Flight>,
+    joined: Vec<Flight>,
+    seats: Vec<Seat>,
 }
 
 impl Flights {
-    /// Joins the flight for `key`, or starts one, and says which.
+    /// Joins the flights of `keys`, starts one for those that have none, and
+    /// says which; one answer per key, in their order.
     pub(crate) async fn join(
         &self,
-        key: NameHash,
-        start: impl FnOnce() -> BoxFuture<'static, Read>,
-    ) -> (Source, Read) {
-        let (source, flight) = self.find_or_start(key, start);
-        let landed = Landing { flights: self, key };
-        let read = flight.await;
-        drop(landed);
-        (source, read)
+        keys: &[NameHash],
+        start: impl FnOnce(Vec<NameHash>) -> BoxFuture<'static, Vec<Read>>,
+    ) -> Vec<(Source, Read)> {
+        let Boarded { own, joined, seats } = self.board(keys, start);
+        let landing = Landing {
+            flights: self,
+            keys,
+        };
+        let (own, joined) = futures::join!(OptionFuture::from(own), join_all(joined));
+        drop(landing);
+        let own = own.unwrap_or_default();
+        let brought = seats.iter().map(|seat| match seat {
+            Seat::Own(source, at) => (*source, answer(&own, *at)),
+            Seat::Joined(flight, at) => (Source::Flight, answer(&joined[*flight], *at)),
+        });
+        brought.collect()
     }
 
-    fn find_or_start(
+    fn board(
         &self,
-        key: NameHash,
-        start: impl FnOnce() -> BoxFuture<'static, Read>,
-    ) -> (Source, Flight) {
-        let mut flights = lock(&self.flights);
-        // A flight that has landed answers nobody who comes later.
-        let flying = flights
-            .get(&key)
-            .and_then(WeakShared::upgrade)
-            .filter(|f| f.peek().is_none());
-        if let Some(flight) = flying {
-            return (Source::Flight, flight);
+        keys: &[NameHash],
+        start: impl FnOnce(Vec<NameHash>) -> BoxFuture<'static, Vec<Read>>,
+    ) -> Boarded {
+        let mut flying = lock(&self.flying);
+        let mut boarded = Boarded::default();
+        let mut own: HashMap<NameHash, usize, ByName> = HashMap::default();
+        let mut asked = Vec::new();
+        for key in keys {
+            let seat = if let Some(at) = own.get(key) {
+                // Twice in one call.
+                Seat::Own(Source::Flight, *at)
+            } else if let Some((flight, at)) =
+                flying.get(key).and_then(|f| Some((f.joined()?, f.at)))
+            {
+                boarded.join(flight, at)
+            } else {
+                own.insert(*key, asked.len());
+                asked.push(*key);
+                Seat::Own(Source::Remote, asked.len() - 1)
+            };
+            boarded.seats.push(seat);
         }
-        let flight = start().shared();
-        if flights.len() >= 1024 {
-            flights.retain(|_, f| f.upgrade().is_some());
+        if asked.is_empty() {
+            return boarded;
         }
-        if let Some(weak) = flight.downgrade() {
-            flights.insert(key, weak);
+        if flying.len() >= 1024 {
+            flying.retain(|_, f| f.joined().is_some());
         }
-        (Source::Remote, flight)
+        let flight = start(asked).map(Brought::from).boxed().shared();
+        for (key, at) in own {
+            if let Some(flight) = flight.downgrade() {
+                flying.insert(key, Flying { flight, at });
+            }
+        }
+        boarded.own = Some(flight);
+        boarded
     }
 }
 
-/// Removes a flight that nobody waits for, also when its waiter was cancelled.
+impl Boarded {
+    fn join(&mut self, flight: Flight, at: usize) -> Seat {
+        let known = self.joined.iter().position(|f| f.ptr_eq(&flight));
+        let number = known.unwrap_or_else(|| {
+            self.joined.push(flight);
+            self.joined.len() - 1
+        });
+        Seat::Joined(number, at)
+    }
+}
+
+/// A tier owes one answer per key.
+fn answer(brought: &[Read], at: usize) -> Read {
+    let none = || RemoteError::Unavailable("the remote tier left the key out".into());
+    brought.get(at).cloned().unwrap_or_else(|| Err(none()))
+}
+
+/// Removes flights that nobody waits for, also when their waiter was cancelled.
 struct Landing<'a> {
     flights: &'a Flights,
-    key: NameHash,
+    keys: &'a [NameHash],
 }
 
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
-        let mut flights = lock(&self.flights.flights);
-        let over = |f: &WeakShared<_>| f.upgrade().is_none_or(|f: Flight| f.peek().is_some());
-        if flights.get(&self.key).is_some_and(over) {
-            flights.remove(&self.key);
+        let mut flying = lock(&self.flights.flying);
+        for key in self.keys {
+            if flying.get(key).is_some_and(|f| f.joined().is_none()) {
+                flying.remove(key);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! get and remove are used. When an entry ends is judged by the hit rule, too.
 
 use crate::entry::Entry;
+use crate::hashed::ByName;
 use crate::key::NameHash;
 use crate::request::Payload;
 use bytes::Bytes;
@@ -16,7 +17,7 @@ const OVERHEAD_BYTES: usize = 400;
 const SHARED_BYTES: usize = 64 * 1024;
 
 pub(crate) struct L1 {
-    map: moka::sync::Cache<NameHash, Arc<Entry>>,
+    map: moka::sync::Cache<NameHash, Arc<Entry>, ByName>,
 }
 
 impl L1 {
@@ -24,7 +25,7 @@ impl L1 {
         let map = moka::sync::Cache::builder()
             .max_capacity(max_bytes)
             .weigher(weigh)
-            .build();
+            .build_with_hasher(ByName::default());
         Self { map }
     }
 

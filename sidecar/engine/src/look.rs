@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::entry::{Content, Entry, Marker};
 use crate::key::Key;
 use crate::read;
-use crate::remote::{RemoteError, Revision};
+use crate::remote::{Read, RemoteError, Revision};
 use crate::request::{Found, StaleReason, Tier};
 use crate::tier;
 
@@ -68,6 +68,14 @@ impl Lookup {
     }
 }
 
+/// What looking in L1 came to.
+pub(crate) enum Near {
+    /// Nobody else has to be asked.
+    Settled(Lookup),
+    /// The remote tier has to be; this may be served stale.
+    Ask(Option<Stale>),
+}
+
 /// Looks in L1, then in the remote tier. `wants_stale`: what is not fresh is
 /// of use, so the tier is asked even while the session is not fresh.
 pub(crate) async fn look_up(
@@ -76,12 +84,23 @@ pub(crate) async fn look_up(
     wants_stale: impl FnOnce() -> bool,
     deadline: Moment,
 ) -> Lookup {
+    match look_near(engine, key, wants_stale) {
+        Near::Settled(lookup) => lookup,
+        Near::Ask(held) => {
+            let read = tier::read(engine, key, deadline).await;
+            settle(engine, key, (held, read), deadline).await
+        }
+    }
+}
+
+/// Looks in L1, and says whether the remote tier has to be asked.
+pub(crate) fn look_near(engine: &Engine, key: &Key, wants_stale: impl FnOnce() -> bool) -> Near {
     let mut held_stale = None;
     if let Some(held) = engine.l1.get(key.hash()) {
         match judge(engine, &held.facts, Source::L1) {
             Freshness::Fresh => {
                 engine.meter.hit_l1();
-                return Lookup::Hit(found(engine, &held, Tier::L1, None));
+                return Near::Settled(Lookup::Hit(found(engine, &held, Tier::L1, None)));
             }
             Freshness::Stale(reason) => {
                 let (entry, tier) = (Entry::clone(&held), Tier::L1);
@@ -92,26 +111,40 @@ pub(crate) async fn look_up(
                 });
             }
             Freshness::Dead => engine.l1.remove(key.hash()),
-            Freshness::Pending => return Lookup::miss(Remains::Pending, None),
+            Freshness::Pending => return Near::Settled(Lookup::miss(Remains::Pending, None)),
             // The tier may have a newer one.
             Freshness::Future | Freshness::Unjudged => {}
         }
     }
     let fresh = engine.ask(|machine, now| machine.session_fresh(now));
-    if !fresh && (held_stale.is_some() || !wants_stale()) {
-        return Lookup::miss(Remains::Unjudged, held_stale);
+    match !fresh && (held_stale.is_some() || !wants_stale()) {
+        true => Near::Settled(Lookup::miss(Remains::Unjudged, held_stale)),
+        false => Near::Ask(held_stale),
     }
-    match look_in_remote(engine, key, deadline).await {
+}
+
+/// Judges what the remote tier answered, and L1 if that is no hit.
+pub(crate) async fn settle(
+    engine: &Engine,
+    key: &Key,
+    (held, read): (Option<Stale>, (Source, Read)),
+    deadline: Moment,
+) -> Lookup {
+    match settle_read(engine, key, read, deadline).await {
         Lookup::Hit(found) => Lookup::Hit(found),
         Lookup::Miss(mut missed) => {
-            missed.stale = missed.stale.or(held_stale);
+            missed.stale = missed.stale.or(held);
             Lookup::Miss(missed)
         }
     }
 }
 
-async fn look_in_remote(engine: &Engine, key: &Key, deadline: Moment) -> Lookup {
-    let (source, read) = tier::read(engine, key, deadline).await;
+async fn settle_read(
+    engine: &Engine,
+    key: &Key,
+    (source, read): (Source, Read),
+    deadline: Moment,
+) -> Lookup {
     let stored = match read {
         Ok(Some(stored)) => stored,
         Ok(None) => return Lookup::miss(Remains::Nothing, None),
@@ -126,13 +159,16 @@ async fn look_in_remote(engine: &Engine, key: &Key, deadline: Moment) -> Lookup 
     let Ok(content) = tier::decode(engine, key, &stored) else {
         return Lookup::miss(Remains::Dead(stored.revision), None);
     };
-    let future = judge(engine, content.facts(), source) == Freshness::Future;
-    if future && !read::barrier(engine, deadline).await {
-        return Lookup::miss(Remains::Unjudged, None);
+    let mut judged = judge(engine, content.facts(), source);
+    if judged == Freshness::Future {
+        if !read::barrier(engine, deadline).await {
+            return Lookup::miss(Remains::Unjudged, None);
+        }
+        judged = judge(engine, content.facts(), source);
     }
     match content {
-        Content::Entry(entry) => settle_entry(engine, (source, stored.revision), entry),
-        Content::Marker(marker) => settle_marker(engine, (source, stored.revision), marker),
+        Content::Entry(entry) => settle_entry(engine, (judged, stored.revision), entry),
+        Content::Marker(marker) => settle_marker(engine, source, (judged, stored.revision), marker),
     }
 }
 
@@ -150,9 +186,13 @@ pub(crate) fn judge(engine: &Engine, facts: &Facts, source: Source) -> Freshness
     engine.ask(|machine, now| machine.judge(facts, source, now))
 }
 
-fn settle_entry(engine: &Engine, (source, revision): (Source, Revision), entry: Entry) -> Lookup {
+fn settle_entry(
+    engine: &Engine,
+    (judged, revision): (Freshness, Revision),
+    entry: Entry,
+) -> Lookup {
     let version = entry.facts.source_version;
-    let lookup = match judge(engine, &entry.facts, source) {
+    let lookup = match judged {
         Freshness::Fresh => {
             engine.meter.hit_remote();
             let found = found(engine, &entry, Tier::Remote, None);
@@ -179,7 +219,8 @@ fn settle_entry(engine: &Engine, (source, revision): (Source, Revision), entry: 
 
 fn settle_marker(
     engine: &Engine,
-    (source, revision): (Source, Revision),
+    source: Source,
+    (judged, revision): (Freshness, Revision),
     mut marker: Marker,
 ) -> Lookup {
     let mut stale = None;
@@ -205,7 +246,7 @@ fn settle_marker(
             _ => {}
         }
     }
-    let remains = match judge(engine, &marker.facts, source) {
+    let remains = match judged {
         Freshness::Fresh | Freshness::Stale(StaleReason::SessionNotFresh) => {
             Remains::Marker(revision, Box::new(marker))
         }

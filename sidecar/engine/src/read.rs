@@ -29,7 +29,7 @@ pub(crate) async fn get(engine: &Engine, get: Get) -> Result<Answer<GetOutcome>,
 
 /// Waits until this pod is as current as the call demands. False: it cannot be
 /// in time, and so nothing may be called current.
-async fn is_current(engine: &Engine, get: &Get) -> bool {
+pub(crate) async fn is_current(engine: &Engine, get: &Get) -> bool {
     let strong = get.level == Level::Strong && !engine.options.bugs.has(Bug::StrongWithoutBarrier);
     let known = engine.ask(|machine, now| machine.staleness(now));
     let too_old = |most| known.is_none_or(|staleness| staleness >= most);
@@ -45,22 +45,38 @@ async fn find(engine: &Engine, get: &Get, degraded: &mut Degraded) -> Option<Fou
     if let Some(found) = planted(engine, get) {
         return Some(found);
     }
+    let wants_stale = || wants_stale(engine, get);
+    let lookup = look::look_up(engine, &get.key, wants_stale, get.deadline).await;
+    serve(engine, get, lookup, degraded)
+}
+
+/// Whether what is not fresh is of use to this read.
+pub(crate) fn wants_stale(engine: &Engine, get: &Get) -> bool {
     let policy = || engine.policy(get.key.namespace());
-    let wants_stale =
-        || get.level == Level::StaleOk || policy().on_session_loss == OnSessionLoss::ServeStale;
-    let missed = match look::look_up(engine, &get.key, wants_stale, get.deadline).await {
+    get.level == Level::StaleOk || policy().on_session_loss == OnSessionLoss::ServeStale
+}
+
+/// What is answered of what was found, and what was not available for it.
+pub(crate) fn serve(
+    engine: &Engine,
+    get: &Get,
+    lookup: Lookup,
+    degraded: &mut Degraded,
+) -> Option<Found> {
+    let missed = match lookup {
         Lookup::Hit(found) => return Some(found),
         Lookup::Miss(missed) => missed,
     };
-    degraded.remote = missed.remains.is_err();
-    degraded.session = !engine.ask(|machine, now| machine.session_fresh(now));
-    let may = |stale: &Stale| stale::may_serve(get.level, &policy(), stale.reason);
+    degraded.remote |= missed.remains.is_err();
+    degraded.session |= !engine.ask(|machine, now| machine.session_fresh(now));
+    let policy = engine.policy(get.key.namespace());
+    let may = |stale: &Stale| stale::may_serve(get.level, &policy, stale.reason);
     let stale = missed.stale.filter(may)?;
     Some(look::found_stale(engine, &stale))
 }
 
 /// Planted bugs only: answers from L1 without judging.
-fn planted(engine: &Engine, get: &Get) -> Option<Found> {
+pub(crate) fn planted(engine: &Engine, get: &Get) -> Option<Found> {
     let bugs = engine.options.bugs;
     if !bugs.has(Bug::NegativeNotJudged) && !bugs.has(Bug::NotModifiedNotJudged) {
         return None;
@@ -71,7 +87,7 @@ fn planted(engine: &Engine, get: &Get) -> Option<Found> {
     (negative || held_already).then(|| look::found(engine, &held, crate::request::Tier::L1, None))
 }
 
-fn outcome(engine: &Engine, found: Option<Found>, held: Option<Etag>) -> GetOutcome {
+pub(crate) fn outcome(engine: &Engine, found: Option<Found>, held: Option<Etag>) -> GetOutcome {
     let Some(found) = found else {
         engine.meter.miss();
         return GetOutcome::Missing;

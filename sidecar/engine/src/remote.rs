@@ -7,6 +7,7 @@
 
 use crate::key::NameHash;
 use bytes::Bytes;
+use futures::future::join_all;
 use std::time::Duration;
 
 /// A tier's name for one stored state of a key. Never leaves the pod: versions
@@ -40,6 +41,9 @@ pub enum PutOutcome {
     /// Something else was there; read again.
     Conflict,
 }
+
+/// What reading one key came to: a record, or nothing.
+pub type Read = Result<Option<Stored>, RemoteError>;
 
 /// Why a tier did not answer, by what the caller should do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +82,13 @@ pub trait Remote: Send + Sync + 'static {
     /// The tier's name in status and metrics ("memory", "nats").
     fn name(&self) -> &'static str;
     /// Reads what is stored under `key`; it may be old.
-    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError>;
+    async fn get(&self, key: NameHash) -> Read;
+    /// Reads many keys of one [`part`](Remote::part) at once: one answer per
+    /// key, in their order, each of which is [`get`](Remote::get)'s. Keys may
+    /// repeat.
+    async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
+        join_all(keys.iter().map(|key| self.get(*key))).await
+    }
     /// Stores `record` if what is there is as expected; it may be dropped by
     /// the tier after `ttl` (the engine keeps exact deadlines in the record).
     async fn put(

@@ -172,6 +172,36 @@ impl Get {
     }
 }
 
+/// A read of many keys at once.
+#[derive(Clone, Debug)]
+pub struct GetMany {
+    /// The keys; they may repeat.
+    pub keys: Vec<Key>,
+    /// Wait until this position is processed.
+    pub min_position: Option<Position>,
+    /// How current each answer has to be.
+    pub level: Level,
+    /// The newest beat that was read back was sent less than this ago.
+    pub max_staleness: Option<Duration>,
+    /// When the answer is of no more use.
+    pub deadline: Moment,
+}
+
+impl GetMany {
+    /// One read per key.
+    pub(crate) fn each(self) -> Vec<Get> {
+        let of = |key| Get {
+            key,
+            min_position: self.min_position,
+            level: self.level,
+            max_staleness: self.max_staleness,
+            if_none_match: None,
+            deadline: self.deadline,
+        };
+        self.keys.into_iter().map(of).collect()
+    }
+}
+
 /// What a Get found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GetOutcome {

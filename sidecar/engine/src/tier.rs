@@ -6,33 +6,75 @@ use crate::coherence::{Bug, Source};
 use crate::engine::{Engine, lock};
 use crate::entry::Content;
 use crate::envelope::{self, BadRecord};
-use crate::key::Key;
-use crate::remote::{Remote, RemoteError, Stored};
+use crate::key::{Key, NameHash};
+use crate::remote::{Read, Remote, RemoteError, Stored};
+use futures::future::{BoxFuture, join_all};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
 /// One read of the remote tier, shared by all who ask for the key meanwhile;
 /// and whether another call had begun it.
-pub(crate) async fn read(
+pub(crate) async fn read(engine: &Engine, key: &Key, deadline: Moment) -> (Source, Read) {
+    let mut reads = read_part(engine, &[key.hash()], deadline).await;
+    reads.pop().expect("one answer per key")
+}
+
+/// The same of many keys, in their order: one call for each part of the tier,
+/// so that one which does not answer takes no other's keys with it.
+pub(crate) async fn read_many(
     engine: &Engine,
-    key: &Key,
+    keys: &[NameHash],
     deadline: Moment,
-) -> (Source, Result<Option<Stored>, RemoteError>) {
-    let hash = key.hash();
+) -> Vec<(Source, Read)> {
+    let mut parts: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+    for (at, key) in keys.iter().enumerate() {
+        let part = engine.ports.remote.part(*key);
+        parts.entry(part).or_default().push(at);
+    }
+    if parts.len() <= 1 {
+        return read_part(engine, keys, deadline).await;
+    }
+    let calls = parts.into_values().map(|at| async move {
+        let part: Vec<_> = at.iter().map(|at| keys[*at]).collect();
+        let reads = read_part(engine, &part, deadline).await;
+        at.into_iter().zip(reads).collect::<Vec<_>>()
+    });
+    let mut reads: Vec<_> = join_all(calls).await.into_iter().flatten().collect();
+    reads.sort_unstable_by_key(|(at, _)| *at);
+    reads.into_iter().map(|(_, read)| read).collect()
+}
+
+async fn read_part(engine: &Engine, keys: &[NameHash], deadline: Moment) -> Vec<(Source, Read)> {
+    if keys.is_empty() {
+        return Vec::new();
+    }
     let owner = engine.me.upgrade().expect("the caller holds the engine");
-    let start = || -> futures::future::BoxFuture<'static, _> {
+    let start = |keys: Vec<NameHash>| -> BoxFuture<'static, Vec<Read>> {
+        // The flight's own deadline: no single caller's.
         Box::pin(async move {
-            // The flight's own deadline: no single caller's.
             let until = owner.now().plus(owner.options.remote_timeout);
-            call(&owner, until, owner.ports.remote.get(hash)).await
+            fetch(&owner, &keys, until).await
         })
     };
-    let flight = engine.flights.join(hash, start);
+    let late = |_: &NameHash| (Source::Remote, Err(late()));
     tokio::select! {
         biased;
-        read = flight => read,
-        () = engine.ports.clock.sleep_until(deadline) => (Source::Remote, Err(late())),
+        reads = engine.flights.join(keys, start) => reads,
+        () = engine.ports.clock.sleep_until(deadline) => keys.iter().map(late).collect(),
     }
+}
+
+/// One call to the remote tier for all of the keys.
+async fn fetch(engine: &Engine, keys: &[NameHash], until: Moment) -> Vec<Read> {
+    let remote = &engine.ports.remote;
+    if let [key] = keys {
+        return vec![call(engine, until, remote.get(*key)).await];
+    }
+    let reads = in_time(engine, until, remote.get_many(keys)).await;
+    let reads = reads.unwrap_or_else(|| keys.iter().map(|_| Err(late())).collect());
+    note(engine, reads.iter().find_map(|read| read.as_ref().err()));
+    reads
 }
 
 /// A call to the remote tier, bounded by its timeout and the deadline.
@@ -42,16 +84,26 @@ pub(crate) async fn call<T>(
     call: impl Future<Output = Result<T, RemoteError>>,
 ) -> Result<T, RemoteError> {
     let until = deadline.min(engine.now().plus(engine.options.remote_timeout));
-    let result = tokio::select! {
+    let result = in_time(engine, until, call).await;
+    let result = result.unwrap_or_else(|| Err(late()));
+    note(engine, result.as_ref().err());
+    result
+}
+
+async fn in_time<T>(engine: &Engine, until: Moment, call: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
         biased;
-        result = call => result,
-        () = engine.ports.clock.sleep_until(until) => Err(late()),
-    };
-    if result.is_err() {
+        result = call => Some(result),
+        () = engine.ports.clock.sleep_until(until) => None,
+    }
+}
+
+/// Counts and remembers what a call failed of, if it did.
+fn note(engine: &Engine, error: Option<&RemoteError>) {
+    if error.is_some() {
         engine.meter.remote_error();
     }
-    *lock(&engine.remote_error) = result.as_ref().err().map(ToString::to_string);
-    result
+    *lock(&engine.remote_error) = error.map(ToString::to_string);
 }
 
 fn late() -> RemoteError {

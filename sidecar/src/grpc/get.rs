@@ -5,19 +5,22 @@
 //! answer says so (ANSWER_TOO_LARGE): a caller that takes it for a miss is
 //! slower, never wrong.
 
-use super::batch::{Batch, CONCURRENT};
+use super::batch::Batch;
 use super::deadline::Deadline;
 use super::encode::{self, Cached};
 use super::violations::Violations;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::time::Duration;
 use tonic::{Request, Response, Status};
 use unstale_engine::position::Position;
-use unstale_engine::request::{Answer, Etag, Get, GetOutcome, Level};
+use unstale_engine::request::{Etag, Get, GetMany, GetOutcome, Level};
 use unstale_engine::{Engine, limits};
 use unstale_proto::v1::{
     self, batch_get_result::Result as BatchOutcome, get_response::Result as Outcome,
 };
+
+/// Most keys of a batch that are read at a time: what one batch can hold of
+/// records it has no room for.
+const TOGETHER: usize = 128;
 
 pub(super) async fn get(
     engine: &Engine,
@@ -69,20 +72,25 @@ pub(super) async fn batch_get(
     let demand = wrong.demand(&request.min_position, request.level, request.max_staleness);
     let (keys, demand) = wrong.finish(keys.zip(demand))?;
     let mut batch = Batch::new(engine);
-    let reads = keys.into_iter().map(|key| {
-        engine.get(Get {
-            key,
-            min_position: demand.min_position,
-            level: demand.level,
-            max_staleness: demand.max_staleness,
-            if_none_match: None,
-            deadline: deadline.at,
-        })
-    });
-    // In the order of the request, so that who is left out is no matter of luck.
-    let answers = stream::iter(reads.collect::<Vec<_>>()).buffered(CONCURRENT);
-    let results = answers.map_ok(|answer| batch_outcome(&mut batch, answer));
-    let results: Vec<_> = deadline.bound(results.try_collect()).await?;
+    let read = async {
+        let mut results = Vec::with_capacity(keys.len());
+        // One after the other, so that who is left out is no matter of luck.
+        for keys in keys.chunks(TOGETHER) {
+            let many = GetMany {
+                keys: keys.to_vec(),
+                min_position: demand.min_position,
+                level: demand.level,
+                max_staleness: demand.max_staleness,
+                deadline: deadline.at,
+            };
+            let answer = engine.get_many(many).await?;
+            batch.add(&answer);
+            let outcomes = answer.result.into_iter();
+            results.extend(outcomes.map(|outcome| batch_outcome(&mut batch, outcome)));
+        }
+        Ok(results)
+    };
+    let results = deadline.bound(read).await?;
     let results = request.keys.into_iter().zip(results);
     let results = results.map(|(key, result)| v1::BatchGetResult {
         key,
@@ -95,9 +103,8 @@ pub(super) async fn batch_get(
     }))
 }
 
-fn batch_outcome(batch: &mut Batch, answer: Answer<GetOutcome>) -> BatchOutcome {
-    batch.add(&answer);
-    match answer.result {
+fn batch_outcome(batch: &mut Batch, outcome: GetOutcome) -> BatchOutcome {
+    match outcome {
         GetOutcome::Found(found) | GetOutcome::NotModified(found) if batch.takes(&found) => {
             match encode::cached(found) {
                 Cached::Entry(entry) => BatchOutcome::Found(entry),

@@ -1,7 +1,8 @@
 //! A tier that is asked by so many calls at once and no more.
 //!
-//! Guarantees: at most `at_once` calls are under way, at most `waiting` more
-//! wait for their turn, and the next is told at once that nothing was done: a
+//! Guarantees: at most `at_once` calls are under way (a read of many keys counts
+//! as one for each, and as no more than `at_once`), at most `waiting` more wait
+//! for their turn, and the next is told at once that nothing was done: a
 //! queue that only grows helps nobody (tower's load shed answers the same way).
 //! A call that is dropped gives its place back. Has no clock: how long a call
 //! may wait for its turn is bounded by whoever makes it (the engine does).
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use unstale_engine::key::NameHash;
-use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision};
 
 /// A tier with a bound on the calls at once.
 pub struct Concurrency {
@@ -20,6 +21,7 @@ pub struct Concurrency {
     /// Places, those of the waiting included.
     places: Semaphore,
     turns: Semaphore,
+    at_once: u32,
     counts: Arc<RemoteCounts>,
 }
 
@@ -34,13 +36,23 @@ impl Concurrency {
             inner,
             places: Semaphore::new(at_once + waiting),
             turns: Semaphore::new(at_once),
+            at_once: u32::try_from(at_once).unwrap_or(u32::MAX),
             counts,
         }
     }
 
     async fn turn(&self) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), RemoteError> {
-        let place = self.places.try_acquire().map_err(|_| self.shed())?;
-        let turn = self.turns.acquire().await;
+        self.turns(1).await
+    }
+
+    async fn turns(
+        &self,
+        calls: usize,
+    ) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), RemoteError> {
+        let calls = u32::try_from(calls).unwrap_or(u32::MAX).min(self.at_once);
+        let place = self.places.try_acquire_many(calls);
+        let place = place.map_err(|_| self.shed())?;
+        let turn = self.turns.acquire_many(calls).await;
         Ok((place, turn.expect("the semaphore is never closed")))
     }
 
@@ -56,9 +68,16 @@ impl Remote for Concurrency {
         self.inner.name()
     }
 
-    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
+    async fn get(&self, key: NameHash) -> Read {
         let _turn = self.turn().await?;
         self.inner.get(key).await
+    }
+
+    async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
+        match self.turns(keys.len()).await {
+            Ok(_turns) => self.inner.get_many(keys).await,
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     async fn put(

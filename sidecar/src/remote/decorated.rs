@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 use unstale_engine::key::NameHash;
-use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision, Stored};
 
 const KEY: NameHash = NameHash(1);
 const SOON: Duration = Duration::from_millis(100);
@@ -95,6 +95,16 @@ impl Remote for Faulty {
         self.tier.get(key).await
     }
 
+    /// One call. Of a tier that fails, keys from 100 on are there.
+    async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
+        let fault = self.fault().await;
+        let read = |key: &NameHash| match &fault {
+            Err(error) if key.0 < 100 => Err(error.clone()),
+            Ok(()) | Err(_) => Ok(None),
+        };
+        keys.iter().map(read).collect()
+    }
+
     async fn put(
         &self,
         key: NameHash,
@@ -167,6 +177,64 @@ async fn a_late_read_is_unavailable_and_a_late_put_is_unknown() {
         assert!(matches!(error, Some(RemoteError::Unknown(_))), "{error:?}");
     }
     assert_eq!(counts.timeouts.read(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_read_of_many_is_one_timeout_and_every_key_is_unavailable() {
+    let faulty = Faulty::new();
+    faulty.stalls.store(true, SeqCst);
+    let counts = counts();
+    let tier = Timeout::new(faulty, SOON, counts.clone());
+    let reads = tier.get_many(&[KEY, NameHash(2)]).await;
+    let late = |read: &Read| matches!(read, Err(RemoteError::Unavailable(_)));
+    assert!(reads.len() == 2 && reads.iter().all(late), "{reads:?}");
+    assert_eq!(counts.timeouts.read(), 1);
+}
+
+#[tokio::test]
+async fn a_read_of_many_counts_as_one_call_and_is_answered_if_any_key_is() {
+    let faulty = Faulty::new();
+    faulty.fails.store(true, SeqCst);
+    let (tier, counts) = breaker(&faulty);
+    for _ in 0..100 {
+        let reads = tier.get_many(&[KEY, NameHash(100)]).await;
+        assert!(reads[0].is_err() && reads[1] == Ok(None), "{reads:?}");
+    }
+    assert_eq!(turns(&counts, Phase::Open), 0);
+    assert_eq!(faulty.calls.load(SeqCst), 100);
+}
+
+#[tokio::test]
+async fn reads_of_many_that_fail_open_the_circuit() {
+    let faulty = Faulty::new();
+    faulty.fails.store(true, SeqCst);
+    let (tier, counts) = breaker(&faulty);
+    for _ in 0..100 {
+        let reads = tier.get_many(&[KEY, NameHash(2)]).await;
+        assert!(reads.len() == 2 && reads.iter().all(Result::is_err));
+    }
+    assert_eq!(faulty.calls.load(SeqCst), 5);
+    assert_eq!(turns(&counts, Phase::Open), 1);
+}
+
+#[tokio::test]
+async fn a_read_of_many_takes_the_place_of_as_many_calls() {
+    let faulty = Faulty::new();
+    let counts = counts();
+    let tier = Concurrency::new(faulty.clone(), (4, 8), counts.clone());
+    let keys = |count| (0..count).map(NameHash).collect::<Vec<_>>();
+    let (three, nine) = (keys(3), keys(9));
+    let reads = join_all((0..10).map(|_| tier.get_many(&three))).await;
+    assert_eq!(
+        faulty.most.load(SeqCst),
+        1,
+        "two would be six calls of four"
+    );
+    let good = |reads: &&Vec<Read>| reads.iter().all(Result::is_ok);
+    assert_eq!(reads.iter().filter(good).count(), 4);
+    assert_eq!(counts.shed.read(), 6);
+    // More keys than places at once.
+    assert!(good(&&tier.get_many(&nine).await));
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! A tier whose slow reads are asked a second time (Dean and Barroso, The Tail
 //! at Scale, CACM 2013).
 //!
-//! Guarantees: only reads are repeated, each at most once, after `after`; no
-//! more than one read in twenty over time, with a burst of [`BURST`]. The first
-//! answer wins, and an error only when there is no other answer left. The
+//! Guarantees: only reads of one key are repeated, each at most once, after
+//! `after`; no more than one read in twenty over time, with a burst of
+//! [`BURST`]. A read of many keys would be a burst by itself. The first answer
+//! wins, and an error only when there is no other answer left. The
 //! other read is dropped.
 
 use crate::telemetry::remote::RemoteCounts;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use unstale_engine::key::NameHash;
-use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision};
 
 /// What one second read costs, in what one read earns.
 const COST: u64 = 20;
@@ -55,7 +56,7 @@ impl Remote for Hedge {
         self.inner.name()
     }
 
-    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
+    async fn get(&self, key: NameHash) -> Read {
         self.earn();
         let mut first = self.inner.get(key);
         tokio::select! {
@@ -82,6 +83,10 @@ impl Remote for Hedge {
                 Err(_) => first.await,
             },
         }
+    }
+
+    async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
+        self.inner.get_many(keys).await
     }
 
     async fn put(

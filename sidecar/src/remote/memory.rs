@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use unstale_engine::clock::{Clock, Moment};
 use unstale_engine::key::NameHash;
-use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision, Stored};
 
 const SHARDS: u16 = 16;
 /// What a record costs beside its bytes.
@@ -111,8 +111,13 @@ impl Remote for MemoryTier {
         "memory"
     }
 
-    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
+    async fn get(&self, key: NameHash) -> Read {
         Ok(self.live(&mut self.shard(key), key).cloned())
+    }
+
+    async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
+        let read = |key: &NameHash| Ok(self.live(&mut self.shard(*key), *key).cloned());
+        keys.iter().map(read).collect()
     }
 
     async fn put(

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use unstale_engine::key::NameHash;
-use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision};
 
 /// A tier with a bound on the time of each call.
 pub struct Timeout {
@@ -34,10 +34,15 @@ impl Timeout {
         late: fn(String) -> RemoteError,
         call: impl Future<Output = Result<T, RemoteError>>,
     ) -> Result<T, RemoteError> {
+        let answer = self.in_time(call).await.map_err(late);
+        answer.unwrap_or_else(Err)
+    }
+
+    async fn in_time<T>(&self, call: impl Future<Output = T>) -> Result<T, String> {
         let answer = tokio::time::timeout(self.each, call).await;
-        answer.unwrap_or_else(|_| {
+        answer.map_err(|_| {
             self.counts.timeouts.one_more();
-            Err(late(format!("no answer within {:?}", self.each)))
+            format!("no answer within {:?}", self.each)
         })
     }
 }
@@ -48,9 +53,18 @@ impl Remote for Timeout {
         self.inner.name()
     }
 
-    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
+    async fn get(&self, key: NameHash) -> Read {
         let call = self.inner.get(key);
         self.bounded(RemoteError::Unavailable, call).await
+    }
+
+    async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
+        let late = |why: String| {
+            let late = |_| Err(RemoteError::Unavailable(why.clone()));
+            keys.iter().map(late).collect()
+        };
+        let reads = self.in_time(self.inner.get_many(keys)).await;
+        reads.unwrap_or_else(late)
     }
 
     async fn put(

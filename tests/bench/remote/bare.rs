@@ -4,7 +4,9 @@
 use crate::Result;
 use crate::calls::{BATCH, VALUE_BYTES};
 use futures::future::try_join_all;
-use redis::aio::MultiplexedConnection;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
 use tokio::net::TcpStream;
 
@@ -12,6 +14,8 @@ use tokio::net::TcpStream;
 pub(crate) enum Bare {
     /// The `redis` crate's multiplexed connection, as the sidecar uses it.
     Redis(MultiplexedConnection),
+    /// The same of a cluster.
+    Cluster(ClusterConnection),
     /// The meta protocol over one connection.
     Memcached(BufStream<TcpStream>),
     /// Direct gets of a stream's newest message on a subject.
@@ -26,12 +30,15 @@ impl Bare {
     pub(crate) async fn redis(port: u16) -> Result<Self> {
         let client = redis::Client::open(format!("redis://127.0.0.1:{port}"))?;
         let mut connection = client.get_multiplexed_async_connection().await?;
-        for at in 0..BATCH {
-            let mut set = redis::cmd("SET");
-            set.arg(key(at)).arg(&[7_u8; VALUE_BYTES][..]);
-            set.exec_async(&mut connection).await?;
-        }
+        set(&mut connection).await?;
         Ok(Self::Redis(connection))
+    }
+
+    pub(crate) async fn cluster(port: u16) -> Result<Self> {
+        let client = ClusterClient::new([format!("redis://127.0.0.1:{port}")])?;
+        let mut connection = client.get_async_connection().await?;
+        set(&mut connection).await?;
+        Ok(Self::Cluster(connection))
     }
 
     pub(crate) async fn memcached(port: u16) -> Result<Self> {
@@ -70,11 +77,8 @@ impl Bare {
     /// One key.
     pub(crate) async fn get(&mut self, at: usize) -> Result<()> {
         match self {
-            Self::Redis(connection) => {
-                let mut get = redis::cmd("GET");
-                let value: Vec<u8> = get.arg(key(at)).query_async(connection).await?;
-                whole(value.len())
-            }
+            Self::Redis(connection) => redis_get(connection, at).await,
+            Self::Cluster(connection) => redis_get(connection, at).await,
             Self::Memcached(connection) => {
                 let get = format!("mg {} v\r\n", key(at));
                 connection.write_all(get.as_bytes()).await?;
@@ -88,14 +92,8 @@ impl Bare {
     /// All keys, with one request where the protocol has it.
     pub(crate) async fn many(&mut self) -> Result<()> {
         match self {
-            Self::Redis(connection) => {
-                let mut get = redis::cmd("MGET");
-                for at in 0..BATCH {
-                    get.arg(key(at));
-                }
-                let values: Vec<Vec<u8>> = get.query_async(connection).await?;
-                whole(values.iter().map(Vec::len).sum::<usize>() / BATCH)
-            }
+            Self::Redis(connection) => redis_get_all(connection).await,
+            Self::Cluster(connection) => redis_get_all(connection).await,
             Self::Memcached(connection) => {
                 for at in 0..BATCH {
                     let get = format!("mg {} v\r\n", key(at));
@@ -117,11 +115,36 @@ impl Bare {
     /// What [`Bare::many`] is, for the table.
     pub(crate) fn many_is(&self) -> &'static str {
         match self {
-            Self::Redis(_) => "bare echo + one MGET of 100",
-            Self::Memcached(_) => "bare echo + 100 mg in one write",
-            Self::Nats(_) => "bare echo + 100 direct gets at once",
+            Self::Redis(_) => "one MGET of 100",
+            Self::Cluster(_) => "an MGET of 100, split by the client",
+            Self::Memcached(_) => "100 mg in one write",
+            Self::Nats(_) => "100 direct gets at once",
         }
     }
+}
+
+async fn set(connection: &mut impl ConnectionLike) -> Result<()> {
+    for at in 0..BATCH {
+        let mut set = redis::cmd("SET");
+        set.arg(key(at)).arg(&[7_u8; VALUE_BYTES][..]);
+        set.exec_async(connection).await?;
+    }
+    Ok(())
+}
+
+async fn redis_get(connection: &mut impl ConnectionLike, at: usize) -> Result<()> {
+    let mut get = redis::cmd("GET");
+    let value: Vec<u8> = get.arg(key(at)).query_async(connection).await?;
+    whole(value.len())
+}
+
+async fn redis_get_all(connection: &mut impl ConnectionLike) -> Result<()> {
+    let mut get = redis::cmd("MGET");
+    for at in 0..BATCH {
+        get.arg(key(at));
+    }
+    let values: Vec<Vec<u8>> = get.query_async(connection).await?;
+    whole(values.iter().map(Vec::len).sum::<usize>() / BATCH)
 }
 
 async fn direct(client: &async_nats::Client, at: usize) -> Result<()> {

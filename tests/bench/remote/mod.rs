@@ -1,5 +1,6 @@
 //! Get and BatchGet of what only the remote tier has, for each tier, beside the
-//! bare echo and the bare client's read of as many bytes.
+//! bare echo and the bare client's read of as many bytes. BatchGet stands beside
+//! two echoes: one of a single value, and one of as many as it answers.
 //!
 //! One pod writes, another reads every key once: its L1 has none of them.
 
@@ -12,16 +13,17 @@ use crate::{ROUNDS, Result, calls, processes};
 use bare::Bare;
 use std::time::Instant;
 use tonic::transport::Channel;
-use unstale_tests::{Memcached, Redis};
+use unstale_tests::{Memcached, Redis, RedisCluster};
 
 /// Single reads in one round, and reads of [`calls::BATCH`] keys.
 const GETS: usize = 400;
-const BATCHES: usize = 20;
+const BATCHES: usize = 60;
 
-/// Two rows for each tier.
+/// Three rows for each tier.
 pub(crate) async fn rows(sidecar: &str, nats: &str) -> Result<Vec<Row>> {
     let nats = processes::nats(nats)?;
     let (redis, valkey, memcached) = (Redis::start(), Redis::valkey(), Memcached::start());
+    let cluster = RedisCluster::start().await;
     let echo = processes::echo()?;
     let echo = echo.connected().await?;
     let tiers = [
@@ -30,6 +32,11 @@ pub(crate) async fn rows(sidecar: &str, nats: &str) -> Result<Vec<Row>> {
             "Valkey",
             Some(valkey.url()),
             Bare::redis(valkey.port()).await?,
+        ),
+        (
+            "a Redis cluster of 3",
+            Some(cluster.url()),
+            Bare::cluster(cluster.nodes[0].port()).await?,
         ),
         (
             "memcached",
@@ -47,7 +54,7 @@ pub(crate) async fn rows(sidecar: &str, nats: &str) -> Result<Vec<Row>> {
             bare: &mut bare,
         };
         rows.push(bench.single(name).await?);
-        rows.push(bench.batch(name).await?);
+        rows.extend(bench.batch(name).await?);
     }
     Ok(rows)
 }
@@ -61,7 +68,8 @@ struct Fleet {
 
 impl Fleet {
     async fn start(sidecar: &str, nats: u16, name: &str, remote: Option<&str>) -> Result<Self> {
-        let (url, fleet) = (format!("nats://127.0.0.1:{nats}"), name.to_lowercase());
+        let (url, fleet) = (format!("nats://127.0.0.1:{nats}"), name.replace(' ', "-"));
+        let fleet = fleet.to_lowercase();
         let mut flags = vec!["--nats", &url, "--fleet", &fleet];
         flags.extend(remote.iter().flat_map(|remote| ["--remote", remote]));
         let pods = [
@@ -110,12 +118,14 @@ impl Bench<'_> {
         Ok(row.goal("≤ 1.3"))
     }
 
-    async fn batch(&mut self, name: &str) -> Result<Row> {
-        let (mut measured, mut reference) = (Samples::default(), Samples::default());
+    /// Beside the bare echo of one value, and of as many.
+    async fn batch(&mut self, name: &str) -> Result<[Row; 2]> {
+        let mut samples: [Samples; 3] = Default::default();
         for round in 0..=ROUNDS {
             if round == 1 {
-                (measured, reference) = (Samples::default(), Samples::default());
+                samples = Default::default();
             }
+            let [measured, reference, as_many] = &mut samples;
             let keys = calls::keys(&format!("many/{round}"), BATCHES * calls::BATCH);
             calls::fill(&self.fleet.writer, &keys).await?;
             for _ in 0..BATCHES {
@@ -126,12 +136,26 @@ impl Bench<'_> {
             }
             for keys in keys.chunks(calls::BATCH) {
                 let begin = Instant::now();
+                calls::echo_many(self.echo, keys).await?;
+                self.bare.many().await?;
+                as_many.add(begin);
+            }
+            for keys in keys.chunks(calls::BATCH) {
+                let begin = Instant::now();
                 calls::batch_get_remote(&self.fleet.reader, keys).await?;
                 measured.add(begin);
             }
         }
+        let [measured, reference, as_many] = &samples;
         let name = format!("BatchGet, 100 x 1 KiB in {name}");
-        let reference = (self.bare.many_is(), &reference);
-        Ok(Row::latency(&name, &measured, reference).goal("≤ 1.5"))
+        let many_is = self.bare.many_is();
+        let row = |echo, reference| {
+            let echo = format!("{echo} + {many_is}");
+            Row::latency(&name, measured, (&echo, reference)).goal("≤ 1.5")
+        };
+        Ok([
+            row("bare echo", reference),
+            row("bare echo of 100 x 1 KiB", as_many),
+        ])
     }
 }

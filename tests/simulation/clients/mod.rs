@@ -1,5 +1,6 @@
 //! The clients of one pod.
 
+mod batch;
 pub(crate) mod courier;
 mod evictor;
 mod flooder;

@@ -38,14 +38,17 @@ impl Client {
 
     /// Reads and never loads, so that nothing keeps it from reading again.
     pub(super) async fn look_often(self) {
-        let think = self.shared.with(|w| w.mix.size.think);
+        let (think, batches) = self.shared.with(|w| (w.mix.size.think, w.mix.batches));
         loop {
             self.shared.delay(500, think).await;
             let demand = Demand {
                 level: self.some_level(),
                 ..Demand::default()
             };
-            self.get(self.shared.draw(KEYS), demand).await;
+            match batches && self.shared.chance(60) {
+                true => self.get_many(demand).await,
+                false => drop(self.get(self.shared.draw(KEYS), demand).await),
+            }
         }
     }
 

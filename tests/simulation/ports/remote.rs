@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Duration;
 use unstale_engine::key::NameHash;
-use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision, Stored};
 
 /// What a sender gives up after without an answer (µs).
 const NO_ANSWER: u64 = 450_000;
@@ -21,16 +21,17 @@ impl Remote for Pod {
         "model"
     }
 
-    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
-        self.passes(Point::Get).await;
-        let key = self.mixed_up(key);
-        let read = self.asked(move |w, _| w.tier_get(key)).await?;
-        self.answer().await?;
-        self.passes(Point::Get).await;
-        Ok(read.map(|(revision, record)| Stored {
-            revision: Revision(revision),
-            record,
-        }))
+    async fn get(&self, key: NameHash) -> Read {
+        let mut reads = self.records(&[key]).await?;
+        Ok(reads.pop().expect("one answer per key"))
+    }
+
+    /// One request and one answer, or none for any of them.
+    async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
+        match self.records(keys).await {
+            Ok(reads) => reads.into_iter().map(Ok).collect(),
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     async fn put(
@@ -79,6 +80,23 @@ impl Remote for Pod {
 }
 
 impl Pod {
+    /// What is stored under each of the keys.
+    async fn records(&self, keys: &[NameHash]) -> Result<Vec<Option<Stored>>, RemoteError> {
+        self.passes(Point::Get).await;
+        let keys: Vec<_> = keys.iter().map(|key| self.mixed_up(*key)).collect();
+        let read = move |w: &mut World, _| -> Vec<_> {
+            keys.into_iter().map(|key| w.tier_get(key)).collect()
+        };
+        let reads = self.asked(read).await?;
+        self.answer().await?;
+        self.passes(Point::Get).await;
+        let stored = |(revision, record)| Stored {
+            revision: Revision(revision),
+            record,
+        };
+        Ok(reads.into_iter().map(|read| read.map(stored)).collect())
+    }
+
     /// Answers of one connection are taken for one another's.
     fn mixed_up(&self, key: NameHash) -> NameHash {
         let percent = self.shared.with(|w| match w.tier.mixing_up {

@@ -7,5 +7,6 @@
 
 mod leases;
 mod log;
+mod many;
 mod world;
 mod writes;

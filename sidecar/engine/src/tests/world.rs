@@ -35,21 +35,37 @@ pub(super) struct PodTier(
     pub(super) AtomicU64,
     /// How long a read takes to fail while the tier is away, in ms.
     pub(super) AtomicU64,
+    /// Reads; one of many keys is one.
+    pub(super) AtomicU64,
 );
+impl PodTier {
+    async fn reached(&self) -> Result<(), RemoteError> {
+        self.4.fetch_add(1, Ordering::SeqCst);
+        if !self.1.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let stalls = self.3.load(Ordering::SeqCst);
+        if stalls > 0 {
+            tokio::time::sleep(Duration::from_millis(stalls)).await;
+        }
+        Err(RemoteError::Unavailable("x".into()))
+    }
+}
 #[async_trait::async_trait]
 impl Remote for PodTier {
     fn name(&self) -> &'static str {
         "fake"
     }
-    async fn get(&self, k: NameHash) -> Result<Option<Stored>, RemoteError> {
-        if self.1.load(Ordering::SeqCst) {
-            let stalls = self.3.load(Ordering::SeqCst);
-            if stalls > 0 {
-                tokio::time::sleep(Duration::from_millis(stalls)).await;
-            }
-            return Err(RemoteError::Unavailable("x".into()));
-        }
+    async fn get(&self, k: NameHash) -> Read {
+        self.reached().await?;
         Ok(self.0.map.lock().unwrap().get(&k).cloned())
+    }
+    async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
+        if let Err(error) = self.reached().await {
+            return keys.iter().map(|_| Err(error.clone())).collect();
+        }
+        let map = self.0.map.lock().unwrap();
+        keys.iter().map(|k| Ok(map.get(k).cloned())).collect()
     }
     async fn put(
         &self,
@@ -135,6 +151,7 @@ impl World {
         let tier = Arc::new(PodTier(
             self.tier.clone(),
             AtomicBool::new(false),
+            AtomicU64::new(0),
             AtomicU64::new(0),
             AtomicU64::new(0),
         ));

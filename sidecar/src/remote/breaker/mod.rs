@@ -20,7 +20,7 @@ use std::time::Duration;
 use unstale_engine::clock::{Clock, Moment};
 use unstale_engine::key::NameHash;
 use unstale_engine::random::Random;
-use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision};
 
 /// A tier behind a circuit breaker.
 pub struct Breaker {
@@ -176,8 +176,24 @@ impl Remote for Breaker {
         self.inner.name()
     }
 
-    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
+    async fn get(&self, key: NameHash) -> Read {
         self.guarded(self.part(key), self.inner.get(key)).await
+    }
+
+    /// One call: it was answered if any of its keys was.
+    async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
+        let Some(first) = keys.first() else {
+            return Vec::new();
+        };
+        let mut out = match self.admit(self.part(*first)) {
+            Ok(out) => out,
+            Err(error) => return keys.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let reads = self.inner.get_many(keys).await;
+        let answered = reads.iter().any(Result::is_ok);
+        let mut errors = reads.iter().filter_map(|read| read.as_ref().err());
+        out.judge(errors.next().filter(|_| !answered));
+        reads
     }
 
     async fn put(

@@ -19,9 +19,10 @@ pub(super) enum Expected {
     Cas(u64),
 }
 
-/// Reads a value and its cas.
-pub(super) fn get(key: &str, opaque: u64) -> Bytes {
-    format!("mg {key} v c O{opaque}\r\n").into()
+/// Reads values and their cas, one request each, numbered from `opaque` on.
+pub(super) fn get(keys: impl Iterator<Item = String>, opaque: u64) -> Bytes {
+    let get = |(key, opaque)| format!("mg {key} v c O{opaque}\r\n");
+    keys.zip(opaque..).map(get).collect::<String>().into()
 }
 
 /// Asks for nothing, and is answered.
@@ -287,7 +288,9 @@ mod tests {
     fn a_request_says_what_is_expected_of_the_server() {
         let put = put("k", b"a\r\nb", 7, Expected::Cas(5), 9);
         assert_eq!(&put[..], b"ms k 4 c T7 C5 O9\r\na\r\nb\r\n");
-        assert_eq!(&get("k", 1)[..], b"mg k v c O1\r\n");
+        let keys = ["k", "l"].map(str::to_owned).into_iter();
+        let both = b"mg k v c O7\r\nmg l v c O8\r\n";
+        assert_eq!(&get(keys, 7)[..], both);
         assert_eq!(&delete("k", 5, 2)[..], b"md k C5 O2\r\n");
     }
 }

@@ -22,11 +22,17 @@ const UNDER_WAY: usize = 1024;
 /// Requests are sent together up to about this many bytes.
 const TOGETHER: usize = 64 << 10;
 
-/// A request and who waits for its answer.
+/// Room that is made for answers when there is less than a part of it: a value
+/// is not worth a read of its own.
+const ROOM: usize = 32 << 10;
+
+/// Requests that go out together, and who waits for all of their answers.
 struct Call {
+    /// The number of the first; the others count on from there.
     opaque: u64,
-    request: Bytes,
-    answer: oneshot::Sender<Answer>,
+    count: usize,
+    requests: Bytes,
+    answers: oneshot::Sender<Vec<Answer>>,
 }
 
 /// A handle on the connection; clones share it.
@@ -68,24 +74,42 @@ impl Connection {
         driver.take()
     }
 
-    /// One request, one answer; none when the connection ended before it came.
-    /// Cancel safe: the request may have been sent.
-    pub(super) async fn ask(&self, opaque: u64, request: Bytes) -> Option<Answer> {
-        let (answer, answered) = oneshot::channel();
+    /// So many requests, numbered from `opaque` on, and an answer to each; none
+    /// when the connection ended before all of them came. Cancel safe: the
+    /// requests may have been sent.
+    pub(super) async fn ask(
+        &self,
+        opaque: u64,
+        count: usize,
+        requests: Bytes,
+    ) -> Option<Vec<Answer>> {
+        let (answers, answered) = oneshot::channel();
         let call = Call {
             opaque,
-            request,
-            answer,
+            count,
+            requests,
+            answers,
         };
         self.calls.send(call).await.ok()?;
         answered.await.ok()
     }
 }
 
-/// Who waits for the next answer.
+/// Who waits for the next answers, and those that came.
 struct Awaited {
     opaque: u64,
-    answer: oneshot::Sender<Answer>,
+    count: usize,
+    came: Vec<Answer>,
+    answers: oneshot::Sender<Vec<Answer>>,
+}
+
+impl Awaited {
+    /// Takes an answer, if it can be the next one.
+    fn take(&mut self, answer: Answer) -> bool {
+        let fits = answers(&answer, self.opaque + self.came.len() as u64);
+        self.came.push(answer);
+        fits
+    }
 }
 
 impl Driver {
@@ -133,7 +157,7 @@ async fn enter(
     awaited: &mpsc::Sender<Awaited>,
 ) -> io::Result<()> {
     // Nobody wants it any more, and nothing of it was sent.
-    if call.answer.is_closed() {
+    if call.answers.is_closed() {
         return Ok(());
     }
     if awaited.capacity() == 0 {
@@ -141,14 +165,15 @@ async fn enter(
         socket.write_all(together).await?;
         together.clear();
     }
-    let Call {
-        opaque,
-        request,
-        answer,
-    } = call;
-    let entered = awaited.send(Awaited { opaque, answer }).await;
+    let entered = Awaited {
+        opaque: call.opaque,
+        count: call.count,
+        came: Vec::with_capacity(call.count),
+        answers: call.answers,
+    };
+    let entered = awaited.send(entered).await;
     entered.map_err(|_| out_of_step())?;
-    together.extend_from_slice(&request);
+    together.extend_from_slice(&call.requests);
     Ok(())
 }
 
@@ -157,15 +182,24 @@ async fn receive(
     mut bytes: BytesMut,
     mut awaited: mpsc::Receiver<Awaited>,
 ) -> io::Result<()> {
+    let mut current: Option<Awaited> = None;
     loop {
         while let Some(answer) = codec::decode(&mut bytes).map_err(|_| out_of_step())? {
             // Whoever waits was entered before the request was sent.
-            let call = awaited.try_recv().map_err(|_| out_of_step())?;
-            if !answers(&answer, call.opaque) {
+            let call = current.take().or_else(|| awaited.try_recv().ok());
+            let mut call = call.ok_or_else(out_of_step)?;
+            if !call.take(answer) {
                 return Err(out_of_step());
             }
+            if call.came.len() < call.count {
+                current = Some(call);
+                continue;
+            }
             // The caller may have gone.
-            let _ = call.answer.send(answer);
+            let _ = call.answers.send(call.came);
+        }
+        if bytes.capacity() - bytes.len() < ROOM / 4 {
+            bytes.reserve(ROOM);
         }
         if socket.read_buf(&mut bytes).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

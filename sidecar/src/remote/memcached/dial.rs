@@ -172,7 +172,7 @@ impl Dialer {
         loop {
             tick.tick().await;
             let opaque = self.opaque.fetch_add(1, Relaxed);
-            let ping = connection.ask(opaque, codec::ping(opaque));
+            let ping = connection.ask(opaque, 1, codec::ping(opaque));
             if !matches!(tokio::time::timeout(ANSWER, ping).await, Ok(Some(_))) {
                 return;
             }

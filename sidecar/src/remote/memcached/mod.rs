@@ -20,12 +20,14 @@ use super::login::Login;
 use super::upkeep::{Open, Upkeep};
 use crate::telemetry::complaint::Complaint;
 use bytes::Bytes;
+use futures::future::join_all;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use unstale_engine::key::NameHash;
-use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision, Stored};
 
 /// Connections to each server: a large record holds up half of the others.
 const CONNECTIONS: usize = 2;
@@ -105,11 +107,19 @@ impl MemcachedTier {
     /// good where it was read. Each key goes to the server that ranks highest
     /// for it, so that one server more takes over only its share.
     fn link(&self, key: NameHash) -> &Upkeep<Dialer> {
-        let server = &self.servers[self.server(key)];
-        &server.links[(key.0 % CONNECTIONS as u128) as usize]
+        let (server, link) = self.place(key);
+        &self.servers[server].links[link]
+    }
+
+    fn place(&self, key: NameHash) -> (usize, usize) {
+        let link = (key.0 % CONNECTIONS as u128) as usize;
+        (self.server(key), link)
     }
 
     fn server(&self, key: NameHash) -> usize {
+        if self.servers.len() == 1 {
+            return 0;
+        }
         let servers = self.servers.iter().enumerate();
         let best = servers.max_by_key(|(_, server)| rank(&server.name, key));
         best.expect("settings name a server").0
@@ -121,14 +131,76 @@ impl MemcachedTier {
         open: &Open<Connection>,
         request: impl FnOnce(u64) -> Bytes,
     ) -> Result<Answer, Failure> {
-        let opaque = self.opaque.fetch_add(1, Relaxed);
-        let asked = open.connection.ask(opaque, request(opaque));
-        let answer = open.answer(tokio::time::timeout(ANSWER, asked)).await;
-        match answer {
-            Some(Ok(Some(Answer::Error(line)))) => Err(refusal(link, open, &line)),
-            Some(Ok(Some(answer))) => Ok(answer),
+        let mut answers = self.ask_many(open, 1, request).await?;
+        let answer = answers.pop().ok_or(Failure::NoAnswer)?;
+        no_error(link, open, answer)
+    }
+
+    /// So many requests at once, an answer to each.
+    async fn ask_many(
+        &self,
+        open: &Open<Connection>,
+        count: usize,
+        requests: impl FnOnce(u64) -> Bytes,
+    ) -> Result<Vec<Answer>, Failure> {
+        let opaque = self.opaque.fetch_add(count as u64, Relaxed);
+        let asked = open.connection.ask(opaque, count, requests(opaque));
+        let answers = open.answer(tokio::time::timeout(ANSWER, asked)).await;
+        match answers {
+            Some(Ok(Some(answers))) => Ok(answers),
             Some(Ok(None) | Err(_)) | None => Err(Failure::NoAnswer),
         }
+    }
+
+    /// Reads keys of one connection.
+    async fn read(&self, link: &Upkeep<Dialer>, keys: &[NameHash]) -> Vec<Read> {
+        let failed = |error: RemoteError| keys.iter().map(|_| Err(error.clone())).collect();
+        let open = match link.open() {
+            Ok(open) => open,
+            Err(error) => return failed(error),
+        };
+        let names = keys.iter().map(|key| self.key(*key));
+        let requests = |opaque| codec::get(names, opaque);
+        match self.ask_many(&open, keys.len(), requests).await {
+            Ok(answers) => {
+                let answers = answers.into_iter();
+                let read = |answer| stored(link, &open, answer).map_err(Failure::of_read);
+                answers.map(read).collect()
+            }
+            Err(failure) => failed(failure.of_read()),
+        }
+    }
+}
+
+/// What an answer to a read tells.
+fn stored(
+    link: &Upkeep<Dialer>,
+    open: &Open<Connection>,
+    answer: Answer,
+) -> Result<Option<Stored>, Failure> {
+    match no_error(link, open, answer)? {
+        Answer::Status {
+            code: Code::Miss, ..
+        } => Ok(None),
+        Answer::Value {
+            data: record,
+            flags,
+        } => {
+            let stored = revision(open, flags).map(|revision| Stored { revision, record });
+            stored.map(Some).ok_or_else(|| out_of_step(link))
+        }
+        _ => Err(out_of_step(link)),
+    }
+}
+
+fn no_error(
+    link: &Upkeep<Dialer>,
+    open: &Open<Connection>,
+    answer: Answer,
+) -> Result<Answer, Failure> {
+    match answer {
+        Answer::Error(line) => Err(refusal(link, open, &line)),
+        answer => Ok(answer),
     }
 }
 
@@ -216,25 +288,24 @@ impl Remote for MemcachedTier {
         "memcached"
     }
 
-    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
-        let link = self.link(key);
-        let open = link.open()?;
-        let request = |opaque| codec::get(&self.key(key), opaque);
-        let answer = self.ask(link, &open, request).await;
-        match answer.map_err(Failure::of_read)? {
-            Answer::Status {
-                code: Code::Miss, ..
-            } => Ok(None),
-            Answer::Value {
-                data: record,
-                flags,
-            } => {
-                let revision = revision(&open, flags);
-                let stored = revision.map(|revision| Stored { revision, record });
-                stored.map(Some).ok_or_else(|| out_of_step(link).of_read())
-            }
-            _ => Err(out_of_step(link).of_read()),
+    async fn get(&self, key: NameHash) -> Read {
+        let mut reads = self.read(self.link(key), &[key]).await;
+        reads.pop().expect("one answer per key")
+    }
+
+    async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
+        let mut places: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+        for (at, key) in keys.iter().enumerate() {
+            places.entry(self.place(*key)).or_default().push(at);
         }
+        let reads = places.into_iter().map(|((server, link), at)| async move {
+            let keys: Vec<_> = at.iter().map(|at| keys[*at]).collect();
+            let link = &self.servers[server].links[link];
+            at.into_iter().zip(self.read(link, &keys).await)
+        });
+        let mut reads: Vec<_> = join_all(reads).await.into_iter().flatten().collect();
+        reads.sort_unstable_by_key(|(at, _)| *at);
+        reads.into_iter().map(|(_, read)| read).collect()
     }
 
     async fn put(

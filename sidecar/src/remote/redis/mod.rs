@@ -10,25 +10,23 @@
 pub mod check;
 mod dial;
 mod failure;
-mod gather;
 mod script;
 
 use self::dial::{Connection, Dialer};
 use self::failure::Failure;
-use self::gather::{Gather, Gathered};
 use self::script::{Put, Script};
 use super::hints::Hints;
 use super::login::Login;
 use super::upkeep::Upkeep;
 use ::redis::{Cmd, Value};
 use bytes::Bytes;
-use futures::FutureExt as _;
-use std::sync::{Arc, Weak};
+use futures::future::join_all;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use unstale_engine::key::NameHash;
 use unstale_engine::random::Random;
-use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision};
 
 /// How the servers stand together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,22 +67,16 @@ pub struct RedisTier {
     random: Arc<dyn Random>,
     put: Script,
     delete: Script,
-    /// Reads that come at once, unless the keys are spread over servers.
-    together: Option<Gather<Read>>,
-    me: Weak<Self>,
+    /// The keys are spread over servers.
+    spread: bool,
 }
-
-/// What a read came to.
-type Read = Result<Option<Stored>, RemoteError>;
 
 impl RedisTier {
     /// Connects nowhere yet, and never fails.
     pub fn new(config: RedisConfig, hints: Hints, random: Arc<dyn Random>) -> Arc<Self> {
-        let together = (config.layout != Layout::Cluster).then(Gather::default);
-        Arc::new_cyclic(|me| Self {
-            me: me.clone(),
+        Arc::new(Self {
             fleet: config.fleet.clone(),
-            together,
+            spread: config.layout == Layout::Cluster,
             upkeep: Upkeep::new(Dialer(config), "remote", Arc::default()),
             hints,
             random,
@@ -143,26 +135,25 @@ impl RedisTier {
         }
     }
 
-    /// All keys in one round trip; none: each has to be asked for by itself.
-    /// A server that does not answer would not answer each of them either.
-    async fn read_many(&self, keys: Vec<String>) -> Vec<Read> {
+    /// All keys in one round trip. None: each has to be asked for by itself.
+    async fn read_together(&self, keys: &[String]) -> Option<Vec<Read>> {
         let mut get = ::redis::cmd("MGET");
-        get.arg(&keys);
+        get.arg(keys);
+        let failed = |error: &RemoteError| keys.iter().map(|_| Err(error.clone())).collect();
         match self.ask(&get).await {
             Ok(Ok(Value::Array(answers))) if answers.len() == keys.len() => {
                 let answers = answers.into_iter();
-                answers.map(|answer| self.stored(answer)).collect()
+                Some(answers.map(|answer| self.stored(answer)).collect())
             }
             Ok(Ok(_)) => {
                 self.upkeep.distrust();
-                Vec::new()
+                Some(failed(&Failure::out_of_step().of_read()))
             }
-            Ok(Err(Failure::Away(why) | Failure::NoAnswer(why))) => {
-                let failed = |_| Err(RemoteError::Unavailable(why.clone()));
-                keys.iter().map(failed).collect()
-            }
-            Ok(Err(_)) => Vec::new(),
-            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+            // It may be the command that the server does not let us use.
+            Ok(Err(Failure::Refused(_) | Failure::Misconfigured(_))) => None,
+            // Who does not answer would not answer each of them either.
+            Ok(Err(failure)) => Some(failed(&failure.of_read())),
+            Err(error) => Some(failed(&error)),
         }
     }
 
@@ -193,16 +184,21 @@ impl Remote for RedisTier {
         "redis"
     }
 
-    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
-        let key = self.key(key);
-        let Some(together) = &self.together else {
-            return self.read(&key).await;
+    async fn get(&self, key: NameHash) -> Read {
+        self.read(&self.key(key)).await
+    }
+
+    /// In a cluster a GET each: no command takes keys of more than one slot,
+    /// and those that are under way at once share the connections.
+    async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
+        let keys: Vec<_> = keys.iter().map(|key| self.key(*key)).collect();
+        let together = match self.spread || keys.is_empty() {
+            true => None,
+            false => self.read_together(&keys).await,
         };
-        let me = self.me.upgrade().expect("the caller holds the tier");
-        let many = |keys| async move { me.read_many(keys).await }.boxed();
-        match together.get(key.clone(), many).await {
-            Gathered::Answer(read) => read,
-            Gathered::Alone => self.read(&key).await,
+        match together {
+            Some(reads) => reads,
+            None => join_all(keys.iter().map(|key| self.read(key))).await,
         }
     }
 
@@ -239,9 +235,9 @@ impl Remote for RedisTier {
     /// In a cluster: a sixteenth of its slots, so that a server that is away
     /// takes few of the others' keys with it.
     fn part(&self, key: NameHash) -> u16 {
-        match self.together {
-            Some(_) => 0,
-            None => {
+        match self.spread {
+            false => 0,
+            true => {
                 1 + crc16::State::<crc16::XMODEM>::calculate(self.key(key).as_bytes()) % 16_384
                     / 1_024
             }

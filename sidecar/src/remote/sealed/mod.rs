@@ -19,7 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use unstale_engine::key::NameHash;
 use unstale_engine::random::Random;
-use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
+use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision, Stored};
 
 /// What to do with records.
 #[derive(Clone, Debug, Default)]
@@ -92,6 +92,13 @@ impl Sealed {
         seal::decompress(record)
     }
 
+    fn read(&self, key: NameHash, read: Read) -> Read {
+        Ok(read?.map(|stored| Stored {
+            record: self.opened(key, stored.record),
+            revision: stored.revision,
+        }))
+    }
+
     /// What cannot be opened is nothing; what is another key's may come over a
     /// connection that is out of step, which only the tier can mend.
     fn opened(&self, key: NameHash, record: Bytes) -> Bytes {
@@ -111,12 +118,14 @@ impl Remote for Sealed {
         self.inner.name()
     }
 
-    async fn get(&self, key: NameHash) -> Result<Option<Stored>, RemoteError> {
-        let stored = self.inner.get(key).await?;
-        Ok(stored.map(|stored| Stored {
-            record: self.opened(key, stored.record),
-            revision: stored.revision,
-        }))
+    async fn get(&self, key: NameHash) -> Read {
+        self.read(key, self.inner.get(key).await)
+    }
+
+    async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
+        let reads = self.inner.get_many(keys).await;
+        let reads = keys.iter().zip(reads);
+        reads.map(|(key, read)| self.read(*key, read)).collect()
     }
 
     async fn put(
@@ -144,6 +153,10 @@ impl Remote for Sealed {
 
     async fn hinted(&self, key: NameHash) {
         self.inner.hinted(key).await;
+    }
+
+    fn part(&self, key: NameHash) -> u16 {
+        self.inner.part(key)
     }
 
     fn distrust(&self, key: NameHash) {

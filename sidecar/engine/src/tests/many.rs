@@ -1,0 +1,139 @@
+//! Reads of many keys: one read of the tier, and each key judged by itself.
+
+use super::world::{Pod, World, key, new};
+use crate::request::*;
+use std::sync::atomic::Ordering::SeqCst;
+
+fn many(p: &Pod, keys: &[&str]) -> GetMany {
+    GetMany {
+        keys: keys.iter().map(|k| key(k)).collect(),
+        min_position: None,
+        level: Level::Bounded,
+        max_staleness: None,
+        deadline: p.dl(),
+    }
+}
+
+type Seen = Option<(String, Tier)>;
+
+/// What is found under each key, and where.
+async fn get_many(p: &Pod, keys: &[&str]) -> (Vec<Seen>, Degraded) {
+    let answer = p.e.get_many(many(p, keys)).await.unwrap();
+    let seen = answer.result.iter().map(|outcome| {
+        let found = outcome.found()?;
+        let text = String::from_utf8(found.payload.data().to_vec()).unwrap();
+        Some((text, found.tier))
+    });
+    (seen.collect(), answer.degraded)
+}
+
+fn remote(text: &str) -> Seen {
+    Some((text.into(), Tier::Remote))
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_keys_that_l1_does_not_have_are_one_read_of_the_tier() {
+    let mut w = World::new();
+    let (writer, reader) = (w.pod().await, w.pod().await);
+    for k in ["a", "b", "near"] {
+        writer.set(k, new(k, 60_000), Ack::Log).await;
+    }
+    reader
+        .e
+        .get(Get::plain(key("near"), reader.dl()))
+        .await
+        .unwrap();
+    let before = reader.tier.4.load(SeqCst);
+    let (seen, degraded) = get_many(&reader, &["b", "near", "none", "a", "b"]).await;
+    let near = Some(("near".to_owned(), Tier::L1));
+    let right = [remote("b"), near, None, remote("a"), remote("b")];
+    assert_eq!(seen, right);
+    assert_eq!(degraded, Degraded::default());
+    assert_eq!(reader.tier.4.load(SeqCst) - before, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_invalidated_is_missing_among_those_that_were_not() {
+    let mut w = World::new();
+    let (writer, reader) = (w.pod().await, w.pod().await);
+    for k in ["a", "b", "c"] {
+        writer.set(k, new(k, 60_000), Ack::Log).await;
+    }
+    let invalidate = Invalidate {
+        namespace: key("b").namespace().clone(),
+        keys: vec![key("b")],
+        tags: vec![],
+        prefixes: vec![],
+        all: false,
+        mode: Mode::Hard,
+        min_source_version: None,
+        ack: Ack::Fleet,
+        id: None,
+        reason: None,
+        deadline: writer.dl(),
+    };
+    writer.e.invalidate(invalidate).await.unwrap();
+    let (seen, _) = get_many(&reader, &["a", "b", "c"]).await;
+    assert_eq!(seen, [remote("a"), None, remote("c")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_keys_record_is_a_miss_of_its_key_alone() {
+    let mut w = World::new();
+    let (writer, reader) = (w.pod().await, w.pod().await);
+    for k in ["a", "b", "c"] {
+        writer.set(k, new(k, 60_000), Ack::Log).await;
+    }
+    w.mix_up("a", "b");
+    let (seen, _) = get_many(&reader, &["a", "b", "c"]).await;
+    assert_eq!(seen, [remote("a"), None, remote("c")]);
+    assert_eq!(reader.tier.2.load(SeqCst), 1, "the tier is told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_tier_away_l1_answers_and_the_rest_is_missing_and_flagged() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    p.set("near", new("near", 60_000), Ack::Log).await;
+    p.tier.1.store(true, SeqCst);
+    let (seen, degraded) = get_many(&p, &["far", "near"]).await;
+    assert_eq!(seen, [None, Some(("near".to_owned(), Tier::L1))]);
+    assert!(degraded.remote && !degraded.session);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_overlap_share_one_read_of_a_key() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    p.tier.1.store(true, SeqCst);
+    p.tier.3.store(50, SeqCst);
+    let before = p.tier.4.load(SeqCst);
+    let one = p.e.get(Get::plain(key("b"), p.dl()));
+    let twice = || get_many(&p, &["a", "b", "c"]);
+    let (_, (first, _), (second, _), _) = tokio::join!(one, twice(), twice(), twice());
+    assert_eq!((first, second), (vec![None; 3], vec![None; 3]));
+    // Of b by the Get, of a and c by the first that came with them.
+    assert_eq!(p.tier.4.load(SeqCst) - before, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_given_up_takes_nobodys_read_away() {
+    let mut w = World::new();
+    let (writer, p) = (w.pod().await, w.pod().await);
+    writer.set("b", new("b", 60_000), Ack::Log).await;
+    p.tier.1.store(true, SeqCst);
+    p.tier.3.store(50, SeqCst);
+    let before = p.tier.4.load(SeqCst);
+    let keys = ["a", "b"];
+    let mut given_up = Box::pin(get_many(&p, &keys));
+    assert!(futures::poll!(given_up.as_mut()).is_pending());
+    let mut joined = Box::pin(p.e.get(Get::plain(key("b"), p.dl())));
+    assert!(futures::poll!(joined.as_mut()).is_pending());
+    drop(given_up);
+    let answer = joined.await.unwrap();
+    assert!(answer.degraded.remote);
+    assert_eq!(p.tier.4.load(SeqCst) - before, 1);
+    // Nothing of the old flight is left to be joined.
+    p.tier.1.store(false, SeqCst);
+    assert_eq!(get_many(&p, &keys).await.0, [None, remote("b")]);
+}
