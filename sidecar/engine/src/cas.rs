@@ -37,11 +37,7 @@ pub(crate) async fn compare_and_set(
         let older = write::older(engine, &cas.key, &cas.entry);
         let holds = compared || holds(&cas.expected, current.as_ref());
         if older.is_some() || !holds {
-            return Ok(write::answer(
-                engine,
-                CasOutcome::Conflict(current),
-                Degraded::default(),
-            ));
+            return Ok(conflict_with(engine, current));
         }
         let (since, expect_last) = match engine.options.bugs.has(Bug::UnconditionalCas) {
             true => (None, None),
@@ -86,7 +82,8 @@ async fn decided(
                 append::fleet(engine, at.sequence, cas.deadline).await?;
             }
             let version = Version::Write(at).to_string();
-            Ok(write::answer(engine, CasOutcome::Stored(version), degraded))
+            let stored = CasOutcome::Stored(version);
+            Ok(write::answer_at(engine, Some(at), stored, degraded))
         }
     }
 }
@@ -97,8 +94,13 @@ async fn conflict(
     deadline: Moment,
 ) -> Result<Answer<CasOutcome>, Error> {
     let current = write::current(engine, key, deadline).await;
+    Ok(conflict_with(engine, current))
+}
+
+fn conflict_with(engine: &Engine, current: Option<Found>) -> Answer<CasOutcome> {
+    let found_at = current.as_ref().map(|found| found.position);
     let conflict = CasOutcome::Conflict(current);
-    Ok(write::answer(engine, conflict, Degraded::default()))
+    write::answer_at(engine, found_at, conflict, Degraded::default())
 }
 
 /// What the comparison is made with; fails closed. A value that was decided a

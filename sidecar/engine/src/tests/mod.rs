@@ -7,5 +7,6 @@
 
 mod leases;
 mod log;
+mod positions;
 mod world;
 mod writes;
