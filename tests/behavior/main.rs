@@ -15,6 +15,7 @@ mod forgets;
 mod hints;
 mod key;
 mod outage;
+mod parts;
 mod puts;
 mod redis;
 mod refused;
@@ -95,6 +96,9 @@ fn trials(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
             a_server_that_comes_back_is_used_again,
             no_revision_from_before_a_restart_replaces_what_is_there_now,
         }
+    }
+    cases! { trials, runtime, worlds, Kind::PARTS,
+        parts::{with_one_server_away_a_ping_is_answered}
     }
     cases! { trials, runtime, worlds, Kind::UNNUMBERED,
         cancelled::{a_cancelled_call_reaches_nobody_else}

@@ -65,6 +65,8 @@ impl<C> Open<C> {
 
 #[derive(Clone)]
 enum State<C> {
+    /// No attempt has ended yet.
+    New,
     Down(String),
     Refused(String),
     Up(Open<C>),
@@ -87,7 +89,7 @@ impl<D: Dial> Upkeep<D> {
         Self {
             dial,
             name,
-            state: watch::Sender::new(State::Down("not connected yet".to_owned())),
+            state: watch::Sender::new(State::New),
             complaint,
             distrusted: Mutex::default(),
         }
@@ -102,16 +104,22 @@ impl<D: Dial> Upkeep<D> {
     pub(super) fn open(&self) -> Result<Open<D::Connection>, RemoteError> {
         match &*self.state.borrow() {
             State::Up(open) => Ok(open.clone()),
+            State::New => Err(RemoteError::Unavailable("not connected yet".to_owned())),
             State::Down(why) => Err(RemoteError::Unavailable(why.clone())),
             State::Refused(why) => Err(RemoteError::Misconfigured(why.clone())),
         }
+    }
+
+    /// Whether nothing is known of the server yet.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(&*self.state.borrow(), State::New)
     }
 
     /// Waits until it is known whether there is a connection: one is up, or was
     /// refused.
     pub(super) async fn settled(&self) {
         let mut states = self.state.subscribe();
-        let down = |state: &State<_>| matches!(state, State::Down(_));
+        let down = |state: &State<_>| matches!(state, State::New | State::Down(_));
         // The sender lives as long as this.
         let _ = states.wait_for(|state| !down(state)).await;
     }
