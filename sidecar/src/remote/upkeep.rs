@@ -125,20 +125,21 @@ impl<D: Dial> Upkeep<D> {
     }
 
     /// Gives the connection up because of what came over it; rarely.
+    /// Without a connection nothing is given up, and the next is not spared.
     pub(super) fn distrust(&self) {
+        let state = self.state.borrow();
+        let State::Up(open) = &*state else { return };
         let last = self.distrusted.lock();
         let mut last = last.unwrap_or_else(PoisonError::into_inner);
         if last.is_some_and(|at| at.elapsed() < DISTRUST_EVERY) {
             return;
         }
         *last = Some(Instant::now());
-        if let State::Up(open) = &*self.state.borrow() {
-            tracing::error!(
-                connection = self.name,
-                "gave what is stored for another key; connecting anew"
-            );
-            open.give_up();
-        }
+        tracing::error!(
+            connection = self.name,
+            "gave what is stored for another key; connecting anew"
+        );
+        open.give_up();
     }
 
     /// Reports what keeps the tier from working, the same at most once a minute.
@@ -291,5 +292,16 @@ mod tests {
         tokio::time::sleep(DISTRUST_EVERY).await;
         upkeep.distrust();
         assert_eq!(second.answer(async { 7 }).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn distrust_of_no_connection_does_not_spare_the_next() {
+        let upkeep = run(|| Ok(()), false);
+        // What came over one that was lost meanwhile.
+        upkeep.distrust();
+        upkeep.settled().await;
+        let open = upkeep.open().unwrap();
+        upkeep.distrust();
+        assert_eq!(open.answer(async { 7 }).await, None);
     }
 }
