@@ -19,6 +19,8 @@ use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, 
 
 const KEY: NameHash = NameHash(1);
 const SOON: Duration = Duration::from_millis(100);
+/// Of the loops that ask again: a state that never comes is a failure.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A tier in memory with a switch for each fault.
 struct Faulty {
@@ -209,9 +211,13 @@ async fn a_tier_that_fails_is_left_alone_and_asked_once_when_the_wait_is_over() 
     );
     faulty.fails.store(false, SeqCst);
     // The wait is over within 250 ms; nothing but a probe passes before.
-    while tier.get(KEY).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let answered = async {
+        while tier.get(KEY).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let answered = tokio::time::timeout(PATIENCE, answered).await;
+    answered.expect("a tier that works again is asked again");
     assert!(put(&tier).await.is_ok());
     assert_eq!(turns(&counts, Phase::Closed), 1);
 }
@@ -230,16 +236,20 @@ async fn of_a_hundred_calls_to_a_tier_that_may_be_back_one_is_the_probe() {
     let before = faulty.calls.load(SeqCst);
     let mut under_way: Vec<_> = Vec::new();
     // Nobody is let through before the wait is over, one is then.
-    while under_way.is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        for _ in 0..100 {
-            let mut call = tier.get(KEY);
-            match (&mut call).now_or_never() {
-                Some(refused) => assert!(refused.is_err()),
-                None => under_way.push(call),
+    let probed = async {
+        while under_way.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            for _ in 0..100 {
+                let mut call = tier.get(KEY);
+                match (&mut call).now_or_never() {
+                    Some(refused) => assert!(refused.is_err()),
+                    None => under_way.push(call),
+                }
             }
         }
-    }
+    };
+    let probed = tokio::time::timeout(PATIENCE, probed).await;
+    probed.expect("somebody finds out whether it is back");
     assert_eq!(under_way.len(), 1);
     assert_eq!(faulty.calls.load(SeqCst) - before, 1);
     assert_eq!(turns(&counts, Phase::HalfOpen), 1);
