@@ -4,9 +4,12 @@ use super::breaker::Breaker;
 use super::concurrency::Concurrency;
 use super::hedge::Hedge;
 use super::memory::MemoryTier;
+use super::sealed::SealConfig;
+use super::stack::{self, Calls};
 use super::timeout::Timeout;
 use crate::boottime::BootTime;
 use crate::entropy::OsRandom;
+use crate::keyring::Keyring;
 use crate::telemetry::remote::{Breaker as Phase, RemoteCounts};
 use bytes::Bytes;
 use futures::FutureExt;
@@ -15,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 use unstale_engine::key::NameHash;
+use unstale_engine::random::Random;
 use unstale_engine::remote::{Expect, PutOutcome, Remote, RemoteError, Revision, Stored};
 
 const KEY: NameHash = NameHash(1);
@@ -348,4 +352,53 @@ async fn a_slow_read_is_answered_by_the_second_within_one_in_twenty() {
     }
     // What a hundred and thirty reads have earned.
     assert_eq!((counts.hedges.read(), counts.hedges_won.read()), (6, 6));
+}
+
+const KEYS: &str = "1 b3M0y2nq9Q0Jd1m9w8o4k6Y7c5T3r2e1i0u9z8x7v6c=\n";
+
+/// Each record that is encrypted takes a nonce.
+#[derive(Default)]
+struct Nonces(AtomicU64);
+
+impl Random for Nonces {
+    fn bits(&self) -> u128 {
+        u128::from(self.0.fetch_add(1, SeqCst)) << 64
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_sent_is_not_sealed() {
+    let (faulty, nonces) = (Faulty::new(), Arc::new(Nonces::default()));
+    faulty.stalls.store(true, SeqCst);
+    let calls = Calls {
+        timeout: SOON,
+        concurrency: 2,
+        hedge: None,
+    };
+    let seal = SealConfig {
+        compress_from: Some(1),
+        keys: Some(Keyring::parse(KEYS).expect("a key")),
+        fleet: "fleet".into(),
+    };
+    let ports = (Arc::new(BootTime) as _, nonces.clone() as _);
+    let counts = counts();
+    let stack = stack::around(faulty.clone(), (&calls, seal), ports, &counts);
+    let tier = stack.remote;
+    let mut puts: Vec<_> = (0..50).map(|_| Box::pin(put(&*tier))).collect();
+    let polled = puts.iter_mut().map(|put| put.now_or_never());
+    let shed: Vec<_> = polled.map(|put| put.is_some()).collect();
+    assert_eq!(shed, [[false; 10].as_slice(), &[true; 40]].concat());
+    assert_eq!(counts.shed.read(), 40);
+    assert_eq!(faulty.calls.load(SeqCst), 2);
+    assert_eq!(nonces.0.load(SeqCst), 2, "two are under way, eight wait");
+    // They are late, until the circuit opens.
+    join_all(puts.into_iter().take(10)).await;
+    assert_eq!(turns(&counts, Phase::Open), 1);
+    let sent = faulty.calls.load(SeqCst);
+    assert!(sent < 10, "{sent} were sent");
+    // A nonce, and the chance in the wait after a failure.
+    let drawn = nonces.0.load(SeqCst);
+    assert_eq!(drawn, 2 * sent);
+    assert!(put(&*tier).now_or_never().is_some(), "it is left alone");
+    assert_eq!(nonces.0.load(SeqCst), drawn);
 }

@@ -146,6 +146,10 @@ impl Remote for Sealed {
         self.inner.hinted(key).await;
     }
 
+    fn part(&self, key: NameHash) -> u16 {
+        self.inner.part(key)
+    }
+
     fn distrust(&self, key: NameHash) {
         self.inner.distrust(key);
     }
