@@ -116,6 +116,7 @@ fn trials(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
             a_put_is_one_round_trip_once_the_script_is_known,
             a_full_server_refuses_puts_and_answers_reads,
             a_read_only_replica_is_named,
+            puts_that_a_replica_refuses_cost_no_read,
             a_user_who_may_not_run_scripts_is_told_what_is_missing,
         }
     }

@@ -134,12 +134,18 @@ impl RedisTier {
             Failure::Misconfigured(why)
             | Failure::LoggedOut(why)
             | Failure::WrongServer(why)
+            | Failure::ReadOnly(why)
             | Failure::Refused(why) => self.upkeep.complain(&format!("Redis: {why}")),
             Failure::NoScript | Failure::NoAnswer(_) | Failure::Away(_) => {}
         }
         // A cluster's client mends the connection that failed by itself.
         if failure.ends_connection() && matches!(open.connection, Connection::One(_)) {
             open.give_up();
+        }
+        // After a failover the same address or the Sentinels lead elsewhere;
+        // until then this server is good for reads.
+        if matches!(failure, Failure::ReadOnly(_)) {
+            self.upkeep.look_again();
         }
     }
 
