@@ -37,7 +37,7 @@ pub(crate) async fn compare_and_set(
         let older = write::older(engine, &cas.key, &cas.entry);
         let holds = compared || holds(&cas.expected, current.as_ref());
         if older.is_some() || !holds {
-            return Ok(conflict_with(engine, current));
+            return Ok(conflict_with(engine, older, current));
         }
         let (since, expect_last) = match engine.options.bugs.has(Bug::UnconditionalCas) {
             true => (None, None),
@@ -72,11 +72,12 @@ async fn decided(
 ) -> Result<Answer<CasOutcome>, Error> {
     match decision {
         Decision::Unknown => Err(Error::FleetUnknown),
-        Decision::Refused(_) => conflict(engine, &cas.key, cas.deadline).await,
+        Decision::Refused(why) => conflict(engine, &cas.key, why, cas.deadline).await,
         Decision::Accepted(at) => {
             let (put, degraded) = store::store(engine, &cas.key, cas.entry, at, cas.deadline).await;
-            if let Put::OlderSourceVersion(_) = put {
-                return conflict(engine, &cas.key, cas.deadline).await;
+            if let Put::OlderSourceVersion(least) = put {
+                let why = NotStored::OlderSourceVersion(least);
+                return conflict(engine, &cas.key, why, cas.deadline).await;
             }
             if cas.ack == Ack::Fleet {
                 append::fleet(engine, at.sequence, cas.deadline).await?;
@@ -91,15 +92,21 @@ async fn decided(
 async fn conflict(
     engine: &Engine,
     key: &Key,
+    why: NotStored,
     deadline: Moment,
 ) -> Result<Answer<CasOutcome>, Error> {
     let current = write::current(engine, key, deadline).await;
-    Ok(conflict_with(engine, current))
+    Ok(conflict_with(engine, Some(why), current))
 }
 
-fn conflict_with(engine: &Engine, current: Option<Found>) -> Answer<CasOutcome> {
+/// `why`: none when the expectation does not hold.
+fn conflict_with(
+    engine: &Engine,
+    why: Option<NotStored>,
+    current: Option<Found>,
+) -> Answer<CasOutcome> {
     let found_at = current.as_ref().map(|found| found.position);
-    let conflict = CasOutcome::Conflict(current);
+    let conflict = CasOutcome::Conflict(why, current);
     write::answer_at(engine, found_at, conflict, Degraded::default())
 }
 

@@ -281,8 +281,9 @@ pub struct CompareAndSet {
 pub enum CasOutcome {
     /// Stored under this version.
     Stored(String),
-    /// The expectation does not hold; what is there.
-    Conflict(Option<Found>),
+    /// Not stored, and what is there; why, if not because the expectation does
+    /// not hold.
+    Conflict(Option<NotStored>, Option<Found>),
 }
 
 /// Lease: read, or obtain the right to load.

@@ -129,7 +129,9 @@ async fn set_absent(engine: &Engine, set: Set) -> Result<Answer<SetOutcome>, Err
     let answer = crate::cas::compare_and_set(engine, cas).await?;
     let result = match answer.result {
         CasOutcome::Stored(version) => SetOutcome::Stored(Some(version)),
-        CasOutcome::Conflict(current) => SetOutcome::NotStored(NotStored::Present, current),
+        CasOutcome::Conflict(why, current) => {
+            SetOutcome::NotStored(why.unwrap_or(NotStored::Present), current)
+        }
     };
     let Answer {
         position, degraded, ..

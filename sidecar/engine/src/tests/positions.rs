@@ -133,7 +133,7 @@ async fn what_a_swap_conflicts_with_is_judged_at_its_position() {
             Err(Error::DeadlineExceeded) => return Ok((None, Position::default())),
             Err(error) => return Err(error),
         };
-        let conflict = matches!(what, CasOutcome::Conflict(Some(_))).then_some("conflict");
+        let conflict = matches!(what, CasOutcome::Conflict(_, Some(_))).then_some("conflict");
         Ok((conflict, position))
     };
     assert!(at_every_moment(stored, call).await > 0);
