@@ -162,10 +162,10 @@ fn around(
         fleet: config.fleet().to_owned(),
     };
     let ports = (clock.clone(), Arc::new(OsRandom) as Arc<dyn Random>);
-    let sealed = stack::around(tier, (&calls, seal), ports, counts);
+    let stack = stack::around(tier, (&calls, seal), ports, counts);
     let file = records.key_file.clone();
-    let file = file.map(|file| KeyFile::new(file, sealed.clone(), counts.clone()));
-    (sealed, file)
+    let file = file.map(|file| KeyFile::new(file, stack.sealed, counts.clone()));
+    (stack.remote, file)
 }
 
 /// Over the fleet's NATS, if there is a fleet.

@@ -161,6 +161,7 @@ async fn an_older_source_version_is_refused_and_told_the_least() {
         ..text("k", "Ada")
     };
     set(&mut sidecar, version(9)).await;
+    let etag = found(get(&mut sidecar, key("k")).await).etag;
     let wrote = set(&mut sidecar, version(8)).await;
     let Wrote::NotStored(not) = wrote else {
         panic!("{wrote:?}")
@@ -168,6 +169,21 @@ async fn an_older_source_version_is_refused_and_told_the_least() {
     assert_eq!(not.reason(), v1::NotStoredReason::OlderSourceVersion);
     assert_eq!(not.min_source_version, Some(9));
     assert_eq!(not.current.unwrap().source_version, Some(9));
+    let swap = v1::CompareAndSetRequest {
+        key: "k".into(),
+        expected: Some(Expected::Etag(etag)),
+        value: Some(CasValue::Text("Ada".into())),
+        source_version: Some(8),
+        ..v1::CompareAndSetRequest::default()
+    };
+    let answer = sidecar.cache.compare_and_set(swap).await.unwrap();
+    let answer = answer.into_inner().result.unwrap();
+    let v1::compare_and_set_response::Result::Conflict(conflict) = answer else {
+        panic!("{answer:?}")
+    };
+    // It is what was expected that is there: that is not why.
+    assert_eq!(conflict.reason(), v1::NotStoredReason::OlderSourceVersion);
+    assert_eq!(conflict.min_source_version, Some(9));
     let raised = v1::InvalidateRequest {
         keys: vec!["k".into()],
         min_source_version: Some(20),
@@ -205,6 +221,7 @@ async fn an_entry_is_swapped_by_its_content() {
     let v1::compare_and_set_response::Result::Conflict(conflict) = answer else {
         panic!("{answer:?}")
     };
+    assert_eq!(conflict.reason(), v1::NotStoredReason::Unspecified);
     assert!(matches!(conflict.current, Some(Current::Found(_))));
     let answer = sidecar.cache.compare_and_set(swap(&entry.etag)).await;
     let answer = answer.unwrap().into_inner().result.unwrap();

@@ -16,6 +16,7 @@ mod hints;
 mod key;
 mod many;
 mod outage;
+mod parts;
 mod puts;
 mod redis;
 mod refused;
@@ -119,6 +120,9 @@ fn of_servers(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
             no_revision_from_before_a_restart_replaces_what_is_there_now,
         }
     }
+    cases! { trials, runtime, worlds, Kind::PARTS,
+        parts::{with_one_server_away_a_ping_is_answered}
+    }
     cases! { trials, runtime, worlds, Kind::UNNUMBERED,
         cancelled::{a_cancelled_call_reaches_nobody_else}
     }
@@ -150,6 +154,7 @@ fn of_some_tiers(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
             a_put_is_one_round_trip_once_the_script_is_known,
             a_full_server_refuses_puts_and_answers_reads,
             a_read_only_replica_is_named,
+            puts_that_a_replica_refuses_cost_no_read,
             a_user_who_may_not_run_scripts_is_told_what_is_missing,
         }
     }

@@ -4,9 +4,14 @@ use crate::key::{self, LONG, put, reads};
 use crate::tier::{Kind, Pod, Running, Servers, World};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use unstale_engine::key::NameHash;
 use unstale_engine::remote::{Expect, PutOutcome, RemoteError};
 use unstale_tests::{PATIENCE, Redis, eventually};
+
+/// How long puts are refused: longer than a pod goes on without looking for
+/// another server.
+const REFUSING: Duration = Duration::from_secs(3);
 
 fn with(kind: Kind, more: &[&str]) -> Redis {
     match kind {
@@ -96,7 +101,7 @@ pub(crate) async fn a_read_only_replica_is_named(world: Arc<World>) {
     let pod = running.pod().await;
     let ask = || async {
         let error = put_fails(&pod).await;
-        let named = matches!(&error, RemoteError::Unavailable(why) if why.contains("replica"));
+        let named = matches!(&error, RemoteError::Refused(why) if why.contains("replica"));
         named.then_some(()).ok_or(format!("{error:?}"))
     };
     eventually("a refusal", PATIENCE, ask).await;
@@ -114,6 +119,32 @@ pub(crate) async fn a_read_only_replica_is_named(world: Arc<World>) {
         }
     };
     eventually("a put", PATIENCE, ask).await;
+}
+
+pub(crate) async fn puts_that_a_replica_refuses_cost_no_read(world: Arc<World>) {
+    let primary = with(world.kind, &[]);
+    let running = Running::new(Servers::Redis(with(world.kind, &[])));
+    let (pod, key) = (running.pod().await, key::new());
+    let revision = put(&*pod.remote, key, Expect::Absent, "record").await;
+    // What it holds now is the primary's: nothing.
+    let of = ["REPLICAOF", "127.0.0.1", &primary.port().to_string()];
+    assert_eq!(redis(&running).command(&of), "+OK");
+    let ask = || async {
+        let link = redis(&running).info("replication", "master_link_status");
+        let there = pod.remote.get(key).await.map_err(|e| e.to_string())?;
+        let follows = link == "up" && there.is_none_or(|there| there.revision != revision);
+        follows.then_some(()).ok_or(link)
+    };
+    eventually("a replica", PATIENCE, ask).await;
+    let began = Instant::now();
+    let (mut puts, mut refused) = (0, 0);
+    while began.elapsed() < REFUSING {
+        let error = put_fails(&pod).await;
+        puts += 1;
+        refused += u32::from(matches!(error, RemoteError::Refused(_)));
+        assert_eq!(pod.remote.get(key).await, Ok(None), "after {puts} puts");
+    }
+    assert_eq!(refused, puts);
 }
 
 pub(crate) async fn a_user_who_may_not_run_scripts_is_told_what_is_missing(world: Arc<World>) {

@@ -61,6 +61,8 @@ impl Kind {
         Self::RedisCluster,
         Self::Memcached,
     ];
+    /// Those that can be several servers, each for some of the keys.
+    pub(crate) const PARTS: [Self; 2] = [Self::RedisCluster, Self::Memcached];
     /// Those that are asked things only Redis knows.
     pub(crate) const REDIS: [Self; 2] = [Self::Redis, Self::Valkey];
 

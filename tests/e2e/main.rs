@@ -23,6 +23,7 @@ mod old_nats;
 mod outages;
 mod process;
 mod raw;
+mod remote_calls;
 mod remote_tiers;
 mod renew;
 mod sdk;

@@ -2,9 +2,14 @@
 
 use crate::place::{free_port, memcached};
 use crate::server::Server;
+use std::path::PathBuf;
 
 /// A memcached; killed when it is dropped.
-pub struct Memcached(Server);
+pub struct Memcached {
+    server: Server,
+    /// The file with the user and password that it wants.
+    login: Option<PathBuf>,
+}
 
 impl Memcached {
     /// Starts one that takes the largest record, and waits until it listens.
@@ -14,28 +19,46 @@ impl Memcached {
 
     /// Starts one with these arguments.
     pub fn with(more: &[&str]) -> Self {
+        let mut server = Self::server();
+        server.arguments(more.iter().copied());
+        server.start();
+        let login = None;
+        Self { server, login }
+    }
+
+    /// Starts one that wants this user and password.
+    pub fn with_login(user: &str, password: &str) -> Self {
+        let mut server = Self::server();
+        let login = server.dir().join("login");
+        server.arguments(["-I", "2m", "-Y"]);
+        server.arguments([&login]);
+        let login = Some(login);
+        let mut memcached = Self { server, login };
+        memcached.restart_with_login(user, password);
+        memcached
+    }
+
+    fn server() -> Server {
         let mut server = Server::new(memcached(), free_port());
         let port = server.port().to_string();
         // The user counts only for root, which memcached does not run as.
         server.arguments(["-u", "nobody", "-l", "127.0.0.1", "-p", &port, "-U", "0"]);
         server.arguments(["-t", "2"]);
-        server.arguments(more.iter().copied());
-        server.start();
-        Self(server)
+        server
     }
 
-    /// Starts one that wants this user and password.
-    pub fn with_login(user: &str, password: &str) -> Self {
-        let dir = tempfile::TempDir::with_prefix("unstale-login-").expect("a directory");
-        let file = dir.path().join("login");
-        std::fs::write(&file, format!("{user}:{password}\n")).expect("written");
+    /// Starts one of [`Memcached::with_login`] again, empty; from now on it wants
+    /// this user and password.
+    pub fn restart_with_login(&mut self, user: &str, password: &str) {
+        let file = self.login.as_ref().expect("one that wants a login");
         // Read before it becomes nobody.
-        Self::with(&["-Y", file.to_str().expect("a path of ASCII"), "-I", "2m"])
+        std::fs::write(file, format!("{user}:{password}\n")).expect("written");
+        self.server.start();
     }
 
     /// Where clients connect.
     pub fn port(&self) -> u16 {
-        self.0.port()
+        self.server.port()
     }
 
     /// The remote tier's setting.
@@ -45,21 +68,21 @@ impl Memcached {
 
     /// Ends the process at once, as a crash would.
     pub fn stop(&mut self) {
-        self.0.stop();
+        self.server.stop();
     }
 
     /// Starts it (again) on the same port, empty.
     pub fn restart(&mut self) {
-        self.0.start();
+        self.server.start();
     }
 
     /// Stops it as a machine that hangs would.
     pub fn pause(&self) {
-        self.0.pause();
+        self.server.pause();
     }
 
     /// Lets it go on after [`Memcached::pause`].
     pub fn go_on(&self) {
-        self.0.go_on();
+        self.server.go_on();
     }
 }

@@ -838,14 +838,20 @@ pub mod compare_and_set_response {
         /// The value was stored.
         #[prost(message, tag = "1")]
         Stored(super::Stored),
-        /// The expectation does not hold.
+        /// It was not: the expectation does not hold, or `reason` says why.
         #[prost(message, tag = "2")]
         Conflict(super::Conflict),
     }
 }
-/// The expectation of a CompareAndSet does not hold.
+/// A CompareAndSet was not done.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Conflict {
+    /// Why; not set when the expectation does not hold.
+    #[prost(enumeration = "NotStoredReason", tag = "4")]
+    pub reason: i32,
+    /// With OLDER_SOURCE_VERSION: the least source version that is accepted.
+    #[prost(uint64, optional, tag = "5")]
+    pub min_source_version: ::core::option::Option<u64>,
     /// What is cached under the key now.
     #[prost(oneof = "conflict::Current", tags = "1, 2, 3")]
     pub current: ::core::option::Option<conflict::Current>,

@@ -37,11 +37,7 @@ pub(crate) async fn compare_and_set(
         let older = write::older(engine, &cas.key, &cas.entry);
         let holds = compared || holds(&cas.expected, current.as_ref());
         if older.is_some() || !holds {
-            return Ok(write::answer(
-                engine,
-                CasOutcome::Conflict(current),
-                Degraded::default(),
-            ));
+            return Ok(conflict_with(engine, older, current));
         }
         let (since, expect_last) = match engine.options.bugs.has(Bug::UnconditionalCas) {
             true => (None, None),
@@ -76,17 +72,19 @@ async fn decided(
 ) -> Result<Answer<CasOutcome>, Error> {
     match decision {
         Decision::Unknown => Err(Error::FleetUnknown),
-        Decision::Refused(_) => conflict(engine, &cas.key, cas.deadline).await,
+        Decision::Refused(why) => conflict(engine, &cas.key, why, cas.deadline).await,
         Decision::Accepted(at) => {
             let (put, degraded) = store::store(engine, &cas.key, cas.entry, at, cas.deadline).await;
-            if let Put::OlderSourceVersion(_) = put {
-                return conflict(engine, &cas.key, cas.deadline).await;
+            if let Put::OlderSourceVersion(least) = put {
+                let why = NotStored::OlderSourceVersion(least);
+                return conflict(engine, &cas.key, why, cas.deadline).await;
             }
             if cas.ack == Ack::Fleet {
                 append::fleet(engine, at.sequence, cas.deadline).await?;
             }
             let version = Version::Write(at).to_string();
-            Ok(write::answer(engine, CasOutcome::Stored(version), degraded))
+            let stored = CasOutcome::Stored(version);
+            Ok(write::answer_at(engine, Some(at), stored, degraded))
         }
     }
 }
@@ -94,11 +92,22 @@ async fn decided(
 async fn conflict(
     engine: &Engine,
     key: &Key,
+    why: NotStored,
     deadline: Moment,
 ) -> Result<Answer<CasOutcome>, Error> {
     let current = write::current(engine, key, deadline).await;
-    let conflict = CasOutcome::Conflict(current);
-    Ok(write::answer(engine, conflict, Degraded::default()))
+    Ok(conflict_with(engine, Some(why), current))
+}
+
+/// `why`: none when the expectation does not hold.
+fn conflict_with(
+    engine: &Engine,
+    why: Option<NotStored>,
+    current: Option<Found>,
+) -> Answer<CasOutcome> {
+    let found_at = current.as_ref().map(|found| found.position);
+    let conflict = CasOutcome::Conflict(why, current);
+    write::answer_at(engine, found_at, conflict, Degraded::default())
 }
 
 /// What the comparison is made with; fails closed. A value that was decided a

@@ -333,7 +333,13 @@ impl Engine {
         })
     }
 
-    /// The position every answer carries.
+    /// Whether the machine is at work on something.
+    #[cfg(test)]
+    pub(crate) fn is_locked(&self) -> bool {
+        self.machine.try_lock().is_err()
+    }
+
+    /// The position that was reached here: of answers with nothing in them.
     pub(crate) fn position(&self) -> Position {
         self.machine().position().unwrap_or_default()
     }

@@ -22,17 +22,22 @@ pub(crate) async fn fill(engine: &Engine, fill: Fill) -> Result<Answer<FillOutco
     let mut taken = engine.leases.take(fill.token).await?;
     let grant = taken.grant();
     let position = as_of(engine, grant);
-    if let Some(why) = voided(engine, grant, &fill, position) {
-        engine.meter.fill_voided();
-        let grant = taken.end();
-        abandon::release(engine, &grant, fill.deadline).await;
-        let voided = FillOutcome::Voided(why);
-        return Ok(write::answer(engine, voided, Degraded::default()));
-    }
+    let at = match judge(engine, grant, &fill, position) {
+        Ok(at) => at,
+        Err(why) => {
+            engine.meter.fill_voided();
+            let grant = taken.end();
+            abandon::release(engine, &grant, fill.deadline).await;
+            return Ok(voided(engine, &grant, why));
+        }
+    };
     let (key, version) = (grant.key.clone(), Version::Fill(fill.token));
     let entry = store::make(engine, &key, fill.entry, version, position);
     match grant.marker {
-        Some((revision, _)) => replace_marker(engine, taken, revision, entry, fill.deadline).await,
+        Some((revision, _)) => {
+            let marker = (revision, at);
+            replace_marker(engine, taken, marker, entry, fill.deadline).await
+        }
         None => {
             // Before the end: whoever sees that the lease is over finds the value.
             store::hold(engine, entry);
@@ -43,9 +48,15 @@ pub(crate) async fn fill(engine: &Engine, fill: Fill) -> Result<Answer<FillOutco
                 remote: true,
                 session: false,
             };
-            Ok(write::answer(engine, stored, degraded))
+            Ok(write::answer_at(engine, Some(at), stored, degraded))
         }
     }
+}
+
+/// The holder has a value all the same, and it was read after the grant.
+fn voided(engine: &Engine, grant: &Grant, why: Voided) -> Answer<FillOutcome> {
+    let (position, voided) = (Some(grant.position), FillOutcome::Voided(why));
+    write::answer_at(engine, position, voided, Degraded::default())
 }
 
 /// What had been processed before the source was read.
@@ -61,29 +72,45 @@ fn as_of(engine: &Engine, grant: &Grant) -> Position {
     }
 }
 
-/// Why the fill may not stand.
-fn voided(engine: &Engine, grant: &Grant, fill: &Fill, position: Position) -> Option<Voided> {
+/// Why the fill may not stand; else this pod's position when that was judged.
+fn judge(
+    engine: &Engine,
+    grant: &Grant,
+    fill: &Fill,
+    position: Position,
+) -> Result<Position, Voided> {
     let delimiters = &engine.options.delimiters;
     let facts = entry::facts(&grant.key, &fill.entry.tags, position, delimiters);
-    if engine.ask(|machine, _| machine.is_voided(&facts)) {
-        return Some(Voided::Invalidated);
+    let (voided, at) = engine.ask(|machine, _| {
+        let at = machine.position().unwrap_or_default();
+        (machine.is_voided(&facts), at)
+    });
+    if voided {
+        return Err(Voided::Invalidated);
     }
+    match lagging(engine, grant, fill) {
+        Some(least) => {
+            engine.meter.older_source_version();
+            Err(Voided::OlderSourceVersion(least))
+        }
+        None => Ok(at),
+    }
+}
+
+/// The source version that is known, if the fill's is below it.
+fn lagging(engine: &Engine, grant: &Grant, fill: &Fill) -> Option<u64> {
     let given = fill.entry.source_version?;
     let known = engine.ask(|machine, _| machine.least_source_version(grant.key.hash()));
     // What was there before tells, too, that the origin was further.
     let least = known.max(grant.source_version)?;
-    if given >= least || engine.options.bugs.has(Bug::OlderSourceVersion) {
-        return None;
-    }
-    engine.meter.older_source_version();
-    Some(Voided::OlderSourceVersion(least))
+    (given < least && !engine.options.bugs.has(Bug::OlderSourceVersion)).then_some(least)
 }
 
-/// Puts the entry exactly where the grant's marker is.
+/// Puts the entry, judged at that position, exactly where the grant's marker is.
 async fn replace_marker(
     engine: &Engine,
     taken: Taken<'_>,
-    marker: Revision,
+    (marker, at): (Revision, Position),
     entry: Entry,
     deadline: Moment,
 ) -> Result<Answer<FillOutcome>, Error> {
@@ -104,13 +131,14 @@ async fn replace_marker(
         }
         Ok(PutOutcome::Conflict) => {
             engine.meter.fill_voided();
-            FillOutcome::Voided(Voided::Expired)
+            return Ok(voided(engine, &taken.end(), Voided::Expired));
         }
         // The lease is kept: the caller may repeat it.
         Err(error) => return Err(error.into()),
     };
     taken.end();
-    Ok(write::answer(engine, outcome, Degraded::default()))
+    let degraded = Degraded::default();
+    Ok(write::answer_at(engine, Some(at), outcome, degraded))
 }
 
 /// Whether exactly this fill is what the tier holds.

@@ -47,12 +47,12 @@ pub(crate) async fn lease(engine: &Engine, lease: Lease) -> Result<Answer<LeaseO
         let (outcome, degraded) = attempt(engine, (&lease, arrived)).await?;
         let left = until.since(engine.now());
         let LeaseOutcome::Busy(retry, stale) = outcome else {
-            return Ok(write::answer(engine, outcome, degraded));
+            return Ok(answer(engine, outcome, degraded));
         };
         // Nobody waits who can be given something.
         if left.is_zero() || stale.is_some() {
             let busy = LeaseOutcome::Busy(retry, stale);
-            return Ok(write::answer(engine, busy, degraded));
+            return Ok(answer(engine, busy, degraded));
         }
         let next = engine.now().plus(poll.min(left).min(retry.max(POLL.0)));
         tokio::select! {
@@ -63,6 +63,11 @@ pub(crate) async fn lease(engine: &Engine, lease: Lease) -> Result<Answer<LeaseO
         }
         poll = (poll * 2).min(POLL.1);
     }
+}
+
+fn answer(engine: &Engine, outcome: LeaseOutcome, degraded: Degraded) -> Answer<LeaseOutcome> {
+    let found_at = outcome.found().map(|found| found.position);
+    write::answer_at(engine, found_at, outcome, degraded)
 }
 
 type Attempt = (LeaseOutcome, Degraded);
@@ -312,13 +317,13 @@ fn read_since(engine: &Engine, key: &Key, arrived: Moment) -> Option<Found> {
     let Version::Fill(token) = held.version else {
         return None;
     };
-    let judged = look::judge(engine, &held.facts, Source::L1);
+    let (judged, position) = look::judge_at(engine, &held.facts, Source::L1);
     let uncovered = matches!(
         judged,
         Freshness::Fresh | Freshness::Stale(StaleReason::SessionNotFresh)
     );
     let is_since = uncovered && engine.leases.landed_since(token, arrived);
-    is_since.then(|| look::found(engine, &held, Tier::L1, None))
+    is_since.then(|| look::found(engine, &held, Tier::L1, position))
 }
 
 fn local_grant(engine: &Engine, lease: &Lease, known: &Known) -> Grant {

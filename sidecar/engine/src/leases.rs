@@ -248,7 +248,8 @@ impl Taken<'_> {
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         if let Some(grant) = self.grant.take() {
-            self.leases.give(self.token, grant);
+            // Not as the newest of its key: another may have been granted since.
+            lock(&self.leases.slots).insert(self.token, Slot::of(grant));
             self.leases.returned.notify_waiters();
         }
     }
@@ -258,6 +259,38 @@ impl Drop for Taken<'_> {
 mod tests {
     use super::*;
     use crate::key::Namespace;
+
+    fn grant(key: &Key, until: u64) -> Grant {
+        Grant {
+            key: key.clone(),
+            position: Position::default(),
+            since: Moment::default(),
+            term: Duration::from_secs(10),
+            until: Moment::new(Duration::from_secs(until)),
+            marker: None,
+            stale: None,
+            source_version: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_fill_that_is_cancelled_does_not_hide_a_newer_grant() {
+        let key = Key::new(Namespace::new("").unwrap(), "k").unwrap();
+        let (leases, [old, new]) = (Leases::default(), [1, 2].map(LeaseToken));
+        leases.give(old, grant(&key, 10));
+        let Ok(fill) = leases.take(old).await else {
+            panic!("it was granted")
+        };
+        // Its term was over: another one was granted the lease.
+        leases.give(new, grant(&key, 30));
+        drop(fill);
+        assert_eq!(leases.newest_token(key.hash()), Some(new));
+        let now = Moment::new(Duration::from_secs(20));
+        assert_eq!(leases.local_left(key.hash(), now), Duration::from_secs(10));
+        // Nor is it lost: its holder may still try.
+        assert!(leases.take(old).await.is_ok());
+    }
+
     #[test]
     fn a_dead_loaders_marker_can_be_taken_over_by_who_looks_rarely() {
         let key = Key::new(Namespace::new("").unwrap(), "k").unwrap();

@@ -9,6 +9,7 @@ use crate::coherence::{Bug, Facts, Freshness, Source};
 use crate::engine::Engine;
 use crate::entry::{Content, Entry, Marker};
 use crate::key::Key;
+use crate::position::Position;
 use crate::read;
 use crate::remote::{Read, RemoteError, Revision};
 use crate::request::{Found, StaleReason, Tier};
@@ -33,6 +34,8 @@ pub(crate) struct Stale {
     pub(crate) entry: Entry,
     pub(crate) reason: StaleReason,
     pub(crate) tier: Tier,
+    /// This pod's position when it was judged.
+    pub(crate) position: Position,
 }
 
 /// No fresh entry.
@@ -97,10 +100,11 @@ pub(crate) async fn look_up(
 pub(crate) fn look_near(engine: &Engine, key: &Key, wants_stale: impl FnOnce() -> bool) -> Near {
     let mut held_stale = None;
     if let Some(held) = engine.l1.get(key.hash()) {
-        match judge(engine, &held.facts, Source::L1) {
+        let (freshness, position) = judge_at(engine, &held.facts, Source::L1);
+        match freshness {
             Freshness::Fresh => {
                 engine.meter.hit_l1();
-                return Near::Settled(Lookup::Hit(found(engine, &held, Tier::L1, None)));
+                return Near::Settled(Lookup::Hit(found(engine, &held, Tier::L1, position)));
             }
             Freshness::Stale(reason) => {
                 let (entry, tier) = (Entry::clone(&held), Tier::L1);
@@ -108,6 +112,7 @@ pub(crate) fn look_near(engine: &Engine, key: &Key, wants_stale: impl FnOnce() -
                     entry,
                     reason,
                     tier,
+                    position,
                 });
             }
             Freshness::Dead => engine.l1.remove(key.hash()),
@@ -159,43 +164,52 @@ async fn settle_read(
     let Ok(content) = tier::decode(engine, key, &stored) else {
         return Lookup::miss(Remains::Dead(stored.revision), None);
     };
-    let mut judged = judge(engine, content.facts(), source);
-    if judged == Freshness::Future {
+    let mut judged = judge_at(engine, content.facts(), source);
+    if judged.0 == Freshness::Future {
         if !read::barrier(engine, deadline).await {
             return Lookup::miss(Remains::Unjudged, None);
         }
-        judged = judge(engine, content.facts(), source);
+        judged = judge_at(engine, content.facts(), source);
     }
     match content {
         Content::Entry(entry) => settle_entry(engine, (judged, stored.revision), entry),
-        Content::Marker(marker) => settle_marker(engine, source, (judged, stored.revision), marker),
+        Content::Marker(marker) => {
+            settle_marker(engine, source, (judged.0, stored.revision), marker)
+        }
     }
 }
 
 /// What L1 holds and may call fresh now.
 pub(crate) fn fresh_in_l1(engine: &Engine, key: &Key) -> Option<Found> {
     let held = engine.l1.get(key.hash())?;
-    if judge(engine, &held.facts, Source::L1) != Freshness::Fresh {
+    let (freshness, position) = judge_at(engine, &held.facts, Source::L1);
+    if freshness != Freshness::Fresh {
         return None;
     }
     engine.meter.hit_l1();
-    Some(found(engine, &held, Tier::L1, None))
+    Some(found(engine, &held, Tier::L1, position))
 }
 
-pub(crate) fn judge(engine: &Engine, facts: &Facts, source: Source) -> Freshness {
-    engine.ask(|machine, now| machine.judge(facts, source, now))
+/// The judgement and the position at which it was made. One that is taken later
+/// may lie above what covers the entry meanwhile: what is made of the entry with
+/// that position would stand over the cover.
+pub(crate) fn judge_at(engine: &Engine, facts: &Facts, source: Source) -> (Freshness, Position) {
+    engine.ask(|machine, now| {
+        let position = machine.position().unwrap_or_default();
+        (machine.judge(facts, source, now), position)
+    })
 }
 
 fn settle_entry(
     engine: &Engine,
-    (judged, revision): (Freshness, Revision),
+    ((freshness, position), revision): ((Freshness, Position), Revision),
     entry: Entry,
 ) -> Lookup {
     let version = entry.facts.source_version;
-    let lookup = match judged {
+    let lookup = match freshness {
         Freshness::Fresh => {
             engine.meter.hit_remote();
-            let found = found(engine, &entry, Tier::Remote, None);
+            let found = found(engine, &entry, Tier::Remote, position);
             engine.l1.insert(entry);
             Lookup::Hit(found)
         }
@@ -206,6 +220,7 @@ fn settle_entry(
                 entry,
                 reason,
                 tier,
+                position,
             };
             Lookup::miss(Remains::Dead(revision), Some(stale))
         }
@@ -229,11 +244,12 @@ fn settle_marker(
         if engine.options.bugs.has(Bug::StaleByMarker) {
             entry.facts.as_of = marker.facts.as_of;
         }
-        match judge(engine, &entry.facts, source) {
+        let (freshness, position) = judge_at(engine, &entry.facts, source);
+        match freshness {
             // Another pod's clock had it expire a moment earlier.
             Freshness::Fresh => {
                 engine.meter.hit_remote();
-                return Lookup::Hit(found(engine, entry, Tier::Remote, None));
+                return Lookup::Hit(found(engine, entry, Tier::Remote, position));
             }
             Freshness::Stale(reason) => {
                 let (entry, tier) = (entry.clone(), Tier::Remote);
@@ -241,6 +257,7 @@ fn settle_marker(
                     entry,
                     reason,
                     tier,
+                    position,
                 });
             }
             _ => {}
@@ -264,16 +281,14 @@ pub(crate) fn found_stale(engine: &Engine, stale: &Stale) -> Found {
         true => None,
         false => Some(stale.reason),
     };
-    found(engine, &stale.entry, stale.tier, flag)
+    Found {
+        stale: flag,
+        ..found(engine, &stale.entry, stale.tier, stale.position)
+    }
 }
 
-/// What a caller is told of an entry.
-pub(crate) fn found(
-    engine: &Engine,
-    entry: &Entry,
-    tier: Tier,
-    stale: Option<StaleReason>,
-) -> Found {
+/// What a caller is told of an entry that was judged at `position`.
+pub(crate) fn found(engine: &Engine, entry: &Entry, tier: Tier, position: Position) -> Found {
     let times = engine.ask(|machine, now| machine.times(entry.stored, &entry.facts, now));
     let [age, ttl_left, stale_left] = times;
     Found {
@@ -283,7 +298,8 @@ pub(crate) fn found(
         source_version: entry.facts.source_version,
         tags: entry.tags.clone(),
         tier,
-        stale,
+        stale: None,
+        position,
         age,
         ttl_left,
         stale_left,

@@ -20,9 +20,11 @@ pub(crate) async fn get(engine: &Engine, get: Get) -> Result<Answer<GetOutcome>,
         degraded.session = true;
         None
     };
+    let found_at = found.as_ref().map(|found| found.position);
     Ok(Answer {
         result: outcome(engine, found, get.if_none_match),
-        position: engine.position(),
+        // Who found nothing reads the origin after this.
+        position: found_at.unwrap_or_else(|| engine.position()),
         degraded,
     })
 }
@@ -84,7 +86,8 @@ pub(crate) fn planted(engine: &Engine, get: &Get) -> Option<Found> {
     let held = engine.l1.get(get.key.hash())?;
     let negative = bugs.has(Bug::NegativeNotJudged) && held.payload == Payload::NotFound;
     let held_already = bugs.has(Bug::NotModifiedNotJudged) && get.if_none_match == Some(held.etag);
-    (negative || held_already).then(|| look::found(engine, &held, crate::request::Tier::L1, None))
+    let tier = crate::request::Tier::L1;
+    (negative || held_already).then(|| look::found(engine, &held, tier, engine.position()))
 }
 
 pub(crate) fn outcome(engine: &Engine, found: Option<Found>, held: Option<Etag>) -> GetOutcome {

@@ -15,6 +15,7 @@ use crate::entry::{self, Content, Entry, Version};
 use crate::envelope;
 use crate::look;
 use crate::policy::ttl::{self, Life};
+use crate::position::Position;
 use crate::read;
 use crate::remote::{Expect, PutOutcome, Revision};
 use crate::request::{Ack, Set};
@@ -22,8 +23,8 @@ use crate::store;
 use crate::tier;
 
 /// Refreshes the cached entry if the Set would change nothing; its version
-/// then. None: write.
-pub(crate) async fn refresh(engine: &Engine, set: &Set) -> Option<Version> {
+/// then, and the position at which it was judged. None: write.
+pub(crate) async fn refresh(engine: &Engine, set: &Set) -> Option<(Version, Position)> {
     if set.ack == Ack::Fleet || !engine.ask(|machine, now| machine.session_fresh(now)) {
         return None;
     }
@@ -42,13 +43,13 @@ pub(crate) async fn refresh(engine: &Engine, set: &Set) -> Option<Version> {
     if away || !read::barrier(engine, set.deadline).await {
         return None;
     }
-    let processed = engine.position().sequence;
+    let (freshness, position) = look::judge_at(engine, &there.facts, Source::Remote);
+    let processed = position.sequence;
     let known = set.position.is_none_or(|position| {
         position.epoch == there.facts.epoch
             && (there.facts.as_of..=processed).contains(&position.sequence)
     });
-    let fresh = look::judge(engine, &there.facts, Source::Remote) == Freshness::Fresh
-        || engine.options.bugs.has(Bug::RefreshNotJudged);
+    let fresh = freshness == Freshness::Fresh || engine.options.bugs.has(Bug::RefreshNotJudged);
     if !known || !fresh {
         return None;
     }
@@ -69,7 +70,7 @@ pub(crate) async fn refresh(engine: &Engine, set: &Set) -> Option<Version> {
             engine.meter.set_refreshed();
             let version = there.version;
             store::hold(engine, there);
-            Some(version)
+            Some((version, position))
         }
         Ok(PutOutcome::Conflict) | Err(_) => None,
     }

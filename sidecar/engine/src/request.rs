@@ -101,6 +101,9 @@ pub struct Found {
     pub tier: Tier,
     /// Why it is not fresh; none: it is.
     pub stale: Option<StaleReason>,
+    /// This pod's position when it was judged: nothing that was processed by
+    /// then forbids it.
+    pub position: Position,
     /// Time since it was stored.
     pub age: Duration,
     /// Time until it expires.
@@ -135,7 +138,8 @@ pub struct Degraded {
 pub struct Answer<T> {
     /// The answer.
     pub result: T,
-    /// This pod's position.
+    /// This pod's position, safe to give to a Set of what is made of the answer:
+    /// none newer than the one at which what is in it was judged.
     pub position: Position,
     /// What was not available.
     pub degraded: Degraded,
@@ -307,8 +311,9 @@ pub struct CompareAndSet {
 pub enum CasOutcome {
     /// Stored under this version.
     Stored(String),
-    /// The expectation does not hold; what is there.
-    Conflict(Option<Found>),
+    /// Not stored, and what is there; why, if not because the expectation does
+    /// not hold.
+    Conflict(Option<NotStored>, Option<Found>),
 }
 
 /// Lease: read, or obtain the right to load.
@@ -339,6 +344,16 @@ pub enum LeaseOutcome {
     Granted(LeaseToken, Duration, Option<Found>),
     /// Somebody else is; ask again after this; what may be served meanwhile.
     Busy(Duration, Option<Found>),
+}
+
+impl LeaseOutcome {
+    /// The entry, if there is one.
+    pub fn found(&self) -> Option<&Found> {
+        match self {
+            Self::Hit(found) => Some(found),
+            Self::Granted(_, _, stale) | Self::Busy(_, stale) => stale.as_ref(),
+        }
+    }
 }
 
 /// Why a lease is void.

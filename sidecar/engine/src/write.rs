@@ -22,9 +22,9 @@ pub(crate) async fn set(engine: &Engine, set: Set) -> Result<Answer<SetOutcome>,
     if set.if_absent {
         return set_absent(engine, set).await;
     }
-    if let Some(version) = refresh::refresh(engine, &set).await {
+    if let Some((version, at)) = refresh::refresh(engine, &set).await {
         let stored = SetOutcome::Stored(Some(version.to_string()));
-        return Ok(answer(engine, stored, Degraded::default()));
+        return Ok(answer_at(engine, Some(at), stored, Degraded::default()));
     }
     if let Some(why) = older(engine, &set.key, &set.entry) {
         return refused(engine, &set.key, why, set.deadline).await;
@@ -94,7 +94,8 @@ async fn accepted(engine: &Engine, set: Set, at: Position) -> Result<Answer<SetO
         append::fleet(engine, at.sequence, deadline).await?;
     }
     let version = Version::Write(at).to_string();
-    Ok(answer(engine, SetOutcome::Stored(Some(version)), degraded))
+    let stored = SetOutcome::Stored(Some(version));
+    Ok(answer_at(engine, Some(at), stored, degraded))
 }
 
 async fn refused(
@@ -107,8 +108,10 @@ async fn refused(
         engine.meter.older_source_version();
     }
     let current = current(engine, key, deadline).await;
+    let found_at = current.as_ref().map(|found| found.position);
     let not_stored = SetOutcome::NotStored(why, current);
-    Ok(answer(engine, not_stored, Degraded::default()))
+    let degraded = Degraded::default();
+    Ok(answer_at(engine, found_at, not_stored, degraded))
 }
 
 /// `if_absent`: a comparison like any other.
@@ -126,7 +129,9 @@ async fn set_absent(engine: &Engine, set: Set) -> Result<Answer<SetOutcome>, Err
     let answer = crate::cas::compare_and_set(engine, cas).await?;
     let result = match answer.result {
         CasOutcome::Stored(version) => SetOutcome::Stored(Some(version)),
-        CasOutcome::Conflict(current) => SetOutcome::NotStored(NotStored::Present, current),
+        CasOutcome::Conflict(why, current) => {
+            SetOutcome::NotStored(why.unwrap_or(NotStored::Present), current)
+        }
     };
     let Answer {
         position, degraded, ..
@@ -159,7 +164,7 @@ async fn set_local(engine: &Engine, set: Set, out: Outgoing) -> Result<Answer<Se
         }
     });
     let stored = SetOutcome::Stored(None);
-    Ok(answer(engine, stored, Degraded::default()))
+    Ok(answer_at(engine, None, stored, Degraded::default()))
 }
 
 /// Whether the log tells of a higher source version already: then nothing has
@@ -214,10 +219,17 @@ pub(crate) async fn current(engine: &Engine, key: &Key, deadline: Moment) -> Opt
     }
 }
 
-pub(crate) fn answer<T>(engine: &Engine, result: T, degraded: Degraded) -> Answer<T> {
+/// An answer with what was judged at `position`, or was decided there. None:
+/// there is nothing in it.
+pub(crate) fn answer_at<T>(
+    engine: &Engine,
+    position: Option<Position>,
+    result: T,
+    degraded: Degraded,
+) -> Answer<T> {
     Answer {
         result,
-        position: engine.position(),
+        position: position.unwrap_or_else(|| engine.position()),
         degraded,
     }
 }

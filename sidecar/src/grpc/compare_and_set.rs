@@ -73,14 +73,19 @@ impl Violations {
 }
 
 fn outcome(outcome: CasOutcome) -> Outcome {
-    let current = match outcome {
+    let (why, current) = match outcome {
         CasOutcome::Stored(version) => return Outcome::Stored(v1::Stored { version }),
-        CasOutcome::Conflict(None) => v1::conflict::Current::Missing(v1::Missing {}),
-        CasOutcome::Conflict(Some(found)) => match encode::cached(found) {
-            Cached::Entry(entry) => v1::conflict::Current::Found(entry),
-            Cached::Negative(negative) => v1::conflict::Current::Negative(negative),
-        },
+        CasOutcome::Conflict(why, current) => (why, current),
     };
-    let current = Some(current);
-    Outcome::Conflict(v1::Conflict { current })
+    let current = match current.map(encode::cached) {
+        None => v1::conflict::Current::Missing(v1::Missing {}),
+        Some(Cached::Entry(entry)) => v1::conflict::Current::Found(entry),
+        Some(Cached::Negative(negative)) => v1::conflict::Current::Negative(negative),
+    };
+    let (reason, min_source_version) = why.map(encode::why_not_stored).unwrap_or_default();
+    Outcome::Conflict(v1::Conflict {
+        current: Some(current),
+        reason: reason.into(),
+        min_source_version,
+    })
 }

@@ -106,7 +106,17 @@ fn freshness(stale: Option<StaleReason>) -> (i32, i32) {
 
 /// Why a write was not stored, and what is there.
 pub(super) fn not_stored(why: NotStored, current: Option<Found>) -> v1::NotStored {
-    let (reason, min_source_version) = match why {
+    let (reason, min_source_version) = why_not_stored(why);
+    v1::NotStored {
+        reason: reason.into(),
+        current: current.and_then(entry),
+        min_source_version,
+    }
+}
+
+/// The reason, and the least source version that is accepted.
+pub(super) fn why_not_stored(why: NotStored) -> (v1::NotStoredReason, Option<u64>) {
+    match why {
         NotStored::Covered => (v1::NotStoredReason::Covered, None),
         NotStored::PositionTooOld => (v1::NotStoredReason::PositionTooOld, None),
         NotStored::PositionUnknown => (v1::NotStoredReason::PositionUnknown, None),
@@ -114,11 +124,6 @@ pub(super) fn not_stored(why: NotStored, current: Option<Found>) -> v1::NotStore
         NotStored::OlderSourceVersion(least) => {
             (v1::NotStoredReason::OlderSourceVersion, Some(least))
         }
-    };
-    v1::NotStored {
-        reason: reason.into(),
-        current: current.and_then(entry),
-        min_source_version,
     }
 }
 

@@ -77,6 +77,10 @@ pub(super) async fn batch_set(
         degraded.remote |= answer.degraded.remote;
         degraded.session |= answer.degraded.session;
     }
+    // Not the oldest: this one reflects every write of the batch in the log.
+    let positions = answers.iter().flatten().map(|answer| answer.position);
+    let newest = positions.max_by_key(|position| position.sequence);
+    let position = newest.unwrap_or_else(|| engine.status().position);
     let results = request.items.into_iter().zip(answers);
     let results = results.map(|(item, answer)| v1::BatchSetResult {
         key: item.key,
@@ -84,8 +88,7 @@ pub(super) async fn batch_set(
     });
     Ok(Response::new(v1::BatchSetResponse {
         results: results.collect(),
-        // Not the oldest: this one reflects every write that is in the log.
-        position: engine.status().position.to_string(),
+        position: position.to_string(),
         degraded: encode::degraded(degraded),
     }))
 }

@@ -4,9 +4,12 @@ use super::breaker::Breaker;
 use super::concurrency::Concurrency;
 use super::hedge::Hedge;
 use super::memory::MemoryTier;
+use super::sealed::SealConfig;
+use super::stack::{self, Calls};
 use super::timeout::Timeout;
 use crate::boottime::BootTime;
 use crate::entropy::OsRandom;
+use crate::keyring::Keyring;
 use crate::telemetry::remote::{Breaker as Phase, RemoteCounts};
 use bytes::Bytes;
 use futures::FutureExt;
@@ -15,10 +18,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 use unstale_engine::key::NameHash;
+use unstale_engine::random::Random;
 use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision, Stored};
 
 const KEY: NameHash = NameHash(1);
 const SOON: Duration = Duration::from_millis(100);
+/// Of the loops that ask again: a state that never comes is a failure.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A tier in memory with a switch for each fault.
 struct Faulty {
@@ -277,9 +283,13 @@ async fn a_tier_that_fails_is_left_alone_and_asked_once_when_the_wait_is_over() 
     );
     faulty.fails.store(false, SeqCst);
     // The wait is over within 250 ms; nothing but a probe passes before.
-    while tier.get(KEY).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let answered = async {
+        while tier.get(KEY).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let answered = tokio::time::timeout(PATIENCE, answered).await;
+    answered.expect("a tier that works again is asked again");
     assert!(put(&tier).await.is_ok());
     assert_eq!(turns(&counts, Phase::Closed), 1);
 }
@@ -298,16 +308,20 @@ async fn of_a_hundred_calls_to_a_tier_that_may_be_back_one_is_the_probe() {
     let before = faulty.calls.load(SeqCst);
     let mut under_way: Vec<_> = Vec::new();
     // Nobody is let through before the wait is over, one is then.
-    while under_way.is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        for _ in 0..100 {
-            let mut call = tier.get(KEY);
-            match (&mut call).now_or_never() {
-                Some(refused) => assert!(refused.is_err()),
-                None => under_way.push(call),
+    let probed = async {
+        while under_way.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            for _ in 0..100 {
+                let mut call = tier.get(KEY);
+                match (&mut call).now_or_never() {
+                    Some(refused) => assert!(refused.is_err()),
+                    None => under_way.push(call),
+                }
             }
         }
-    }
+    };
+    let probed = tokio::time::timeout(PATIENCE, probed).await;
+    probed.expect("somebody finds out whether it is back");
     assert_eq!(under_way.len(), 1);
     assert_eq!(faulty.calls.load(SeqCst) - before, 1);
     assert_eq!(turns(&counts, Phase::HalfOpen), 1);
@@ -406,4 +420,53 @@ async fn a_slow_read_is_answered_by_the_second_within_one_in_twenty() {
     }
     // What a hundred and thirty reads have earned.
     assert_eq!((counts.hedges.read(), counts.hedges_won.read()), (6, 6));
+}
+
+const KEYS: &str = "1 b3M0y2nq9Q0Jd1m9w8o4k6Y7c5T3r2e1i0u9z8x7v6c=\n";
+
+/// Each record that is encrypted takes a nonce.
+#[derive(Default)]
+struct Nonces(AtomicU64);
+
+impl Random for Nonces {
+    fn bits(&self) -> u128 {
+        u128::from(self.0.fetch_add(1, SeqCst)) << 64
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_sent_is_not_sealed() {
+    let (faulty, nonces) = (Faulty::new(), Arc::new(Nonces::default()));
+    faulty.stalls.store(true, SeqCst);
+    let calls = Calls {
+        timeout: SOON,
+        concurrency: 2,
+        hedge: None,
+    };
+    let seal = SealConfig {
+        compress_from: Some(1),
+        keys: Some(Keyring::parse(KEYS).expect("a key")),
+        fleet: "fleet".into(),
+    };
+    let ports = (Arc::new(BootTime) as _, nonces.clone() as _);
+    let counts = counts();
+    let stack = stack::around(faulty.clone(), (&calls, seal), ports, &counts);
+    let tier = stack.remote;
+    let mut puts: Vec<_> = (0..50).map(|_| Box::pin(put(&*tier))).collect();
+    let polled = puts.iter_mut().map(|put| put.now_or_never());
+    let shed: Vec<_> = polled.map(|put| put.is_some()).collect();
+    assert_eq!(shed, [[false; 10].as_slice(), &[true; 40]].concat());
+    assert_eq!(counts.shed.read(), 40);
+    assert_eq!(faulty.calls.load(SeqCst), 2);
+    assert_eq!(nonces.0.load(SeqCst), 2, "two are under way, eight wait");
+    // They are late, until the circuit opens.
+    join_all(puts.into_iter().take(10)).await;
+    assert_eq!(turns(&counts, Phase::Open), 1);
+    let sent = faulty.calls.load(SeqCst);
+    assert!(sent < 10, "{sent} were sent");
+    // A nonce, and the chance in the wait after a failure.
+    let drawn = nonces.0.load(SeqCst);
+    assert_eq!(drawn, 2 * sent);
+    assert!(put(&*tier).now_or_never().is_some(), "it is left alone");
+    assert_eq!(nonces.0.load(SeqCst), drawn);
 }

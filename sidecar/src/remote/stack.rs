@@ -1,11 +1,11 @@
 //! What stands around a tier, in order.
 //!
-//! From the engine inwards: records are sealed; the bound on concurrency sheds
-//! what is too much before it could look like a failure of the tier; the breaker
-//! lets nothing through to a tier that does not answer; the timeout bounds each
-//! call that is made, and so tells the breaker; the hedge repeats a slow read
-//! within that time. Nothing here turns an error into a success, or repeats
-//! anything but reads.
+//! From the engine inwards: the bound on concurrency sheds what is too much
+//! before it could look like a failure of the tier; the breaker lets nothing
+//! through to a tier that does not answer; records are sealed, once it is sure
+//! that they will be sent; the timeout bounds each call that is made, and so
+//! tells the breaker; the hedge repeats a slow read within that time. Nothing
+//! here turns an error into a success, or repeats anything but reads.
 
 use super::breaker::Breaker;
 use super::concurrency::Concurrency;
@@ -37,22 +37,36 @@ pub struct Calls {
     pub hedge: Option<Duration>,
 }
 
+/// A tier with everything around it.
+pub struct Stack {
+    /// The whole.
+    pub remote: Arc<dyn Remote>,
+    /// What seals the records: its keys can be changed.
+    pub sealed: Arc<Sealed>,
+}
+
 /// `tier` with everything around it.
 pub fn around(
     tier: Arc<dyn Remote>,
     (calls, seal): (&Calls, SealConfig),
     (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
     counts: &Arc<RemoteCounts>,
-) -> Arc<Sealed> {
+) -> Stack {
     let hedged: Arc<dyn Remote> = match calls.hedge {
         Some(after) => Arc::new(Hedge::new(tier, after, counts.clone())),
         None => tier,
     };
     let timeout = Arc::new(Timeout::new(hedged, calls.timeout, counts.clone()));
+    let sealed = Arc::new(Sealed::new(timeout, seal, random.clone(), counts.clone()));
     let patience = calls.timeout / PATIENCE;
-    let ports = (clock, random.clone());
-    let breaker = Arc::new(Breaker::new(timeout, patience, ports, counts.clone()));
+    let ports = (clock, random);
+    let breaker = Arc::new(Breaker::new(
+        sealed.clone(),
+        patience,
+        ports,
+        counts.clone(),
+    ));
     let bounds = (calls.concurrency, calls.concurrency * WAITING);
-    let bounded = Arc::new(Concurrency::new(breaker, bounds, counts.clone()));
-    Arc::new(Sealed::new(bounded, seal, random, counts.clone()))
+    let remote = Arc::new(Concurrency::new(breaker, bounds, counts.clone()));
+    Stack { remote, sealed }
 }

@@ -8,9 +8,10 @@
 
 use crate::entropy::jitter;
 use crate::telemetry::complaint::Complaint;
+use futures::FutureExt as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use unstale_engine::remote::RemoteError;
@@ -18,6 +19,8 @@ use unstale_engine::remote::RemoteError;
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 const LONGEST_DELAY: Duration = Duration::from_secs(4);
 const REFUSED_DELAY: Duration = Duration::from_secs(10);
+/// Before it is looked whether another server has taken over.
+const LOOK_DELAY: Duration = Duration::from_millis(500);
 /// A tier that gives another key's record again and again has stored it so: it
 /// is not the connection.
 const DISTRUST_EVERY: Duration = Duration::from_secs(10);
@@ -65,6 +68,8 @@ impl<C> Open<C> {
 
 #[derive(Clone)]
 enum State<C> {
+    /// No attempt has ended yet.
+    New,
     Down(String),
     Refused(String),
     Up(Open<C>),
@@ -78,6 +83,7 @@ pub(super) struct Upkeep<D: Dial> {
     state: watch::Sender<State<D::Connection>>,
     complaint: Arc<Complaint>,
     distrusted: Mutex<Option<Instant>>,
+    wanted: Notify,
 }
 
 impl<D: Dial> Upkeep<D> {
@@ -87,9 +93,10 @@ impl<D: Dial> Upkeep<D> {
         Self {
             dial,
             name,
-            state: watch::Sender::new(State::Down("not connected yet".to_owned())),
+            state: watch::Sender::new(State::New),
             complaint,
             distrusted: Mutex::default(),
+            wanted: Notify::new(),
         }
     }
 
@@ -102,35 +109,48 @@ impl<D: Dial> Upkeep<D> {
     pub(super) fn open(&self) -> Result<Open<D::Connection>, RemoteError> {
         match &*self.state.borrow() {
             State::Up(open) => Ok(open.clone()),
+            State::New => Err(RemoteError::Unavailable("not connected yet".to_owned())),
             State::Down(why) => Err(RemoteError::Unavailable(why.clone())),
             State::Refused(why) => Err(RemoteError::Misconfigured(why.clone())),
         }
+    }
+
+    /// Whether nothing is known of the server yet.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(&*self.state.borrow(), State::New)
     }
 
     /// Waits until it is known whether there is a connection: one is up, or was
     /// refused.
     pub(super) async fn settled(&self) {
         let mut states = self.state.subscribe();
-        let down = |state: &State<_>| matches!(state, State::Down(_));
+        let down = |state: &State<_>| matches!(state, State::New | State::Down(_));
         // The sender lives as long as this.
         let _ = states.wait_for(|state| !down(state)).await;
     }
 
     /// Gives the connection up because of what came over it; rarely.
+    /// Without a connection nothing is given up, and the next is not spared.
     pub(super) fn distrust(&self) {
+        let state = self.state.borrow();
+        let State::Up(open) = &*state else { return };
         let last = self.distrusted.lock();
         let mut last = last.unwrap_or_else(PoisonError::into_inner);
         if last.is_some_and(|at| at.elapsed() < DISTRUST_EVERY) {
             return;
         }
         *last = Some(Instant::now());
-        if let State::Up(open) = &*self.state.borrow() {
-            tracing::error!(
-                connection = self.name,
-                "gave what is stored for another key; connecting anew"
-            );
-            open.give_up();
-        }
+        tracing::error!(
+            connection = self.name,
+            "gave what is stored for another key; connecting anew"
+        );
+        open.give_up();
+    }
+
+    /// Wants a connection in place of the one that is up: its server answers, and
+    /// another may have taken over. Until there is one it is used on.
+    pub(super) fn look_again(&self) {
+        self.wanted.notify_one();
     }
 
     /// Reports what keeps the tier from working, the same at most once a minute.
@@ -181,19 +201,40 @@ impl<D: Dial> Upkeep<D> {
         jitter((FIRST_DELAY * 2u32.pow((*attempt - 1).min(6))).min(LONGEST_DELAY))
     }
 
-    /// Hands the connection out until it is over; why it is.
-    async fn hold(&self, connection: D::Connection) -> String {
-        let over = CancellationToken::new();
-        let open = Open {
-            connection: connection.clone(),
-            over: over.clone(),
-        };
-        // Whatever ends this future, calls under way end with it.
-        let _end = over.clone().drop_guard();
-        self.state.send_replace(State::Up(open));
-        tokio::select! {
-            () = over.cancelled() => "the connection was given up".to_owned(),
-            why = self.dial.over(&connection) => why,
+    /// Hands the connection out, and any that takes its place, until it is over;
+    /// why it is.
+    async fn hold(&self, mut connection: D::Connection) -> String {
+        loop {
+            let over = CancellationToken::new();
+            let open = Open {
+                connection: connection.clone(),
+                over: over.clone(),
+            };
+            // Whatever ends this future, calls under way end with it.
+            let end = over.clone().drop_guard();
+            self.state.send_replace(State::Up(open));
+            let next = tokio::select! {
+                () = over.cancelled() => return "the connection was given up".to_owned(),
+                why = self.dial.over(&connection) => return why,
+                next = self.another() => next,
+            };
+            // Calls under way get their answers from where they were sent.
+            end.disarm();
+            connection = next;
+        }
+    }
+
+    /// A connection to take the place of the one that is up, once it is wanted.
+    async fn another(&self) -> D::Connection {
+        loop {
+            self.wanted.notified().await;
+            tokio::time::sleep(LOOK_DELAY + jitter(LOOK_DELAY)).await;
+            // Whoever wanted one meanwhile wanted this one.
+            let _ = self.wanted.notified().now_or_never();
+            // What is there is better than nothing.
+            if let Ok(connection) = self.dial.dial().await {
+                return connection;
+            }
         }
     }
 }
@@ -283,5 +324,36 @@ mod tests {
         tokio::time::sleep(DISTRUST_EVERY).await;
         upkeep.distrust();
         assert_eq!(second.answer(async { 7 }).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_takes_anothers_place_ends_no_call() {
+        let upkeep = run(|| Ok(()), false);
+        upkeep.settled().await;
+        let first = upkeep.open().unwrap();
+        for _ in 0..100 {
+            upkeep.look_again();
+        }
+        let looked = tokio::time::timeout(LOOK_DELAY * 3, async {
+            // There is one all the time.
+            while upkeep.open().unwrap().connection == first.connection {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        looked.await.expect("another connection");
+        assert_eq!(first.answer(async { 7 }).await, Some(7));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(upkeep.dial.attempts.load(Relaxed), 2, "wanted once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn distrust_of_no_connection_does_not_spare_the_next() {
+        let upkeep = run(|| Ok(()), false);
+        // What came over one that was lost meanwhile.
+        upkeep.distrust();
+        upkeep.settled().await;
+        let open = upkeep.open().unwrap();
+        upkeep.distrust();
+        assert_eq!(open.answer(async { 7 }).await, None);
     }
 }

@@ -134,6 +134,24 @@ impl Callers {
         began.elapsed()
     }
 
+    /// All callers at once for keys that nobody has asked for yet: nothing holds
+    /// them. Reads of the origin meanwhile.
+    pub(super) async fn ask_for_more(&self, new: &str) -> Load {
+        let began = Instant::now();
+        let callers = self.pods.iter().enumerate().flat_map(|(pod, cache)| {
+            let asks = (0..KEYS).flat_map(|key| std::iter::repeat_n(key, CALLERS));
+            asks.map(move |key| self.ask_for(cache, format!("{new}{key}"), (pod, key)))
+        });
+        join_all(callers).await;
+        let reads = self.origin.take();
+        let each = (KEYS * self.pods.len()) as f64;
+        Load {
+            mean: f64::from(reads.iter().sum::<u32>()) / each,
+            most: reads.into_iter().max().unwrap_or_default(),
+            longest: began.elapsed(),
+        }
+    }
+
     /// All callers at once, whatever they get; reads of the origin meanwhile.
     pub(super) async fn ask_again(&self) -> u32 {
         let callers = self
@@ -158,12 +176,17 @@ impl Callers {
 
     /// The number of the read whose value a caller gets.
     async fn ask_one(&self, cache: &Cache, pod: usize, key: usize) -> u64 {
+        self.ask_for(cache, self.key(key), (pod, key)).await
+    }
+
+    /// The same for any name; `at` is where its reads are counted.
+    async fn ask_for(&self, cache: &Cache, name: String, at: (usize, usize)) -> u64 {
         let entry = EntryOptions::default().ttl(LONG);
         let load = || async {
-            let number = self.origin.read(pod, key).await;
+            let number = self.origin.read(at.0, at.1).await;
             Ok::<_, std::convert::Infallible>(number.to_string())
         };
-        let loaded = cache.get_or_load(self.key(key), LoadOptions::from(entry), load);
+        let loaded = cache.get_or_load(name, LoadOptions::from(entry), load);
         let loaded = match loaded.await {
             Ok(loaded) => loaded.result,
             Err(LoadError::Cache(error)) => panic!("{error}"),

@@ -8,6 +8,8 @@ use unstale_tests::{Flow, Memcached, PATIENCE, Redis, Wire, eventually};
 /// Longer than a call waits for the tier, shorter than its connection is
 /// believed dead.
 const SLOW: Duration = Duration::from_millis(800);
+const USER: &str = "app";
+const FIRST: &str = "sesame";
 const PASSWORD: &str = "another";
 /// Sizes of values that fill every kind of room of a memcached.
 const FILLERS: [usize; 13] = [20, 40, 60, 90, 120, 160, 210, 270, 340, 440, 560, 700, 900];
@@ -38,9 +40,8 @@ impl Works {
         let (reads, puts) = match (outage, kind) {
             // What is deleted makes room, for a record of its size.
             (Outage::Full, Kind::Memcached) => (yes, None),
-            (Outage::Full, Kind::Redis | Kind::Valkey) => (yes, no),
-            // Each put that is refused ends the connection.
-            (Outage::ReadOnly, _) => (None, no),
+            (Outage::Full, _) => (yes, no),
+            (Outage::ReadOnly, _) => (yes, no),
             _ => (no, no),
         };
         Self { reads, puts }
@@ -53,6 +54,19 @@ pub(super) enum Kind {
     Redis,
     Valkey,
     Memcached,
+    /// With a user and password, and room for all.
+    MemcachedLogin,
+}
+
+impl Kind {
+    /// For people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Redis => "Redis",
+            Self::Valkey => "Valkey",
+            Self::Memcached | Self::MemcachedLogin => "memcached",
+        }
+    }
 }
 
 enum Server {
@@ -64,6 +78,8 @@ enum Server {
 pub(super) struct Tier {
     server: Server,
     wire: Wire,
+    /// Whether it wants a user and password from the start.
+    login: bool,
     /// Whose copy it becomes.
     primary: Option<Redis>,
 }
@@ -75,16 +91,19 @@ impl Tier {
             Kind::Valkey => Server::Redis(Redis::valkey()),
             // A small one that never evicts.
             Kind::Memcached => Server::Memcached(Memcached::with(&["-m", "2", "-M"])),
+            Kind::MemcachedLogin => Server::Memcached(Memcached::with_login(USER, FIRST)),
         };
         let port = match &server {
             Server::Redis(redis) => redis.port(),
             Server::Memcached(memcached) => memcached.port(),
         };
         let wire = Wire::start(port).await;
+        let login = matches!(kind, Kind::MemcachedLogin);
         let primary = None;
         Self {
             server,
             wire,
+            login,
             primary,
         }
     }
@@ -95,7 +114,12 @@ impl Tier {
             Server::Redis(_) => "redis",
             Server::Memcached(_) => "memcached",
         };
-        format!("remote = \"{scheme}://127.0.0.1:{}\"\n", self.wire.port())
+        let login = match self.login {
+            true => format!("remote_user = \"{USER}\"\nremote_password = \"{FIRST}\"\n"),
+            false => String::new(),
+        };
+        let port = self.wire.port();
+        format!("remote = \"{scheme}://127.0.0.1:{port}\"\n{login}")
     }
 
     pub(super) async fn begin(&mut self, outage: Outage) {
@@ -119,7 +143,10 @@ impl Tier {
                 Server::Memcached(memcached) => fill_up(memcached.port()),
             },
             Outage::ReadOnly => self.becomes_a_replica().await,
-            Outage::Password => self.wants_a_password(),
+            Outage::Password => match &mut self.server {
+                Server::Redis(redis) => wants_a_password(redis),
+                Server::Memcached(memcached) => memcached.restart_with_login(USER, PASSWORD),
+            },
         }
     }
 
@@ -147,14 +174,10 @@ impl Tier {
                 let primary = self.as_redis().command(&["REPLICAOF", "NO", "ONE"]);
                 assert_eq!(primary, "+OK");
             }
-            Outage::Password => self.as_redis_mut().set_password(None),
-        }
-    }
-
-    fn as_redis_mut(&mut self) -> &mut Redis {
-        match &mut self.server {
-            Server::Redis(redis) => redis,
-            Server::Memcached(_) => panic!("no Redis"),
+            Outage::Password => match &mut self.server {
+                Server::Redis(redis) => redis.set_password(None),
+                Server::Memcached(memcached) => memcached.restart_with_login(USER, FIRST),
+            },
         }
     }
 
@@ -165,26 +188,36 @@ impl Tier {
         }
     }
 
+    /// Of a server that has what it has.
     async fn becomes_a_replica(&mut self) {
-        let primary = Redis::start();
-        let of = ["REPLICAOF", "127.0.0.1", &primary.port().to_string()];
-        let replica = self.as_redis();
-        assert_eq!(replica.command(&of), "+OK");
-        let ask = || async {
-            let link = replica.info("replication", "master_link_status");
-            (link == "up").then_some(()).ok_or(link)
+        let server = self.as_redis();
+        let primary = match server.command(&["INFO", "server"]).contains("valkey") {
+            true => Redis::valkey(),
+            false => Redis::start(),
         };
-        eventually("a replica", PATIENCE, ask).await;
+        follows(&primary, server).await;
+        assert_eq!(primary.command(&["REPLICAOF", "NO", "ONE"]), "+OK");
+        follows(server, &primary).await;
         self.primary = Some(primary);
     }
+}
 
-    /// Nobody who is connected is asked, so that connections have to end.
-    fn wants_a_password(&mut self) {
-        let redis = self.as_redis_mut();
-        redis.set_password(Some(PASSWORD));
-        let killed = redis.command(&["CLIENT", "KILL", "TYPE", "normal"]);
-        assert!(killed.starts_with(':'), "{killed}");
-    }
+/// Makes a replica of `primary`, and waits until it has everything.
+async fn follows(replica: &Redis, primary: &Redis) {
+    let of = ["REPLICAOF", "127.0.0.1", &primary.port().to_string()];
+    assert_eq!(replica.command(&of), "+OK");
+    let ask = || async {
+        let link = replica.info("replication", "master_link_status");
+        (link == "up").then_some(()).ok_or(link)
+    };
+    eventually("a replica", PATIENCE, ask).await;
+}
+
+/// Nobody who is connected is asked, so that connections have to end.
+fn wants_a_password(redis: &mut Redis) {
+    redis.set_password(Some(PASSWORD));
+    let killed = redis.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+    assert!(killed.starts_with(':'), "{killed}");
 }
 
 /// Leaves no room for values of any size that matters.

@@ -13,11 +13,29 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Paused time, and what was added to it.
-pub(super) struct Time(pub(super) Instant, pub(super) AtomicU64);
+/// Done when the clock is looked at; true: it is done.
+type Deed = Box<dyn FnMut() -> bool + Send>;
+/// Paused time, what was added to it, and what is to be done after so many looks.
+pub(super) struct Time(
+    pub(super) Instant,
+    pub(super) AtomicU64,
+    pub(super) Mutex<Option<(u32, Deed)>>,
+);
+impl Time {
+    fn look(&self) {
+        let due = self.2.lock().unwrap().take();
+        let left = match due {
+            Some((0, mut deed)) => (!deed()).then_some((0, deed)),
+            Some((looks, deed)) => Some((looks - 1, deed)),
+            None => return,
+        };
+        *self.2.lock().unwrap() = left;
+    }
+}
 #[async_trait::async_trait]
 impl Clock for Time {
     fn now(&self) -> Moment {
+        self.look();
         Moment::new(
             Duration::from_secs(1000)
                 + self.0.elapsed()

@@ -8,5 +8,6 @@
 mod leases;
 mod log;
 mod many;
+mod positions;
 mod world;
 mod writes;

@@ -126,7 +126,7 @@ impl World {
         World {
             core: Arc::default(),
             tier: Arc::default(),
-            clk: Arc::new(Time(Instant::now(), AtomicU64::new(0))),
+            clk: Arc::new(Time(Instant::now(), AtomicU64::new(0), Mutex::default())),
             n: 0,
         }
     }

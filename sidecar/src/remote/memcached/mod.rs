@@ -125,6 +125,16 @@ impl MemcachedTier {
         best.expect("settings name a server").0
     }
 
+    /// Whether a server answers on each connection.
+    async fn ping_to(&self, server: &Server) -> Result<(), RemoteError> {
+        for link in &server.links {
+            let open = link.open()?;
+            let answer = self.ask(link, &open, codec::ping).await;
+            answer.map_err(Failure::of_read)?;
+        }
+        Ok(())
+    }
+
     async fn ask(
         &self,
         link: &Upkeep<Dialer>,
@@ -361,14 +371,16 @@ impl Remote for MemcachedTier {
         }
     }
 
-    /// Whether every server answers.
+    /// Whether any server answers: one that is away takes its own keys with it,
+    /// and no others. Not before each was tried.
     async fn ping(&self) -> Result<(), RemoteError> {
-        for link in self.servers.iter().flat_map(|server| &server.links) {
-            let open = link.open()?;
-            let answer = self.ask(link, &open, codec::ping).await;
-            answer.map_err(Failure::of_read)?;
+        let mut links = self.servers.iter().flat_map(|server| &server.links);
+        if let Some(new) = links.find(|link| link.is_new()) {
+            return new.open().map(drop);
         }
-        Ok(())
+        let pings = self.servers.iter().map(|server| self.ping_to(server));
+        let first = futures::future::select_ok(pings.map(Box::pin)).await;
+        first.map(drop)
     }
 
     fn hint(&self, key: NameHash) {

@@ -9,7 +9,9 @@ use crate::remote::upkeep::{Dial, NotUp};
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
 use ::redis::cluster::ClusterClientBuilder;
 use ::redis::cluster_async::ClusterConnection;
-use ::redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo, SingleNodeRoutingInfo};
+use ::redis::cluster_routing::{
+    MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
+};
 use ::redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use ::redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
@@ -28,6 +30,10 @@ const PING_EVERY: Duration = Duration::from_secs(1);
 /// A cluster's client mends its own connections: it is made anew only when no
 /// server has answered this often.
 const CLUSTER_SILENCES: u32 = 5;
+/// Slots of a cluster.
+const SLOTS: u16 = 16_384;
+/// Slots whose servers are asked whether a cluster lives.
+const CLUSTER_PINGS: u16 = 16;
 /// How often a call is sent again when a cluster has moved its key.
 const CLUSTER_TRIES: u32 = 3;
 
@@ -74,18 +80,28 @@ impl Connection {
         }
     }
 
-    /// Whether anybody answers.
-    async fn lives(&mut self) -> Result<(), Failure> {
-        let ping = ::redis::cmd("PING");
+    /// Whether anybody answers. One server of a cluster that is away takes its
+    /// own keys with it, and no others.
+    pub(super) async fn lives(&mut self) -> Result<(), Failure> {
         match self {
-            Self::One(_) => self.ask(&ping).await.map(drop),
+            Self::One(_) => self.ask(&::redis::cmd("PING")).await.map(drop),
+            // Not one call to all: the client may leave that lying until another
+            // comes.
             Self::Cluster(connection) => {
-                let anybody = RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random);
-                let answer = connection.route_command(ping, anybody).await;
-                answer.map(drop).map_err(Failure::from)
+                let slots = (0..SLOTS).step_by(usize::from(SLOTS / CLUSTER_PINGS));
+                let pings = slots.map(|slot| Box::pin(ping(connection.clone(), slot)));
+                let first = futures::future::select_ok(pings).await;
+                first.map(drop).map_err(Failure::from)
             }
         }
     }
+}
+
+/// Whether the server answers that has this slot.
+async fn ping(mut cluster: ClusterConnection, slot: u16) -> Result<Value, RedisError> {
+    let server = SingleNodeRoutingInfo::SpecificNode(Route::new(slot, SlotAddr::Master));
+    let server = RoutingInfo::SingleNode(server);
+    cluster.route_command(::redis::cmd("PING"), server).await
 }
 
 fn of_server((address, answer): &(Value, Value)) -> Each {

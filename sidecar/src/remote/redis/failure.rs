@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Away(String),
     /// Another server has to be asked: this connection is of no use.
     WrongServer(String),
+    /// Another server has to be asked to change anything; this one is read.
+    ReadOnly(String),
     /// Sent, perhaps, and no answer: the connection is of no use.
     NoAnswer(String),
     /// Nothing will work before somebody changes the configuration.
@@ -33,7 +35,11 @@ impl Failure {
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::WrongServer(_) | Self::NoAnswer(_) | Self::LoggedOut(_) => true,
-            Self::NoScript | Self::Refused(_) | Self::Away(_) | Self::Misconfigured(_) => false,
+            Self::NoScript
+            | Self::Refused(_)
+            | Self::ReadOnly(_)
+            | Self::Away(_)
+            | Self::Misconfigured(_) => false,
         }
     }
 
@@ -42,7 +48,7 @@ impl Failure {
         match self {
             Self::Misconfigured(why) | Self::LoggedOut(why) => RemoteError::Misconfigured(why),
             Self::NoScript => RemoteError::Unavailable(NO_SCRIPT.to_owned()),
-            Self::Refused(why) => RemoteError::Refused(why),
+            Self::Refused(why) | Self::ReadOnly(why) => RemoteError::Refused(why),
             Self::Away(why) | Self::WrongServer(why) | Self::NoAnswer(why) => {
                 RemoteError::Unavailable(why)
             }
@@ -77,7 +83,7 @@ impl From<RedisError> for Failure {
                     "the server is part of a cluster: write redis+cluster:// instead of redis:// ({text})"
                 ))
             }
-            ErrorKind::Server(Server::ReadOnly) => Self::WrongServer(format!(
+            ErrorKind::Server(Server::ReadOnly) => Self::ReadOnly(format!(
                 "the server is a read-only replica: give the address of the primary ({text})"
             )),
             ErrorKind::Server(Server::ResponseError) if text.contains("nknown command") => {

@@ -17,7 +17,7 @@ use self::failure::Failure;
 use self::script::{Put, Script};
 use super::hints::Hints;
 use super::login::Login;
-use super::upkeep::Upkeep;
+use super::upkeep::{Open, Upkeep};
 use ::redis::{Cmd, Value};
 use bytes::Bytes;
 use futures::future::join_all;
@@ -101,27 +101,43 @@ impl RedisTier {
         let open = self.upkeep.open()?;
         let mut connection: Connection = open.connection.clone();
         let answer = open.answer(connection.ask(command)).await;
+        Ok(self.judged(&open, answer))
+    }
+
+    /// An answer, none when the connection was given up, and what follows from
+    /// it for the connection.
+    fn judged<T>(
+        &self,
+        open: &Open<Connection>,
+        answer: Option<Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         let given_up = || Err(Failure::NoAnswer("the connection was given up".to_owned()));
         let answer = answer.unwrap_or_else(given_up);
         if let Err(failure) = &answer {
-            self.judge(failure, &connection, || open.give_up());
+            self.judge(failure, open);
         }
-        Ok(answer)
+        answer
     }
 
-    fn judge(&self, failure: &Failure, connection: &Connection, give_up: impl Fn()) {
+    fn judge(&self, failure: &Failure, open: &Open<Connection>) {
         match failure {
             // Another type than ours under the key is replaced.
             Failure::Refused(why) if why.contains("WRONGTYPE") => {}
             Failure::Misconfigured(why)
             | Failure::LoggedOut(why)
             | Failure::WrongServer(why)
+            | Failure::ReadOnly(why)
             | Failure::Refused(why) => self.upkeep.complain(&format!("Redis: {why}")),
             Failure::NoScript | Failure::NoAnswer(_) | Failure::Away(_) => {}
         }
         // A cluster's client mends the connection that failed by itself.
-        if failure.ends_connection() && matches!(connection, Connection::One(_)) {
-            give_up();
+        if failure.ends_connection() && matches!(open.connection, Connection::One(_)) {
+            open.give_up();
+        }
+        // After a failover the same address or the Sentinels lead elsewhere;
+        // until then this server is good for reads.
+        if matches!(failure, Failure::ReadOnly(_)) {
+            self.upkeep.look_again();
         }
     }
 
@@ -228,8 +244,10 @@ impl Remote for RedisTier {
     }
 
     async fn ping(&self) -> Result<(), RemoteError> {
-        let answer = self.ask(&::redis::cmd("PING")).await?;
-        answer.map(drop).map_err(Failure::of_read)
+        let open = self.upkeep.open()?;
+        let mut connection: Connection = open.connection.clone();
+        let lives = open.answer(connection.lives()).await;
+        self.judged(&open, lives).map_err(Failure::of_read)
     }
 
     /// In a cluster: a sixteenth of its slots, so that a server that is away
