@@ -248,7 +248,6 @@ impl Judged {
 
     /// I-21: true if a start of a pod did not go back within an epoch.
     pub(crate) fn goes_on(&mut self, pod: usize, start: u64, at: Position) -> bool {
-        self.newest = Some(at);
         let known = self.progress.entry((pod, start, at.epoch.0)).or_default();
         let on = at.sequence >= *known;
         *known = at.sequence.max(*known);

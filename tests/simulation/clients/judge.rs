@@ -140,10 +140,20 @@ impl Client {
         });
     }
 
+    /// An answer's position is that of its judgement, so that answers may overtake
+    /// each other. It is none that the pod has not reached, and the pod's own does
+    /// not go back.
     pub(crate) fn judge_position(&self, position: Position) {
         let (pod, start) = (self.pod, self.start);
-        if !self.shared.with(|w| w.judged.goes_on(pod, start, position)) {
-            let what = format!("pod {pod} went back to {position}");
+        let reached = self.engine.status().position;
+        let known = position.epoch != reached.epoch || position.sequence <= reached.sequence;
+        if !known {
+            let what = format!("pod {pod} answered at {position}, and is at {reached}");
+            self.shared.violate("I-21", None, what);
+        }
+        self.shared.with(|w| w.judged.newest = Some(position));
+        if !self.shared.with(|w| w.judged.goes_on(pod, start, reached)) {
+            let what = format!("pod {pod} went back to {reached}");
             self.shared.violate("I-21", None, what);
         }
     }
