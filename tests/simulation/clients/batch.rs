@@ -25,6 +25,7 @@ impl Client {
         self.shared.with(|w| w.judged.reads += count as u64);
         let Ok(answer) = answer else { return };
         assert_eq!(answer.result.len(), count, "one outcome per key");
+        self.judge_reading(&asked[0], answer.position);
         for ((number, asked), outcome) in numbers.iter().zip(&asked).zip(&answer.result) {
             if let Some(found) = outcome.found() {
                 self.judge(*number, found, asked);

@@ -23,6 +23,8 @@ type Least = (u64, &'static str);
 /// What a read that began at `at` has to satisfy.
 pub(crate) struct Asked {
     at: u64,
+    /// What the pod had processed.
+    from: Position,
     losses: usize,
     /// Of a value called fresh, of one that is flagged.
     fresh: Least,
@@ -41,10 +43,12 @@ impl Client {
             _ => None,
         };
         let (who, position) = ((pod, self.start), demand.min_position);
+        let from = self.engine.status().position;
         self.shared.with(|w| {
             let bound = (position, w.bounds(position));
             Asked {
                 at,
+                from,
                 losses: w.judged.losses.len(),
                 fresh: w.judged.required(who, number, bound, at),
                 stale: w.judged.required_stale(who, number, bound, at),
@@ -138,6 +142,16 @@ impl Client {
                 "pod {pod} read {got} ({version}) from {tier:?}, stale {stale:?}, at least {least}"
             )
         });
+    }
+
+    /// I-21 of a read: it is not judged before it was asked for.
+    pub(super) fn judge_reading(&self, asked: &Asked, position: Position) {
+        self.judge_position(position);
+        let (pod, from) = (self.pod, asked.from);
+        if position.epoch == from.epoch && position.sequence < from.sequence {
+            let what = format!("pod {pod} answered at {position}, and had been at {from}");
+            self.shared.violate("I-21", None, what);
+        }
     }
 
     /// An answer's position is that of its judgement, so that answers may overtake

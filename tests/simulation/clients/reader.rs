@@ -109,7 +109,7 @@ impl Client {
         let answer = self.engine.get(get).await;
         self.shared.with(|w| w.judged.reads += 1);
         let answer = answer.ok()?;
-        self.judge_position(answer.position);
+        self.judge_reading(&asked, answer.position);
         if let Some(found) = answer.result.found() {
             self.judge(number, found, &asked);
         }
