@@ -36,8 +36,10 @@
 //! ```
 
 mod admin;
+mod advice;
 mod answer;
 mod batch;
+mod begin;
 mod builder;
 mod cache;
 mod cas;
@@ -69,6 +71,7 @@ mod write;
 pub use admin::{Peer, SessionState, Status};
 pub use answer::{Answer, Degraded, Session};
 pub use batch::{SetItem, SetResults};
+pub use begin::Begun;
 pub use builder::{Builder, DEFAULT_ENDPOINT, ENDPOINT_VARIABLE};
 pub use bytes::Bytes;
 pub use cache::Cache;
@@ -80,7 +83,7 @@ pub use fill::{AbandonOptions, Filled, Renewal, Voided};
 pub use invalidate::{Invalidate, InvalidateMode, Invalidated};
 pub use lease::{Grant, LeaseOptions, Leased};
 pub use loaded::{Because, Load, LoadOptions, Loaded, NotFilled};
-pub use loading::{Begun, Loading};
+pub use loading::Loading;
 pub use options::EntryOptions;
 pub use read::{ReadLevel, ReadOptions};
 pub use typed::{Decoded, Typed};

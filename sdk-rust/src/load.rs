@@ -6,8 +6,9 @@
 //! only flagged, and only if the sidecar allows it at that moment.
 
 use crate::answer::Answer;
+use crate::begin::Begun;
 use crate::loaded::{Load, LoadOptions, Loaded};
-use crate::loading::{Begun, Loading};
+use crate::loading::Loading;
 use crate::{Cache, LoadError};
 use tokio::time::timeout;
 

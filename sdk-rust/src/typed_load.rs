@@ -6,9 +6,10 @@
 //! older than an invalidation is stored.
 
 use crate::answer::{Answer, Degraded};
+use crate::begin::Begun;
 use crate::fill::Voided;
 use crate::loaded::{Load, LoadOptions, Loaded, NotFilled};
-use crate::loading::{Begun, Loading};
+use crate::loading::Loading;
 use crate::typed::Typed;
 use crate::{
     CodecError, Content, EntryOptions, Error, LoadError, NotStoredReason, SetOptions, SetOutcome,

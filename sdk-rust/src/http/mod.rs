@@ -20,6 +20,7 @@
 mod body;
 mod conditional;
 mod name;
+mod read;
 mod service;
 mod status;
 mod storable;

@@ -3,16 +3,14 @@
 
 use super::Settings;
 use super::body::CachedBody;
-use super::conditional::{CONDITIONS, OF_NOT_MODIFIED, is_not_modified};
+use super::conditional::{OF_NOT_MODIFIED, is_not_modified};
 use super::name::{self, Name};
+use super::read::{Read, not_stored};
 use super::status::{CacheStatus, Why};
-use super::storable::{passes, storable};
-use super::stored::{CONTENT_TYPE, Stored};
+use super::storable::passes;
+use super::stored::Stored;
 use crate::load::Ended;
-use crate::{
-    Answer, Because, Begun, Bytes, Content, EntryOptions, Error, Invalidate, Load, LoadError,
-    Loaded, Loading, Lookup, Value,
-};
+use crate::{Answer, Because, Begun, Bytes, Error, Invalidate, LoadError, Loaded, Loading, Lookup};
 use futures::future::BoxFuture;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -23,13 +21,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Longer bodies are passed on and not stored: a value is at most 1 MiB, head
-/// and envelope included.
-const BODY_BYTES: usize = 1_000_000;
-/// For how long it is remembered that a resource is not stored.
-const PASS: Duration = Duration::from_secs(5);
-/// The most tags an entry may have.
-const TAGS: usize = 16;
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// A service whose responses are cached; made by [`super::CacheLayer`].
@@ -82,14 +73,6 @@ enum Failed<B: Body, E> {
     Service(E),
     /// It answered that it did.
     Response(Response<CachedBody<B>>),
-}
-
-/// A response of the service.
-enum Read<B: Body> {
-    /// It may be stored.
-    Whole(Stored, Load),
-    /// It may not.
-    Passed(Response<CachedBody<B>>),
 }
 
 impl<S> CacheService<S> {
@@ -289,53 +272,6 @@ impl<S> CacheService<S> {
         headers.append(CACHE_STATUS, status.into());
         response
     }
-}
-
-impl Settings {
-    /// The request headers that make no request one of one user.
-    fn known(&self) -> Vec<HeaderName> {
-        let cookies = self.ignores_cookies.then_some(header::COOKIE);
-        self.vary.iter().cloned().chain(cookies).collect()
-    }
-
-    /// Takes away what the response must not depend on.
-    fn for_everybody(&self, headers: &mut HeaderMap) {
-        for name in CONDITIONS {
-            headers.remove(name);
-        }
-        if self.ignores_cookies && !self.vary.contains(&header::COOKIE) {
-            headers.remove(header::COOKIE);
-        }
-    }
-
-    async fn read<B: Body<Data = Bytes>>(&self, tag: &str, response: Response<B>) -> Read<B> {
-        let (head, body) = response.into_parts();
-        let storable = storable(head.status, &head.headers, &self.vary);
-        let room = TAGS.saturating_sub(1 + self.load.entry.tags.len());
-        let Some(storable) = storable.filter(|storable| storable.tags.len() <= room) else {
-            return Read::Passed(Response::from_parts(head, CachedBody::passed(body)));
-        };
-        let body = match CachedBody::read(body, BODY_BYTES).await {
-            Ok(body) => body,
-            Err(body) => return Read::Passed(Response::from_parts(head, body)),
-        };
-        let stored = Stored::new(head.headers, body);
-        let Some(value) = stored.encode() else {
-            return Read::Passed(stored.response(CachedBody::whole));
-        };
-        let mut entry = self.load.entry.clone().content_type(CONTENT_TYPE).tag(tag);
-        entry.ttl = storable.ttl.or(entry.ttl);
-        entry.tags.extend(storable.tags);
-        let content = Content::Value(Value::Data(value));
-        Read::Whole(stored, Load::With(content, entry))
-    }
-}
-
-/// Remembers that a resource is not stored.
-fn not_stored(tag: String) -> Load {
-    let nothing = Content::Value(Value::Data(Bytes::new()));
-    let entry = EntryOptions::default().content_type(CONTENT_TYPE);
-    Load::With(nothing, entry.ttl(PASS).tag(tag))
 }
 
 /// A response from the cache; none when it is one that is not stored.
