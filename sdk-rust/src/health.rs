@@ -43,7 +43,7 @@ impl Health {
 
 impl Cache {
     /// From now on nobody waits for the sidecar, until it answers.
-    pub(crate) fn is_silent(&self) {
+    pub(crate) fn fell_silent(&self) {
         let turned = |silent: &mut bool| !std::mem::replace(silent, true);
         if self.shared.health.silent.send_if_modified(turned) {
             let asked = Asked(std::sync::Arc::downgrade(&self.shared));

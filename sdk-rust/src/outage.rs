@@ -89,7 +89,7 @@ impl Cache {
             && error.is_silence()
             && began.elapsed() >= self.deadline()
         {
-            self.is_silent();
+            self.fell_silent();
         }
         answer
     }
