@@ -4,6 +4,18 @@ use std::time::Duration;
 use unstale_proto::v1;
 
 /// A result, and what every answer says beside it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// let answer = cache.get("user:7").await?;
+/// let (found, position) = (answer.result, answer.position);
+/// assert!(position.is_empty(), "there is no sidecar");
+/// # let _ = found;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer<T> {
@@ -29,6 +41,17 @@ impl<T> Answer<T> {
     }
 
     /// The same answer with another result.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// let answer = cache.get("user:7").await?;
+    /// let is_cached = answer.map(|found| found != unstale::Lookup::Miss);
+    /// assert!(!is_cached.result);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
         Answer {
@@ -36,6 +59,23 @@ impl<T> Answer<T> {
             position: self.position,
             degraded: self.degraded,
         }
+    }
+
+    /// Whether the sidecar had no part in it: a miss or "not stored" that the
+    /// client made up because the sidecar was away.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// let answer = cache.get("k").await?;
+    /// assert!(answer.is_outage());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        self.degraded.contains(&Degraded::SidecarUnavailable)
     }
 
     /// What it says beside its result, and the result.
@@ -57,6 +97,18 @@ impl<T, E> Answer<Result<T, E>> {
 }
 
 /// Why an answer is degraded.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::Degraded;
+///
+/// let answer = cache.get("user:7").await?;
+/// assert_eq!(answer.degraded, [Degraded::SidecarUnavailable]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Degraded {
@@ -67,6 +119,12 @@ pub enum Degraded {
     /// The batch's values are too long together: keys without room are misses,
     /// ask for them again by themselves.
     AnswerTooLarge,
+    /// The sidecar did not answer, or could not do it, and the client went on
+    /// without it ([`crate::Builder::strict`]): a miss, or not stored.
+    SidecarUnavailable,
+    /// What is cached was written by an unknown codec, or is none of the type
+    /// asked for ([`crate::Typed`]): as good as a miss.
+    Undecodable,
     /// A reason this client does not know yet.
     Other,
 }
@@ -83,6 +141,18 @@ impl Degraded {
 }
 
 /// One pod's session in the fleet.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// let done = cache.delete("user:7").await?;
+/// for session in done.lapsed {
+///     println!("{} ({}) has lapsed", session.pod, session.id);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Its random id.

@@ -2,11 +2,20 @@
 
 use crate::answer::Answer;
 use crate::options::storing;
-use crate::write::SetOutcome;
+use crate::write::{SetOutcome, no_position};
 use crate::{Ack, Cache, Content, EntryOptions, Error};
 use unstale_proto::v1;
 
 /// One write of a [`Cache::set_many`].
+///
+/// ```
+/// use std::time::Duration;
+/// use unstale::{EntryOptions, SetItem};
+///
+/// let entry = EntryOptions::default().ttl(Duration::from_secs(60));
+/// let item = SetItem::new("user:7", "Ada").entry(entry).if_absent();
+/// assert_eq!(item.key, "user:7");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetItem {
     /// The key; once in a batch.
@@ -75,8 +84,10 @@ impl Cache {
     /// Writes up to 256 keys (4 MiB of values together); one result per item,
     /// in order. One that fails does not touch the others.
     ///
-    /// ```no_run
-    /// # async fn example(cache: unstale::Cache) -> Result<(), unstale::Error> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
     /// use unstale::{Ack, Content, SetItem};
     ///
     /// let users = [
@@ -98,7 +109,47 @@ impl Cache {
         items: impl IntoIterator<Item = SetItem>,
         ack: Ack,
     ) -> Result<Answer<SetResults>, Error> {
-        let items: Vec<_> = items.into_iter().map(SetItem::message).collect();
+        let items: Vec<_> = items.into_iter().collect();
+        let judged = |item: &SetItem| !no_position(item.position.as_deref());
+        let sent: Vec<bool> = items.iter().map(judged).collect();
+        let items = items.into_iter().filter(judged).map(SetItem::message);
+        let items: Vec<_> = items.collect();
+        let asked = items.len();
+        let away = || (0..asked).map(|_| Ok(SetOutcome::away())).collect();
+        let answer = match sent.contains(&true) || sent.is_empty() {
+            true => self.or_else(self.write_many(items, ack), away).await?,
+            false => Answer::away(Vec::new()),
+        };
+        Ok(answer.map(|results| self.in_order(&sent, results)))
+    }
+
+    /// One result per item; those that were not sent are not stored.
+    fn in_order(&self, sent: &[bool], results: SetResults) -> SetResults {
+        let mut results = results.into_iter();
+        let each = sent.iter().map(|sent| match sent {
+            true => results
+                .next()
+                .map_or(Ok(SetOutcome::away()), |one| self.judged(one)),
+            false => Ok(SetOutcome::away()),
+        });
+        each.collect()
+    }
+
+    /// One write, by the policy.
+    fn judged(&self, result: Result<SetOutcome, Error>) -> Result<SetOutcome, Error> {
+        match result {
+            Err(error) if self.goes_on(&error) => Ok(SetOutcome::away()),
+            result => result,
+        }
+    }
+
+    async fn write_many(
+        &self,
+        items: Vec<v1::BatchSetItem>,
+        ack: Ack,
+    ) -> Result<Answer<SetResults>, Error> {
+        let keys = items.iter().map(|item| item.key.as_str());
+        self.shared.flights.forget(&self.namespace, keys);
         let asked = items.len();
         let request = self.request(v1::BatchSetRequest {
             namespace: self.namespace.clone(),

@@ -1,6 +1,8 @@
 //! The connection, and what every call shares: deadline, namespace, position.
 
+use crate::outage::Shared;
 use crate::{Ack, Builder, Error};
+use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
@@ -21,31 +23,86 @@ const MESSAGE_BYTES: usize = 8 << 20;
 ///
 /// Every call can be dropped at any point. A read that is dropped has no
 /// effect; a write that is dropped may or may not have happened.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::Cache;
+///
+/// let cache = Cache::builder().no_sidecar().connect().await?;
+/// let for_a_task = cache.clone();
+/// let reading = tokio::spawn(async move { for_a_task.get("user:7").await });
+/// # let _ = reading.await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Cache {
     pub(crate) client: CacheServiceClient<Channel>,
     pub(crate) admin: AdminServiceClient<Channel>,
     pub(crate) namespace: String,
+    pub(crate) shared: Arc<Shared>,
     timeout: Option<Duration>,
     min_position: String,
 }
 
 impl Cache {
     /// Starts a connection.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// # let _ = cache;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    pub(crate) fn over(channel: Channel, namespace: String, timeout: Option<Duration>) -> Self {
+    pub(crate) fn over(
+        channel: Channel,
+        namespace: String,
+        timeout: Option<Duration>,
+        shared: Shared,
+    ) -> Self {
         let client = CacheServiceClient::new(channel.clone());
         Self {
             client: client.max_decoding_message_size(MESSAGE_BYTES),
             admin: AdminServiceClient::new(channel),
             namespace,
+            shared: Arc::new(shared),
             timeout,
             min_position: String::new(),
         }
+    }
+
+    /// The same connection, with calls of another namespace.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// let shop = unstale::Cache::builder().namespace("shop").no_sidecar().connect().await?;
+    /// let sessions = shop.namespace("sessions");
+    /// sessions.get("user:7").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn namespace(&self, namespace: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            ..self.clone()
+        }
+    }
+
+    /// How long a call waits for the sidecar, unless it says otherwise.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.timeout.unwrap_or(DEADLINE)
     }
 
     /// The same connection, whose reads and leases see at least what was
@@ -53,8 +110,11 @@ impl Cache {
     /// fleet. They wait for it until their deadline
     /// ([`Error::DeadlineExceeded`] with `POSITION_NOT_REACHED` then).
     ///
-    /// ```no_run
-    /// # async fn example(one: unstale::Cache, two: unstale::Cache) -> Result<(), unstale::Error> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// # let (one, two) = (cache.clone(), cache);
     /// let done = one.invalidate(unstale::Invalidate::default().key("k")).await?;
     /// let position = done.position.unwrap_or_default();
     /// two.after(position).get("k").await?; // never the value from before
@@ -115,8 +175,7 @@ impl Cache {
         wait: Duration,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Error> {
-        let deadline = self.timeout.unwrap_or(DEADLINE);
-        bounded(deadline.saturating_add(wait), call).await
+        bounded(self.deadline().saturating_add(wait), call).await
     }
 }
 

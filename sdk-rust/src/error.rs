@@ -1,5 +1,6 @@
 //! tonic::Status → what a caller can act on: the only place, exhaustive.
 
+use crate::CodecError;
 use std::fmt::Write as _;
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -10,8 +11,26 @@ use unstale_proto::v1;
 /// and of the remote tier.
 const UNKNOWN: [&str; 2] = ["FLEET_UNKNOWN", "REMOTE_UNKNOWN"];
 
-/// Why a call failed. A miss, a conflict and a voided lease are no errors.
+/// Why a call failed, by what the caller should do. A miss, a conflict and a
+/// voided lease are no errors.
+///
+/// ```
+/// use unstale::Error;
+///
+/// fn advice(error: &Error) -> &'static str {
+///     match error {
+///         Error::Endpoint(_) | Error::Invalid { .. } => "mend the program",
+///         Error::Unsupported(_) => "upgrade the sidecar",
+///         Error::OutcomeUnknown { .. } => "repeat it with the same id",
+///         error if error.is_outage() => "go on without the cache",
+///         _ => "tell somebody",
+///     }
+/// }
+/// let error = Error::Unreachable("connection refused".to_owned());
+/// assert_eq!(advice(&error), "go on without the cache");
+/// ```
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The endpoint cannot be read.
     #[error("the endpoint {0}")]
@@ -77,6 +96,12 @@ pub enum Error {
         /// When to ask again.
         retry_after: Duration,
     },
+    /// The sidecar is older than this client and has no such call: upgrade it.
+    #[error("the sidecar is too old for this call: {0}")]
+    Unsupported(String),
+    /// The value has no form in its codec, or is none of the type asked for.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
     /// The answer lacks what the contract promises (a newer sidecar).
     #[error("the sidecar's answer cannot be understood: {0}")]
     Answer(&'static str),
@@ -93,6 +118,16 @@ pub enum Error {
 }
 
 /// One broken rule of a request.
+///
+/// ```
+/// use unstale::Violation;
+///
+/// let violation = Violation {
+///     field: "key".to_owned(),
+///     description: "is empty".to_owned(),
+/// };
+/// assert_eq!(format!("{} {}", violation.field, violation.description), "key is empty");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Path of the field in the request.
@@ -102,6 +137,21 @@ pub struct Violation {
 }
 
 /// Why [`crate::Cache::get_or_load`] has no value.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{LoadError, LoadOptions};
+///
+/// let load = || async { Err::<String, _>("the origin is away") };
+/// match cache.get_or_load("user:7", LoadOptions::default(), load).await {
+///     Err(LoadError::Loader(why)) => assert_eq!(why, "the origin is away"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError<E> {
     /// The cache could neither give the value nor the right to load it.
@@ -110,6 +160,10 @@ pub enum LoadError<E> {
     /// The loader failed; the lease was given back.
     #[error("the loader failed: {0}")]
     Loader(E),
+    /// The loader took longer than [`crate::LoadOptions::hard_timeout`] and was
+    /// dropped; the lease was given back.
+    #[error("the loader did not end within {0:?}")]
+    TimedOut(Duration),
 }
 
 impl From<Status> for Error {
@@ -142,6 +196,7 @@ impl From<Status> for Error {
             },
             Code::DeadlineExceeded => Self::DeadlineExceeded { reason, message },
             Code::FailedPrecondition => Self::UnknownLease(message),
+            Code::Unimplemented => Self::Unsupported(message),
             // tonic's own word for a deadline that passed on this side.
             Code::Cancelled if !told && timed_out(&status) => {
                 Self::DeadlineExceeded { reason, message }
@@ -156,7 +211,6 @@ impl From<Status> for Error {
             | Code::AlreadyExists
             | Code::PermissionDenied
             | Code::Aborted
-            | Code::Unimplemented
             | Code::Internal
             | Code::DataLoss
             | Code::Unauthenticated => Self::Other {
@@ -302,6 +356,8 @@ mod tests {
         let cause = std::io::Error::other("reset");
         let error = Error::from(Status::from_error(Box::new(cause)));
         assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+        let error = Error::from(Status::unimplemented("no such call"));
+        assert!(matches!(error, Error::Unsupported(_)), "{error:?}");
         let error = Error::from(Status::internal("bug"));
         assert!(matches!(error, Error::Other { .. }), "{error:?}");
     }

@@ -5,6 +5,13 @@ use crate::{Ack, Cache, Error};
 use unstale_proto::v1;
 
 /// What an invalidation does to the entries it covers.
+///
+/// ```
+/// use unstale::{Invalidate, InvalidateMode};
+///
+/// let what = Invalidate::default().tag("users").soft();
+/// assert_eq!(what.mode, InvalidateMode::Soft);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InvalidateMode {
     /// They are gone; not even a flagged answer returns them.
@@ -133,7 +140,20 @@ impl Invalidate {
 }
 
 /// What became of an invalidation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{Ack, Invalidate};
+///
+/// let what = Invalidate::default().tag("users").ack(Ack::Fleet);
+/// let done = cache.invalidate(what).await?;
+/// println!("{} pods obey, {} have lapsed", done.acked.len(), done.lapsed.len());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Invalidated {
     /// Its position in the log; none after ack LOCAL.
@@ -147,10 +167,26 @@ pub struct Invalidated {
 impl Cache {
     /// Makes entries unreadable (or, softly, stale) everywhere.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::{Ack, Invalidate};
+    ///
+    /// let what = Invalidate::default().tag("user:7").prefix("page:").ack(Ack::Fleet);
+    /// cache.invalidate(what.reason("user 7 has moved")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`Error`]; after [`Error::OutcomeUnknown`], [`Error::Unreachable`]
     /// and [`Error::DeadlineExceeded`] repeat with the same id.
     pub async fn invalidate(&self, what: Invalidate) -> Result<Invalidated, Error> {
+        self.no_one_joins(&what);
+        if self.has_no_sidecar() {
+            return Ok(Invalidated::default());
+        }
         let request = self.request(v1::InvalidateRequest {
             namespace: self.namespace.clone(),
             keys: what.keys,
@@ -171,5 +207,33 @@ impl Cache {
             acked: answer.acked.into_iter().map(Session::from).collect(),
             lapsed: answer.lapsed.into_iter().map(Session::from).collect(),
         })
+    }
+
+    /// Makes one key unreadable everywhere: [`Cache::invalidate`] of it, in the
+    /// log when this returns.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// cache.delete("user:7").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`Cache::invalidate`].
+    pub async fn delete(&self, key: impl Into<String>) -> Result<Invalidated, Error> {
+        self.invalidate(Invalidate::default().key(key)).await
+    }
+
+    /// What this process loads without a sidecar may be what is invalidated.
+    fn no_one_joins(&self, what: &Invalidate) {
+        let flights = &self.shared.flights;
+        let keys_only = what.tags.is_empty() && what.prefixes.is_empty() && !what.all;
+        match keys_only {
+            true => flights.forget(&self.namespace, what.keys.iter().map(String::as_str)),
+            false => flights.forget_all(&self.namespace),
+        }
     }
 }

@@ -2,18 +2,24 @@
 //!
 //! A thin layer over the generated gRPC client: one method per call of the
 //! contract, plus [`Cache::get_or_load`], which turns a lease into "one loader
-//! per key in the whole fleet". It keeps no entries itself and repeats no call
-//! on its own, except a lease that another caller holds.
+//! per key in the whole fleet", and [`Typed`], which does it for values of a
+//! type. It keeps no entries itself and repeats no call on its own, except a
+//! lease that another caller holds.
+//!
+//! It is fail-open: without a sidecar reads miss, writes are not stored and
+//! loaders run, all flagged ([`Builder::strict`] makes them errors). What would
+//! be a lie is an error always.
 //!
 //! No call hangs: one to a sidecar that has stopped ends after the sidecar's
 //! own deadline and a second ([`Builder::timeout`]), and a connection that has
 //! fallen silent is given up, with its watches ([`Builder::keep_alive`]).
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use unstale::{Cache, Invalidate, LoadOptions, Lookup};
 //!
-//! let cache = Cache::builder().namespace("shop").connect().await?;
+//! let cache = Cache::builder().namespace("shop").no_sidecar().connect().await?;
 //! cache.set("greeting", "hello").await?;
 //! if let Lookup::Hit(entry) = cache.get("greeting").await?.result {
 //!     println!("{} bytes", entry.value.as_bytes().len());
@@ -30,22 +36,34 @@
 //! ```
 
 mod admin;
+mod advice;
 mod answer;
 mod batch;
+mod begin;
 mod builder;
 mod cache;
 mod cas;
+mod codec;
 mod connect;
 mod entry;
 mod error;
 mod fill;
+mod flight;
+mod health;
 mod held;
+#[cfg(feature = "tower")]
+pub mod http;
 mod invalidate;
 mod lease;
 mod load;
 mod loaded;
+mod loading;
 mod options;
+mod outage;
 mod read;
+mod renewing;
+mod typed;
+mod typed_load;
 mod value;
 mod watch;
 mod write;
@@ -53,18 +71,28 @@ mod write;
 pub use admin::{Peer, SessionState, Status};
 pub use answer::{Answer, Degraded, Session};
 pub use batch::{SetItem, SetResults};
+pub use begin::Begun;
 pub use builder::{Builder, DEFAULT_ENDPOINT, ENDPOINT_VARIABLE};
 pub use bytes::Bytes;
 pub use cache::Cache;
 pub use cas::{CasOutcome, Expected};
+pub use codec::{Codec, CodecError};
 pub use entry::{Entry, Freshness, Lookup, Negative, NotModified, StaleReason, Tier};
 pub use error::{Error, LoadError, Violation};
 pub use fill::{AbandonOptions, Filled, Renewal, Voided};
 pub use invalidate::{Invalidate, InvalidateMode, Invalidated};
 pub use lease::{Grant, LeaseOptions, Leased};
 pub use loaded::{Because, Load, LoadOptions, Loaded, NotFilled};
+pub use loading::Loading;
 pub use options::EntryOptions;
 pub use read::{ReadLevel, ReadOptions};
+pub use typed::{Decoded, Typed};
+pub use typed_load::{TypedLoad, TypedLoaded};
 pub use value::{Content, Value};
 pub use watch::{Invalidation, Watch, WatchEvent, WatchOptions};
 pub use write::{Ack, NotStoredReason, SetOptions, SetOutcome};
+
+/// The guide's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/sdk-rust.md")]
+struct Guide;

@@ -16,6 +16,13 @@ use unstale_proto::v1::watch_response::Event;
 /// What to watch. The filter names what the watcher holds; an invalidation is
 /// left out only if that proves that it covers none of it, so that a filter of
 /// keys alone still lets every tag through.
+///
+/// ```
+/// use unstale::WatchOptions;
+///
+/// let held = WatchOptions::default().key("user:7").tag("users");
+/// assert!(held.position.is_none(), "from now on");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchOptions {
     /// Start after this position; from now on when none.
@@ -61,12 +68,52 @@ impl WatchOptions {
 }
 
 /// A stream of [`WatchEvent`]s in log order. Dropping it ends the watch.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use futures::StreamExt as _;
+/// use unstale::{WatchEvent, WatchOptions};
+///
+/// let mut watch = cache.watch(WatchOptions::default()).await?;
+/// let first = watch.next().await.expect("the stream has begun")?;
+/// assert!(matches!(first, WatchEvent::Started { .. }));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Watch {
-    events: Streaming<v1::WatchResponse>,
+    events: Events,
+}
+
+/// Where events come from.
+#[derive(Debug)]
+enum Events {
+    Sidecar(Box<Streaming<v1::WatchResponse>>),
+    /// There is no sidecar: whether it was said that the stream has started.
+    Nothing {
+        started: bool,
+    },
 }
 
 /// One event; `position` is how far the stream is complete.
+///
+/// ```
+/// use unstale::WatchEvent;
+///
+/// /// How far everything is known.
+/// fn position(event: &WatchEvent) -> &str {
+///     match event {
+///         WatchEvent::Started { position }
+///         | WatchEvent::Invalidation { position, .. }
+///         | WatchEvent::Heartbeat { position }
+///         | WatchEvent::Lagged { position } => position,
+///     }
+/// }
+/// let position_ = "e-1".to_owned();
+/// assert_eq!(position(&WatchEvent::Lagged { position: position_ }), "e-1");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
     /// Always first: the stream reports what comes after this position.
@@ -94,6 +141,17 @@ pub enum WatchEvent {
 }
 
 /// Invalidated keys, tags, prefixes or the whole namespace.
+///
+/// ```
+/// use unstale::Invalidation;
+///
+/// /// Whether it may cover an entry with this key and no tags.
+/// fn covers(what: &Invalidation, key: &str) -> bool {
+///     let named = what.keys.iter().any(|one| one == key);
+///     what.all || named || what.prefixes.iter().any(|prefix| key.starts_with(prefix))
+/// }
+/// assert!(!covers(&Invalidation::default(), "user:7"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Invalidation {
     /// The namespace.
@@ -130,8 +188,10 @@ impl Cache {
     /// Follows the namespace's invalidations, from now on or from after a
     /// position.
     ///
-    /// ```no_run
-    /// # async fn example(cache: unstale::Cache) -> Result<(), unstale::Error> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
     /// use futures::StreamExt as _;
     /// use unstale::{WatchEvent, WatchOptions};
     ///
@@ -139,9 +199,10 @@ impl Cache {
     /// let mut events = cache.watch(held).await?;
     /// while let Some(event) = events.next().await {
     ///     match event? {
+    ///         WatchEvent::Started { .. } => break, // an application goes on
     ///         WatchEvent::Invalidation { what, .. } => println!("{:?}", what.keys),
     ///         WatchEvent::Lagged { .. } => println!("drop everything"),
-    ///         _ => {}
+    ///         WatchEvent::Heartbeat { .. } => {}
     ///     }
     /// }
     /// # Ok(())
@@ -151,6 +212,10 @@ impl Cache {
     /// # Errors
     /// See [`Error`]; later ones come through the stream.
     pub async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
+        if self.has_no_sidecar() {
+            let events = Events::Nothing { started: false };
+            return Ok(Watch { events });
+        }
         // No deadline: a watch lasts.
         let request = Request::new(v1::WatchRequest {
             namespace: self.namespace.clone(),
@@ -160,6 +225,7 @@ impl Cache {
             tags: options.tags,
         });
         let events = self.answer(self.client.clone().watch(request)).await?;
+        let events = Events::Sidecar(Box::new(events));
         Ok(Watch { events })
     }
 }
@@ -168,7 +234,15 @@ impl Stream for Watch {
     type Item = Result<WatchEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = ready!(Pin::new(&mut self.events).poll_next(context));
+        let next = match &mut self.events {
+            Events::Sidecar(events) => ready!(Pin::new(events.as_mut()).poll_next(context)),
+            Events::Nothing { started: true } => return Poll::Pending,
+            Events::Nothing { started } => {
+                *started = true;
+                let position = String::new();
+                return Poll::Ready(Some(Ok(WatchEvent::Started { position })));
+            }
+        };
         let next = next.map(|event| event.map_err(Error::from).and_then(decode));
         Poll::Ready(next)
     }

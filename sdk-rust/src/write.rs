@@ -7,6 +7,18 @@ use crate::{Cache, Content, EntryOptions, Error};
 use unstale_proto::v1;
 
 /// How far a write or invalidation must have got before it is answered.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{Ack, Invalidate};
+///
+/// let what = Invalidate::default().key("user:7").ack(Ack::Fleet);
+/// cache.invalidate(what).await?; // no pod returns the old value as fresh from now on
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ack {
     /// The pod obeys it; the log follows.
@@ -29,13 +41,28 @@ impl From<Ack> for v1::Ack {
 }
 
 /// How [`Cache::set_with`] writes.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use std::time::Duration;
+/// use unstale::{EntryOptions, SetOptions};
+///
+/// let entry = EntryOptions::default().ttl(Duration::from_secs(60));
+/// let options = SetOptions::from(entry).if_absent();
+/// cache.set_with("user:7", "Ada", options).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetOptions {
     /// How the entry is stored.
     pub entry: EntryOptions,
     /// The position held before the origin was read; when set, the write is
     /// refused if anything covered the key after it. When none, the caller
-    /// claims that the value is true now.
+    /// claims that the value is true now. That of a read without a sidecar is
+    /// empty: nothing is stored then, for nobody can judge it.
     pub position: Option<String>,
     /// Write only if nothing (or a negative entry) is cached. Not together
     /// with `position` or [`Ack::Local`].
@@ -77,6 +104,20 @@ impl From<EntryOptions> for SetOptions {
 }
 
 /// What became of a write.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::SetOutcome;
+///
+/// match cache.set("user:7", "Ada").await?.result {
+///     SetOutcome::Stored { version } => println!("stored as {version:?}"),
+///     SetOutcome::NotStored { reason, .. } => println!("not stored: {reason:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetOutcome {
     /// Stored, or what is cached already: then only its ttl was refreshed.
@@ -95,6 +136,19 @@ pub enum SetOutcome {
 }
 
 /// Why a write was not stored.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{NotStoredReason, SetOutcome};
+///
+/// let outcome = cache.set("user:7", "Ada").await?.result;
+/// let reason = NotStoredReason::SidecarUnavailable;
+/// assert_eq!(outcome, SetOutcome::NotStored { reason, current: None });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotStoredReason {
@@ -112,6 +166,10 @@ pub enum NotStoredReason {
     },
     /// Something is cached, and `if_absent` was asked for.
     Present,
+    /// The sidecar did not confirm it ([`crate::Builder::strict`] makes that an
+    /// error). It was not stored as far as is known; when the answer got lost,
+    /// it may have been.
+    SidecarUnavailable,
     /// A reason this client does not know yet.
     Other,
 }
@@ -137,6 +195,14 @@ pub(crate) fn least(min_source_version: Option<u64>) -> Result<u64, Error> {
 }
 
 impl SetOutcome {
+    /// What a write without a sidecar is.
+    pub(crate) fn away() -> Self {
+        Self::NotStored {
+            reason: NotStoredReason::SidecarUnavailable,
+            current: None,
+        }
+    }
+
     pub(crate) fn stored(stored: v1::Stored) -> Self {
         Self::Stored {
             version: Some(stored.version).filter(|v| !v.is_empty()),
@@ -150,9 +216,25 @@ impl SetOutcome {
     }
 }
 
+/// Whether the position is that of a read which the sidecar had no part in. The
+/// contract would take it for the claim that the value is true now.
+pub(crate) fn no_position(position: Option<&str>) -> bool {
+    position.is_some_and(str::is_empty)
+}
+
 impl Cache {
     /// Writes one key, as [`Cache::set_with`] without options: the caller
     /// claims that the value is true now.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// cache.set("user:7", "Ada").await?;
+    /// cache.set("blob:7", vec![1, 2, 3]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`Cache::set_with`].
@@ -167,9 +249,11 @@ impl Cache {
     /// Writes one key: a value, or that the origin has none. A write that is
     /// refused is a value, never an error.
     ///
-    /// ```no_run
+    /// ```
     /// # async fn origin() -> (&'static str, u64) { ("Ada", 7) }
-    /// # async fn example(cache: unstale::Cache) -> Result<(), unstale::Error> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
     /// use unstale::{EntryOptions, SetOptions};
     ///
     /// // The position comes first: whatever invalidates the key while the
@@ -193,15 +277,29 @@ impl Cache {
         content: impl Into<Content>,
         options: SetOptions,
     ) -> Result<Answer<SetOutcome>, Error> {
+        let writing = self.write(key.into(), content.into(), options);
+        self.or_else(writing, SetOutcome::away).await
+    }
+
+    async fn write(
+        &self,
+        key: String,
+        content: Content,
+        options: SetOptions,
+    ) -> Result<Answer<SetOutcome>, Error> {
+        self.shared.flights.forget(&self.namespace, [key.as_str()]);
+        if no_position(options.position.as_deref()) {
+            return Ok(Answer::away(SetOutcome::away()));
+        }
         let message = storing!(
             SetRequest {
                 namespace: self.namespace.clone(),
-                key: key.into(),
+                key: key,
                 position: options.position.unwrap_or_default(),
                 if_absent: options.if_absent.then_some(v1::IfAbsent {}),
                 ack: v1::Ack::from(options.ack).into(),
             },
-            content.into(),
+            content,
             options.entry
         );
         let mut client = self.client.clone();
@@ -217,6 +315,17 @@ impl Cache {
 
     /// Caches that the origin has nothing under the key: a negative entry.
     /// Without a ttl it lives for the namespace's `negative_ttl`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::SetOptions;
+    ///
+    /// cache.set_not_found("user:8", SetOptions::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`Cache::set_with`].
