@@ -1,0 +1,362 @@
+//! The connection, and one method per call of the contract.
+//!
+//! It connects at the first call, and anew in a forked child: what belonged to
+//! the parent is left untouched there, not even closed.
+
+use crate::call::Call;
+use crate::grant::Held;
+use crate::options::{Store, ack, content, expected, level, mode, seconds, stored};
+use crate::reply::Reply;
+use pyo3::prelude::*;
+use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
+use unstale::{
+    Answer, Builder, Cache, Error, Invalidate, LeaseOptions, Leased, ReadOptions, SetItem,
+    SetOptions, WatchOptions,
+};
+
+/// The longest wait of a single Lease call (the sidecar's cap is 60 s).
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// The shortest pause after a busy answer.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+
+/// A process's connection.
+struct Link {
+    pid: u32,
+    builder: Builder,
+    cache: OnceCell<Cache>,
+}
+
+impl Link {
+    async fn cache(&self) -> Result<&Cache, Error> {
+        let connect = || self.builder.clone().connect();
+        self.cache.get_or_try_init(connect).await
+    }
+}
+
+/// A client of one sidecar and namespace.
+#[pyclass(frozen, module = "unstale._native")]
+pub(crate) struct Client {
+    builder: Builder,
+    link: Mutex<Option<Arc<Link>>>,
+}
+
+impl Client {
+    /// This process's connection. Taken with the GIL held and never across its
+    /// release, so that no fork finds the lock locked.
+    fn link(&self) -> Arc<Link> {
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = process::id();
+        if let Some(link) = link.as_ref().filter(|link| link.pid == own) {
+            return link.clone();
+        }
+        // The parent's is not dropped: that would touch its event queue.
+        std::mem::forget(link.take());
+        let fresh = Arc::new(Link {
+            pid: own,
+            builder: self.builder.clone(),
+            cache: OnceCell::new(),
+        });
+        link.insert(fresh).clone()
+    }
+
+    /// A call through this process's connection.
+    fn call<W, F>(&self, py: Python<'_>, work: F) -> PyResult<Call>
+    where
+        W: Future<Output = Result<Reply, Error>> + Send,
+        F: FnOnce(Cache) -> W + Send + 'static,
+    {
+        let link = self.link();
+        Call::new(py, async move { work(link.cache().await?.clone()).await })
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let link = self.link.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if link.as_ref().is_some_and(|link| link.pid != process::id()) {
+            std::mem::forget(link.take());
+        }
+    }
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (endpoint, namespace, timeout, keep_alive))]
+    fn new(
+        endpoint: Option<String>,
+        namespace: &str,
+        timeout: Option<f64>,
+        keep_alive: Option<f64>,
+    ) -> PyResult<Self> {
+        let mut builder = Cache::builder().namespace(namespace);
+        if let Some(endpoint) = endpoint {
+            builder = builder.endpoint(endpoint);
+        }
+        if let Some(timeout) = seconds(timeout)? {
+            builder = builder.timeout(timeout);
+        }
+        if let Some(keep_alive) = seconds(keep_alive)? {
+            builder = builder.keep_alive(keep_alive);
+        }
+        let link = Mutex::default();
+        Ok(Self { builder, link })
+    }
+
+    /// A call that connects, if no other call did.
+    fn connect(&self, py: Python<'_>) -> PyResult<Call> {
+        self.call(py, |_| async { Ok(Reply::Nothing) })
+    }
+
+    /// A call that tells what the sidecar is doing.
+    fn status(&self, py: Python<'_>) -> PyResult<Call> {
+        self.call(py, |cache| async move {
+            Ok(Reply::Status(Box::new(cache.status().await?)))
+        })
+    }
+
+    /// A call that reads one key.
+    #[pyo3(signature = (key, level="BOUNDED", max_staleness=None, min_position=None, if_none_match=None))]
+    fn get(
+        &self,
+        py: Python<'_>,
+        key: String,
+        level: &str,
+        max_staleness: Option<f64>,
+        min_position: Option<String>,
+        if_none_match: Option<String>,
+    ) -> PyResult<Call> {
+        let mut options = reading(level, max_staleness, min_position)?;
+        options.if_none_match = if_none_match;
+        self.call(py, move |cache| async move {
+            Ok(Reply::Lookup(cache.get_with(key, options).await?))
+        })
+    }
+
+    /// A call that reads up to 256 keys.
+    #[pyo3(signature = (keys, level="BOUNDED", max_staleness=None, min_position=None))]
+    fn get_many(
+        &self,
+        py: Python<'_>,
+        keys: Vec<String>,
+        level: &str,
+        max_staleness: Option<f64>,
+        min_position: Option<String>,
+    ) -> PyResult<Call> {
+        let options = reading(level, max_staleness, min_position)?;
+        self.call(py, move |cache| async move {
+            Ok(Reply::Lookups(cache.get_many_with(keys, options).await?))
+        })
+    }
+
+    /// A call that writes one key.
+    #[pyo3(signature = (key, data, store, position=None, if_absent=false, ack="LOG"))]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a call of Python, with names there"
+    )]
+    fn set(
+        &self,
+        py: Python<'_>,
+        key: String,
+        data: Option<Bound<'_, PyAny>>,
+        store: Store,
+        position: Option<String>,
+        if_absent: bool,
+        ack: &str,
+    ) -> PyResult<Call> {
+        let content = content(data)?;
+        let options = SetOptions {
+            entry: stored(store)?,
+            position,
+            if_absent,
+            ack: self::ack(ack)?,
+        };
+        self.call(py, move |cache| async move {
+            Ok(Reply::Set(cache.set_with(key, content, options).await?))
+        })
+    }
+
+    /// A call that writes up to 256 keys.
+    #[pyo3(signature = (items, ack="LOG"))]
+    fn set_many(&self, py: Python<'_>, items: Vec<Item<'_>>, ack: &str) -> PyResult<Call> {
+        let ack = self::ack(ack)?;
+        let items = items.into_iter().map(item).collect::<PyResult<Vec<_>>>()?;
+        self.call(py, move |cache| async move {
+            Ok(Reply::SetMany(cache.set_many(items, ack).await?))
+        })
+    }
+
+    /// A call that writes one key if what is cached is what is expected:
+    /// ("version", V), ("etag", E) or ("absent", "").
+    #[pyo3(signature = (key, expect, data, store, ack="LOG"))]
+    fn compare_and_set(
+        &self,
+        py: Python<'_>,
+        key: String,
+        expect: (String, String),
+        data: Option<Bound<'_, PyAny>>,
+        store: Store,
+        ack: &str,
+    ) -> PyResult<Call> {
+        let (content, entry, ack) = (content(data)?, stored(store)?, self::ack(ack)?);
+        let expected = expected(&expect.0, expect.1)?;
+        self.call(py, move |cache| async move {
+            let swap = cache.compare_and_set(key, expected, content, entry, ack);
+            Ok(Reply::Cas(swap.await?))
+        })
+    }
+
+    /// A call that reads one key, or obtains the right to load it, waiting up
+    /// to `wait` seconds for another loader.
+    #[pyo3(signature = (key, term=None, wait=0.0, min_position=None, allow_stale=true))]
+    fn lease(
+        &self,
+        py: Python<'_>,
+        key: String,
+        term: Option<f64>,
+        wait: f64,
+        min_position: Option<String>,
+        allow_stale: bool,
+    ) -> PyResult<Call> {
+        let options = LeaseOptions {
+            term: seconds(term)?,
+            wait: seconds(Some(wait))?.unwrap_or_default(),
+            min_position,
+        };
+        self.call(py, move |cache| obtain(cache, key, options, allow_stale))
+    }
+
+    /// A call that makes entries unreadable, or softly stale, everywhere.
+    #[pyo3(signature = (keys, tags, prefixes, all, mode, ack, id, reason, min_source_version))]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a call of Python, with names there"
+    )]
+    fn invalidate(
+        &self,
+        py: Python<'_>,
+        keys: Vec<String>,
+        tags: Vec<String>,
+        prefixes: Vec<String>,
+        all: bool,
+        mode: &str,
+        ack: &str,
+        id: Option<String>,
+        reason: String,
+        min_source_version: Option<u64>,
+    ) -> PyResult<Call> {
+        let what = Invalidate {
+            keys,
+            tags,
+            prefixes,
+            all,
+            mode: self::mode(mode)?,
+            min_source_version,
+            ack: self::ack(ack)?,
+            id,
+            reason,
+        };
+        self.call(py, move |cache| async move {
+            Ok(Reply::Invalidated(cache.invalidate(what).await?))
+        })
+    }
+
+    /// A call that starts a watch.
+    #[pyo3(signature = (position, keys, prefixes, tags))]
+    fn watch(
+        &self,
+        py: Python<'_>,
+        position: Option<String>,
+        keys: Vec<String>,
+        prefixes: Vec<String>,
+        tags: Vec<String>,
+    ) -> PyResult<Call> {
+        let options = WatchOptions {
+            position,
+            keys,
+            prefixes,
+            tags,
+        };
+        self.call(py, move |cache| async move {
+            Ok(Reply::Watch(cache.watch(options).await?))
+        })
+    }
+}
+
+/// A write of a batch: key, data, how it is stored, position, if_absent.
+type Item<'py> = (
+    String,
+    Option<Bound<'py, PyAny>>,
+    Store,
+    Option<String>,
+    bool,
+);
+
+fn item((key, data, store, position, if_absent): Item<'_>) -> PyResult<SetItem> {
+    let mut item = SetItem::new(key, content(data)?).entry(stored(store)?);
+    item.position = position;
+    item.if_absent = if_absent;
+    Ok(item)
+}
+
+fn reading(
+    name: &str,
+    max_staleness: Option<f64>,
+    min_position: Option<String>,
+) -> PyResult<ReadOptions> {
+    Ok(ReadOptions {
+        level: level(name)?,
+        max_staleness: seconds(max_staleness)?,
+        min_position,
+        if_none_match: None,
+    })
+}
+
+/// Asks until there is an entry or a grant, or the wait is over.
+async fn obtain(
+    cache: Cache,
+    key: String,
+    options: LeaseOptions,
+    allow_stale: bool,
+) -> Result<Reply, Error> {
+    let start = Instant::now();
+    loop {
+        let left = options.wait.saturating_sub(start.elapsed());
+        let asked = options.clone().wait(left.min(WAIT_MAX));
+        let leased = cache.lease_with(key.as_str(), asked).await?;
+        let left = options.wait.saturating_sub(start.elapsed());
+        match again(&leased, allow_stale, left)? {
+            // The last question is asked when the wait ends, not before.
+            Some(retry_after) => sleep(retry_after.max(PAUSE_MIN).min(left)).await,
+            None => return Ok(held(&cache, leased)),
+        }
+    }
+}
+
+/// When to ask again; none when this is an answer.
+fn again(
+    leased: &Answer<Leased>,
+    allow_stale: bool,
+    left: Duration,
+) -> Result<Option<Duration>, Error> {
+    match leased.result {
+        Leased::Busy { stale: Some(_), .. } if allow_stale => Ok(None),
+        Leased::Busy { retry_after, .. } if left.is_zero() => Err(Error::Busy { retry_after }),
+        Leased::Busy { retry_after, .. } => Ok(Some(retry_after)),
+        Leased::Hit(_) | Leased::Negative(_) | Leased::Granted(_) => Ok(None),
+    }
+}
+
+/// A grant is held from the moment at which it arrives.
+fn held(cache: &Cache, leased: Answer<Leased>) -> Reply {
+    let held = match &leased.result {
+        Leased::Granted(grant) => Some(Held::new(cache, grant)),
+        _ => None,
+    };
+    Reply::Leased(leased, held)
+}
