@@ -358,5 +358,5 @@ fn held(cache: &Cache, leased: Answer<Leased>) -> Reply {
         Leased::Granted(grant) => Some(Held::new(cache, grant)),
         _ => None,
     };
-    Reply::Leased(leased, held)
+    Reply::Leased(Box::new((leased, held)))
 }

@@ -16,7 +16,7 @@ pub(crate) enum Reply {
     Nothing,
     Lookup(Told<Lookup>),
     Lookups(Told<Vec<Lookup>>),
-    Leased(Told<Leased>, Option<Held>),
+    Leased(Box<(Told<Leased>, Option<Held>)>),
     Set(Told<SetOutcome>),
     SetMany(Told<SetResults>),
     Cas(Told<CasOutcome>),
@@ -37,7 +37,7 @@ impl Reply {
                 object(py, answer?)?
             }
             Self::Lookups(told) => lookups(py, told)?,
-            Self::Leased(told, held) => object(py, leased(py, told, held)?)?,
+            Self::Leased(both) => object(py, leased(py, both.0, both.1)?)?,
             Self::Set(told) => object(py, Written::set(py, told.result, told.position)?)?,
             Self::SetMany(told) => set_many(py, told)?,
             Self::Cas(told) => object(py, Written::cas(py, told)?)?,

@@ -128,7 +128,9 @@ class Codecs:
             return codec.encode(value, hint is not UNHINTED), codec.content_type
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             why = "" if hint is not UNHINTED else " without a type hint"
-            raise EncodeError(f"a {type(value).__name__} cannot be encoded{why}: {error}") from error
+            # orjson keeps the words of what it asked in the cause.
+            words = error.__cause__ or error
+            raise EncodeError(f"a {type(value).__name__} cannot be encoded{why}: {words}") from error
 
     def decode(self, data: bytes | str, content_type: str, hint: Any) -> Any:
         """The value; DecodeError when it is of another codec or type."""
