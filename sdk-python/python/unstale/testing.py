@@ -101,6 +101,8 @@ class Sidecar:
     def pause(self) -> None:
         """It stops answering, and its sockets stay open."""
         os.kill(self.pid, signal.SIGSTOP)
+        # Its threads stop one by one; this returns when all have.
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
     def go_on(self) -> None:
         """It answers again."""
