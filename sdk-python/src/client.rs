@@ -93,7 +93,8 @@ impl Client {
         timeout: Option<f64>,
         keep_alive: Option<f64>,
     ) -> PyResult<Self> {
-        let mut builder = Cache::builder().namespace(namespace);
+        // What to do about failures is decided in Python.
+        let mut builder = Cache::builder().namespace(namespace).strict();
         if let Some(endpoint) = endpoint {
             builder = builder.endpoint(endpoint);
         }

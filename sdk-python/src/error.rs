@@ -67,8 +67,10 @@ impl From<Error> for Told {
             Error::OutcomeUnknown { reason, .. } => told("OutcomeUnknown", reason, None),
             Error::UnknownLease(_) => told("UnknownLease", "UNKNOWN_LEASE".to_owned(), None),
             Error::Busy { retry_after } => told("Busy", String::new(), Some(retry_after)),
+            Error::Unsupported(_) => told("Unsupported", String::new(), None),
             Error::Answer(_) => told("AnswerError", String::new(), None),
             Error::Other { reason, .. } => told("Error", reason, None),
+            _ => told("Error", String::new(), None),
         }
     }
 }

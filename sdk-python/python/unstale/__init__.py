@@ -34,6 +34,7 @@ from .errors import (
     Unavailable,
     UnknownLease,
     Unreachable,
+    Unsupported,
 )
 from .leases import AsyncLease, Lease
 
@@ -67,5 +68,6 @@ __all__ = [
     "Unavailable",
     "UnknownLease",
     "Unreachable",
+    "Unsupported",
     "WatchEvent",
 ]

@@ -66,8 +66,12 @@ class Busy(Error):
     """Another caller was still loading the key when the wait ended."""
 
 
+class Unsupported(Error):
+    """The sidecar is older than this client and has no such call."""
+
+
 class AnswerError(Error):
-    """The answer cannot be understood: the sidecar is another version."""
+    """The answer cannot be understood: the sidecar is a newer version."""
 
 
 class EncodeError(TypeError):
@@ -95,6 +99,7 @@ _KINDS: dict[str, type[Error]] = {
         OutcomeUnknown,
         UnknownLease,
         Busy,
+        Unsupported,
         AnswerError,
     )
 }

@@ -25,6 +25,8 @@ from .steps import Loading, Operation
 _BATCH_KEYS = 256
 #: Below the contract's 4 MiB, keys and tags included.
 _BATCH_BYTES = 3 << 20
+#: Not the cache's failures: the request's, or another caller's.
+_NO_OUTAGE = (errors.Invalid, errors.EndpointError, errors.UnknownLease, errors.Busy)
 _KINDS: dict[str, Kind] = {"hit": "hit", "negative": "negative", "not_modified": "not_modified"}
 
 
@@ -296,7 +298,7 @@ class Operations:
         if isinstance(error, errors.Invalid) and lenient and error.reason == "VALUE_TOO_LARGE":
             self.warnings.say("large", f"a value was not cached: {error.reason}")
             return
-        if self.strict or isinstance(error, (errors.Invalid, errors.EndpointError)):
+        if self.strict or isinstance(error, _NO_OUTAGE):
             raise error
         self.counts.failed_open += 1
         kind = type(error).__name__
