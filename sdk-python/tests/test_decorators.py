@@ -176,6 +176,9 @@ def test_different_arguments_never_share_a_key(cache):
     assert two.key_for("1:2", "3") == "1%3A2:3" != two.key_for("1", "2:3")
     assert two.key_for("1%3A2", "3") == "1%253A2:3"
     assert one.key_for("http://a:1/") == "page:http://a:1/"
+    three = cache.cached(key="{a}/user:{b}-x-{c}")(lambda a, b, c: "")
+    assert three.key_for("s/u", "us:er", "a-b") == "s%2Fu/user:us:er-x-a%2Db"
+    assert three.key_for("a", "b-x-c", "d") != three.key_for("a", "b", "c-x-d")
     long = one.key_for("x" * 600), one.key_for("x" * 601)
     assert long[0] != long[1] and all(len(key.encode()) <= 512 for key in long)
     assert one.key_for("é" * 400) == one.key_for("é" * 400) != one.key_for("é" * 401)

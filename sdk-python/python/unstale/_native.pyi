@@ -2,6 +2,21 @@
 
 from typing import Any, final
 
+__all__ = [
+    "Call",
+    "Task",
+    "Client",
+    "RawEntry",
+    "Answer",
+    "Grant",
+    "Reactor",
+    "Invalidated",
+    "Status",
+    "Written",
+    "Watch",
+    "WatchEvent",
+]
+
 # ttl, stale_for, valid_for, jitter in seconds; tags, source version, content type.
 _Store = tuple[
     float | None, float | None, float | None, float | None, list[str], int | None, str

@@ -2,8 +2,8 @@
 
 A template is checked against its function when it is made. Two different calls
 never get one key by an accident of their values: with several fields, "%" and
-the characters that separate the fields are percent-encoded in the values. A
-key that is too long for the sidecar ends with a hash of all of it.
+the character that separates the fields are percent-encoded in the values. A key
+that is too long for the sidecar ends with a hash of all of it.
 """
 
 from __future__ import annotations
@@ -63,11 +63,12 @@ class Template:
         fields = [field for _, field, _, _ in self._parts if field is not None]
         for field in fields:
             _known(text, field, arguments)
-        between = [literal for literal, field, _, _ in self._parts[1:] if field is not None]
-        if len(fields) > 1 and "" in between:
+        between = [literal for literal, field, _, _ in self._parts if field is not None]
+        if "" in between[1:]:
             raise TemplateError(f"{text!r} needs a character between its fields")
-        # Text after the last field separates nothing.
-        self._reserved = "%" + "".join(between) if len(fields) > 1 else ""
+        # One character of each text between two fields is enough to tell where
+        # the value before it ends.
+        self._reserved = "%" + "".join(map(_separator, between[1:])) if len(fields) > 1 else ""
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The key of these arguments."""
@@ -113,6 +114,10 @@ def _known(text: str, field: str, arguments: Arguments) -> None:
         raise TemplateError(
             f"{text!r} names {name!r}, which {arguments.name}() does not take; it takes: {known}"
         )
+
+
+def _separator(between: str) -> str:
+    return next((c for c in between if not c.isalnum()), between[0])
 
 
 def _text(template: str, field: str, value: Any, spec: str) -> str:
