@@ -4,12 +4,11 @@
 use crate::error::raised;
 use crate::reactor::Reactor;
 use crate::reply::Reply;
-use crate::runtime;
+use crate::runtime::{self, Driver};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
-use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
 use unstale::Error;
 
@@ -21,7 +20,7 @@ pub(crate) type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 /// One call; it is made once.
 #[pyclass(frozen, module = "unstale._native")]
 pub(crate) struct Call {
-    runtime: &'static Runtime,
+    driver: &'static Driver,
     work: Mutex<Option<Work>>,
 }
 
@@ -31,7 +30,7 @@ impl Call {
         W: Future<Output = Outcome> + Send + 'static,
     {
         Ok(Self {
-            runtime: runtime::current(py)?,
+            driver: runtime::current(py)?,
             work: Mutex::new(Some(Box::pin(work))),
         })
     }
@@ -47,7 +46,7 @@ impl Call {
 impl Call {
     /// Makes the call and blocks until it is answered, the GIL released.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let outcome = runtime::wait(py, self.runtime, self.take()?)?;
+        let outcome = self.driver.wait(py, self.take()?)?;
         outcome.map_err(|error| raised(py, error))?.give(py)
     }
 
@@ -55,7 +54,7 @@ impl Call {
     fn start(&self, reactor: &Reactor) -> PyResult<Task> {
         let (id, done) = reactor.expect();
         let work = self.take()?;
-        let task = self.runtime.spawn(async move { done.push(work.await) });
+        let task = self.driver.spawn(async move { done.push(work.await) });
         Ok(Task {
             id,
             abort: task.abort_handle(),

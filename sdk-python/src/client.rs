@@ -7,6 +7,7 @@ use crate::call::Call;
 use crate::grant::Held;
 use crate::options::{Store, ack, content, expected, level, mode, seconds, stored};
 use crate::reply::Reply;
+use crate::runtime::{self, Driver};
 use pyo3::prelude::*;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -229,7 +230,11 @@ impl Client {
             wait: seconds(Some(wait))?.unwrap_or_default(),
             min_position,
         };
-        self.call(py, move |cache| obtain(cache, key, options, allow_stale))
+        let driver = runtime::current(py)?;
+        self.call(py, move |cache| async move {
+            let leased = obtain(&cache, &key, options, allow_stale).await?;
+            Ok(held(driver, &cache, leased))
+        })
     }
 
     /// A call that makes entries unreadable, or softly stale, everywhere.
@@ -320,21 +325,21 @@ fn reading(
 
 /// Asks until there is an entry or a grant, or the wait is over.
 async fn obtain(
-    cache: Cache,
-    key: String,
+    cache: &Cache,
+    key: &str,
     options: LeaseOptions,
     allow_stale: bool,
-) -> Result<Reply, Error> {
+) -> Result<Answer<Leased>, Error> {
     let start = Instant::now();
     loop {
         let left = options.wait.saturating_sub(start.elapsed());
         let asked = options.clone().wait(left.min(WAIT_MAX));
-        let leased = cache.lease_with(key.as_str(), asked).await?;
+        let leased = cache.lease_with(key, asked).await?;
         let left = options.wait.saturating_sub(start.elapsed());
         match again(&leased, allow_stale, left)? {
             // The last question is asked when the wait ends, not before.
             Some(retry_after) => sleep(retry_after.max(PAUSE_MIN).min(left)).await,
-            None => return Ok(held(&cache, leased)),
+            None => return Ok(leased),
         }
     }
 }
@@ -354,9 +359,9 @@ fn again(
 }
 
 /// A grant is held from the moment at which it arrives.
-fn held(cache: &Cache, leased: Answer<Leased>) -> Reply {
+fn held(driver: &'static Driver, cache: &Cache, leased: Answer<Leased>) -> Reply {
     let held = match &leased.result {
-        Leased::Granted(grant) => Some(Held::new(cache, grant)),
+        Leased::Granted(grant) => Some(Held::new(driver, cache, grant)),
         _ => None,
     };
     Reply::Leased(Box::new((leased, held)))

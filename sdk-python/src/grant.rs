@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::runtime::Handle;
+use crate::runtime::{Busy, Driver};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -28,24 +28,26 @@ pub(crate) struct Held {
     cache: Cache,
     token: String,
     pid: u32,
-    runtime: Handle,
+    driver: &'static Driver,
+    /// The renewals need somebody to drive them.
+    busy: Option<Busy>,
     stop: Arc<Notify>,
     renewing: Option<JoinHandle<()>>,
     over: bool,
 }
 
 impl Held {
-    /// Holds the grant; inside the runtime.
-    pub(crate) fn new(cache: &Cache, grant: &Granted) -> Self {
+    /// Holds the grant; inside the driver's runtime.
+    pub(crate) fn new(driver: &'static Driver, cache: &Cache, grant: &Granted) -> Self {
         let stop = Arc::new(Notify::new());
-        let runtime = Handle::current();
         let renewal = renew(cache.clone(), grant.clone(), stop.clone());
         Self {
             cache: cache.clone(),
             token: grant.token.clone(),
             pid: process::id(),
-            renewing: Some(runtime.spawn(renewal)),
-            runtime,
+            renewing: Some(driver.spawn(renewal)),
+            busy: Some(driver.busy()),
+            driver,
             stop,
             over: false,
         }
@@ -70,6 +72,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         // Not even told to stop: a lock of the parent's may be locked for ever.
         if self.pid != process::id() {
+            std::mem::forget(self.busy.take());
             return;
         }
         self.stop.notify_one();
@@ -77,7 +80,7 @@ impl Drop for Held {
             return;
         }
         let (cache, token) = (self.cache.clone(), std::mem::take(&mut self.token));
-        self.runtime.spawn(async move {
+        self.driver.spawn(async move {
             let _ = timeout(ABANDON, cache.abandon(&token)).await;
         });
     }
