@@ -87,6 +87,9 @@ pub enum Degraded {
     /// The sidecar did not answer, or could not do it, and the client went on
     /// without it ([`crate::Builder::strict`]): a miss, or not stored.
     SidecarUnavailable,
+    /// What is cached was written by an unknown codec, or is none of the type
+    /// asked for ([`crate::Typed`]): as good as a miss.
+    Undecodable,
     /// A reason this client does not know yet.
     Other,
 }

@@ -100,8 +100,8 @@ impl Builder {
         self
     }
 
-    /// Is told each failure that the client went on without, for a log line or
-    /// a metric. It is called in the middle of the call, so that it must not
+    /// Is told each failure that the client went on without, and each entry that
+    /// could not be decoded ([`Error::Codec`]), for a log line or a metric. It is called in the middle of the call, so that it must not
     /// block, and it is called for each call: an outage is many of them.
     #[must_use]
     pub fn on_outage(mut self, observer: impl Fn(&Error) + Send + Sync + 'static) -> Self {

@@ -1,5 +1,6 @@
 //! tonic::Status → what a caller can act on: the only place, exhaustive.
 
+use crate::CodecError;
 use std::fmt::Write as _;
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -98,6 +99,9 @@ pub enum Error {
     /// The sidecar is older than this client and has no such call: upgrade it.
     #[error("the sidecar is too old for this call: {0}")]
     Unsupported(String),
+    /// The value has no form in its codec, or is none of the type asked for.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
     /// The answer lacks what the contract promises (a newer sidecar).
     #[error("the sidecar's answer cannot be understood: {0}")]
     Answer(&'static str),
@@ -162,7 +166,8 @@ impl Error {
             Self::Endpoint(_)
             | Self::Invalid { .. }
             | Self::UnknownLease(_)
-            | Self::Busy { .. } => false,
+            | Self::Busy { .. }
+            | Self::Codec(_) => false,
         }
     }
 
@@ -190,6 +195,7 @@ impl Error {
             | Self::Unreachable(_)
             | Self::Busy { .. }
             | Self::Unsupported(_)
+            | Self::Codec(_)
             | Self::Answer(_) => "",
         };
         Some(reason).filter(|reason| !reason.is_empty())
@@ -218,6 +224,7 @@ impl Error {
             | Self::OutcomeUnknown { .. }
             | Self::UnknownLease(_)
             | Self::Unsupported(_)
+            | Self::Codec(_)
             | Self::Answer(_)
             | Self::Other { .. } => None,
         }

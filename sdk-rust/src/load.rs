@@ -7,7 +7,7 @@
 
 use crate::answer::Answer;
 use crate::loaded::{Load, LoadOptions, Loaded};
-use crate::loading::Begun;
+use crate::loading::{Begun, Loading};
 use crate::{Cache, LoadError};
 use tokio::time::timeout;
 
@@ -65,19 +65,34 @@ impl Cache {
         L: Future<Output = Result<V, E>>,
         V: Into<Load>,
     {
-        let hard_timeout = options.hard_timeout;
         let loading = match self.begin(key, options).await? {
             Begun::Loaded(answer) => return Ok(answer),
             Begun::Loading(loading) => loading,
         };
-        let loaded = match hard_timeout {
-            None => Ok(loader().await),
-            Some(within) => timeout(within, loader()).await.map_err(|_| within),
+        match loading.run(loader()).await {
+            Ok((loading, value)) => Ok(loading.fill(value).await),
+            Err(ended) => ended,
+        }
+    }
+}
+
+/// How a call ends whose loader gave no value.
+type Ended<E> = Result<Answer<Loaded<E>>, LoadError<E>>;
+
+impl Loading {
+    /// Runs the loader, for as long as it may take.
+    pub(crate) async fn run<V, E>(
+        self,
+        loader: impl Future<Output = Result<V, E>>,
+    ) -> Result<(Self, V), Ended<E>> {
+        let loaded = match self.options.hard_timeout {
+            None => Ok(loader.await),
+            Some(within) => timeout(within, loader).await.map_err(|_| within),
         };
         match loaded {
-            Ok(Ok(value)) => Ok(loading.fill(value).await),
-            Ok(Err(error)) => loading.fail(error).await,
-            Err(within) => loading.time_out(within).await,
+            Ok(Ok(value)) => Ok((self, value)),
+            Ok(Err(error)) => Err(self.fail(error).await),
+            Err(within) => Err(self.time_out(within).await),
         }
     }
 }

@@ -36,7 +36,7 @@ pub enum Begun<E> {
 pub struct Loading {
     cache: Cache,
     key: String,
-    options: LoadOptions,
+    pub(crate) options: LoadOptions,
     flight: Flight,
     right: Right,
 }
@@ -167,7 +167,7 @@ impl Cache {
     }
 
     /// There is no sidecar to ask: one caller of this process loads.
-    async fn alone<E>(
+    pub(crate) async fn alone<E>(
         &self,
         key: String,
         options: LoadOptions,

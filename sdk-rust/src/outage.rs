@@ -102,11 +102,18 @@ impl Cache {
             Policy::NoSidecar => error.is_outage(),
             Policy::FailOpen => {
                 let goes_on = error.is_outage();
-                if let Some(observer) = self.shared.observer.as_ref().filter(|_| goes_on) {
-                    observer(error);
+                if goes_on {
+                    self.tell(error);
                 }
                 goes_on
             }
+        }
+    }
+
+    /// Tells whoever wants to know.
+    pub(crate) fn tell(&self, error: &Error) {
+        if let Some(observer) = &self.shared.observer {
+            observer(error);
         }
     }
 
