@@ -5,6 +5,7 @@
 
 use crate::call::Call;
 use crate::grant::Held;
+use crate::link::Link;
 use crate::options::{Store, ack, content, expected, level, mode, seconds, stored};
 use crate::reply::Reply;
 use crate::runtime::{self, Driver};
@@ -12,7 +13,6 @@ use pyo3::prelude::*;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 use unstale::{
     Answer, Builder, Cache, Error, Invalidate, LeaseOptions, Leased, ReadOptions, SetItem,
@@ -24,54 +24,55 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The shortest pause after a busy answer.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 
-/// A process's connection.
-struct Link {
-    pid: u32,
-    builder: Builder,
-    cache: OnceCell<Cache>,
-}
-
-impl Link {
-    async fn cache(&self) -> Result<&Cache, Error> {
-        let connect = || self.builder.clone().connect();
-        self.cache.get_or_try_init(connect).await
-    }
-}
-
 /// A client of one sidecar and namespace.
 #[pyclass(frozen, module = "unstale._native")]
 pub(crate) struct Client {
     builder: Builder,
+    timeout: Option<Duration>,
+    /// Whether callers would rather wait than go on without the sidecar.
+    strict: bool,
     link: Mutex<Option<Arc<Link>>>,
 }
 
 impl Client {
     /// This process's connection. Taken with the GIL held and never across its
     /// release, so that no fork finds the lock locked.
-    fn link(&self) -> Arc<Link> {
+    fn link(&self, py: Python<'_>) -> PyResult<Arc<Link>> {
+        let driver = runtime::current(py)?;
         let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = process::id();
-        if let Some(link) = link.as_ref().filter(|link| link.pid == own) {
-            return link.clone();
+        if let Some(link) = link.as_ref().filter(|link| link.pid == process::id()) {
+            return Ok(link.clone());
         }
         // The parent's is not dropped: that would touch its event queue.
         std::mem::forget(link.take());
-        let fresh = Arc::new(Link {
-            pid: own,
-            builder: self.builder.clone(),
-            cache: OnceCell::new(),
-        });
-        link.insert(fresh).clone()
+        let fresh = Link::new(driver, self.builder.clone(), self.timeout);
+        Ok(link.insert(fresh).clone())
     }
 
-    /// A call through this process's connection.
+    /// A call whose failure is always told.
     fn call<W, F>(&self, py: Python<'_>, work: F) -> PyResult<Call>
     where
         W: Future<Output = Result<Reply, Error>> + Send,
         F: FnOnce(Cache) -> W + Send + 'static,
     {
-        let link = self.link();
+        let link = self.link(py)?;
         Call::new(py, async move { work(link.cache().await?.clone()).await })
+    }
+
+    /// A call that its caller can go on without, unless strict.
+    fn attempt<W, F>(&self, py: Python<'_>, work: F) -> PyResult<Call>
+    where
+        W: Future<Output = Result<Reply, Error>> + Send,
+        F: FnOnce(Cache) -> W + Send + 'static,
+    {
+        if self.strict {
+            return self.call(py, work);
+        }
+        let link = self.link(py)?;
+        Call::new(py, async move {
+            let call = async { work(link.cache().await?.clone()).await };
+            link.attempt(call).await
+        })
     }
 }
 
@@ -87,26 +88,33 @@ impl Drop for Client {
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (endpoint, namespace, timeout, keep_alive))]
+    #[pyo3(signature = (endpoint, namespace, timeout, keep_alive, strict))]
     fn new(
         endpoint: Option<String>,
         namespace: &str,
         timeout: Option<f64>,
         keep_alive: Option<f64>,
+        strict: bool,
     ) -> PyResult<Self> {
         // What to do about failures is decided in Python.
         let mut builder = Cache::builder().namespace(namespace).strict();
         if let Some(endpoint) = endpoint {
             builder = builder.endpoint(endpoint);
         }
-        if let Some(timeout) = seconds(timeout)? {
+        let timeout = seconds(timeout)?;
+        if let Some(timeout) = timeout {
             builder = builder.timeout(timeout);
         }
         if let Some(keep_alive) = seconds(keep_alive)? {
             builder = builder.keep_alive(keep_alive);
         }
         let link = Mutex::default();
-        Ok(Self { builder, link })
+        Ok(Self {
+            builder,
+            timeout,
+            strict,
+            link,
+        })
     }
 
     /// A call that connects, if no other call did.
@@ -134,7 +142,7 @@ impl Client {
     ) -> PyResult<Call> {
         let mut options = reading(level, max_staleness, min_position)?;
         options.if_none_match = if_none_match;
-        self.call(py, move |cache| async move {
+        self.attempt(py, move |cache| async move {
             Ok(Reply::Lookup(cache.get_with(key, options).await?))
         })
     }
@@ -150,7 +158,7 @@ impl Client {
         min_position: Option<String>,
     ) -> PyResult<Call> {
         let options = reading(level, max_staleness, min_position)?;
-        self.call(py, move |cache| async move {
+        self.attempt(py, move |cache| async move {
             Ok(Reply::Lookups(cache.get_many_with(keys, options).await?))
         })
     }
@@ -178,7 +186,7 @@ impl Client {
             if_absent,
             ack: self::ack(ack)?,
         };
-        self.call(py, move |cache| async move {
+        self.attempt(py, move |cache| async move {
             Ok(Reply::Set(cache.set_with(key, content, options).await?))
         })
     }
@@ -188,7 +196,7 @@ impl Client {
     fn set_many(&self, py: Python<'_>, items: Vec<Item<'_>>, ack: &str) -> PyResult<Call> {
         let ack = self::ack(ack)?;
         let items = items.into_iter().map(item).collect::<PyResult<Vec<_>>>()?;
-        self.call(py, move |cache| async move {
+        self.attempt(py, move |cache| async move {
             Ok(Reply::SetMany(cache.set_many(items, ack).await?))
         })
     }
@@ -214,8 +222,13 @@ impl Client {
     }
 
     /// A call that reads one key, or obtains the right to load it, waiting up
-    /// to `wait` seconds for another loader.
-    #[pyo3(signature = (key, term=None, wait=0.0, min_position=None, allow_stale=true))]
+    /// to `wait` seconds for another loader. With `attempt`, its caller can go
+    /// on without.
+    #[pyo3(signature = (key, term=None, wait=0.0, min_position=None, allow_stale=true, attempt=false))]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a call of Python, with names there"
+    )]
     fn lease(
         &self,
         py: Python<'_>,
@@ -224,6 +237,7 @@ impl Client {
         wait: f64,
         min_position: Option<String>,
         allow_stale: bool,
+        attempt: bool,
     ) -> PyResult<Call> {
         let options = LeaseOptions {
             term: seconds(term)?,
@@ -231,9 +245,21 @@ impl Client {
             min_position,
         };
         let driver = runtime::current(py)?;
-        self.call(py, move |cache| async move {
-            let leased = obtain(&cache, &key, options, allow_stale).await?;
-            Ok(held(driver, &cache, leased))
+        let link = self.link(py)?;
+        let attempt = attempt && !self.strict;
+        Call::new(py, async move {
+            let ask = |options| {
+                let (link, key) = (&link, key.as_str());
+                async move {
+                    let asking = async { link.cache().await?.lease_with(key, options).await };
+                    match attempt {
+                        true => link.attempt(asking).await,
+                        false => asking.await,
+                    }
+                }
+            };
+            let leased = obtain(ask, options, allow_stale).await?;
+            Ok(held(driver, link.cache().await?, leased))
         })
     }
 
@@ -324,23 +350,30 @@ fn reading(
 }
 
 /// Asks until there is an entry or a grant, or the wait is over.
-async fn obtain(
-    cache: &Cache,
-    key: &str,
+async fn obtain<A>(
+    ask: impl Fn(LeaseOptions) -> A,
     options: LeaseOptions,
     allow_stale: bool,
-) -> Result<Answer<Leased>, Error> {
+) -> Result<Answer<Leased>, Error>
+where
+    A: Future<Output = Result<Answer<Leased>, Error>>,
+{
     let start = Instant::now();
+    // The first question does not wait: a sidecar that has fallen silent shows
+    // with it, and not when a long wait ends.
+    let mut wait = Duration::ZERO;
     loop {
+        let leased = ask(options.clone().wait(wait.min(WAIT_MAX))).await?;
         let left = options.wait.saturating_sub(start.elapsed());
-        let asked = options.clone().wait(left.min(WAIT_MAX));
-        let leased = cache.lease_with(key, asked).await?;
-        let left = options.wait.saturating_sub(start.elapsed());
-        match again(&leased, allow_stale, left)? {
-            // The last question is asked when the wait ends, not before.
-            Some(retry_after) => sleep(retry_after.max(PAUSE_MIN).min(left)).await,
-            None => return Ok(leased),
+        let Some(retry_after) = again(&leased, allow_stale, left)? else {
+            return Ok(leased);
+        };
+        // The last question is asked when the wait ends, not before; after the
+        // first one the sidecar does the waiting.
+        if !wait.is_zero() {
+            sleep(retry_after.max(PAUSE_MIN).min(left)).await;
         }
+        wait = options.wait.saturating_sub(start.elapsed());
     }
 }
 

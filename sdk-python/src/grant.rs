@@ -7,12 +7,12 @@
 use crate::call::Call;
 use crate::options::{Store, content, seconds, stored};
 use crate::reply::Reply;
+use crate::runtime::{Busy, Driver};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use crate::runtime::{Busy, Driver};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};

@@ -14,6 +14,7 @@ mod client;
 mod entry;
 mod error;
 mod grant;
+mod link;
 mod options;
 mod reactor;
 mod reply;

@@ -203,6 +203,26 @@ def test_a_paused_sidecar_costs_its_timeout(sidecar):
     assert Cache(sidecar.endpoint, strict=True).get("k") == 1
 
 
+def test_a_silent_sidecar_keeps_one_call_waiting_and_is_found_again(sidecar):
+    cache = Cache(sidecar.endpoint)
+    assert cache.set("k", 1)
+    sidecar.pause()
+    waited = cache.lookup("k").error
+    errors = [cache.lookup("k").error for _ in range(20)]
+    assert "fallen silent" not in str(waited)
+    assert all("fallen silent" in str(error) for error in errors)
+    # A loader runs at once, though it would have waited 30 s for another.
+    assert cache.get_or_set("k", lambda: 2) == 2
+    # Nobody pretends: these ask.
+    with pytest.raises(Error) as refused:
+        cache.compare_and_set("k", 1, absent=True)
+    assert "fallen silent" not in str(refused.value)
+    sidecar.go_on()
+    while not cache.lookup("k"):
+        threading.Event().wait(0.01)
+    assert cache.get("k") == 1
+
+
 def test_a_socket_that_nobody_serves_is_a_miss(tmp_path):
     path = str(tmp_path / "dead.sock")
     with socket.socket(socket.AF_UNIX) as dead:

@@ -48,6 +48,7 @@ class Client:
         namespace: str,
         timeout: float | None,
         keep_alive: float | None,
+        strict: bool,
     ) -> Client: ...
     def connect(self) -> Call: ...
     def status(self) -> Call: ...
@@ -91,6 +92,7 @@ class Client:
         wait: float = 0.0,
         min_position: str | None = None,
         allow_stale: bool = True,
+        attempt: bool = False,
     ) -> Call: ...
     def invalidate(
         self,

@@ -46,9 +46,8 @@ class Base:
             "codecs": also,
             "strict": strict,
         }
-        client = Client(
-            endpoint, namespace, optional_seconds(timeout), optional_seconds(keep_alive)
-        )
+        times = optional_seconds(timeout), optional_seconds(keep_alive)
+        client = Client(endpoint, namespace, *times, strict)
         self._operations = Operations(client, Codecs(codec, also), strict)
 
     @property

@@ -257,7 +257,7 @@ class Cache(Decorating, Base):
         """The value, or the right to load it: `with cache.lease(key) as
         lease`. A lease that is not filled in the block goes back. Always raises
         when the sidecar cannot answer."""
-        asked = key, optional_seconds(term), seconds(wait), min_position, allow_stale
+        asked = key, optional_seconds(term), seconds(wait), min_position, allow_stale, False
         return Lease(self._operations, asked, type)
 
     def watch(

@@ -116,6 +116,9 @@ class Codecs:
         if msgpack is not None:
             known.insert(0, Msgpack())
         self._known = {_media(each.content_type): each for each in known}
+        for name in ("application/x-msgpack", "application/vnd.msgpack"):
+            if msgpack is not None:
+                self._known.setdefault(name, self._known[Msgpack.content_type])
 
     def encode(self, value: Any, hint: Any) -> tuple[bytes | str, str]:
         """The data and its content type; EncodeError when there is none."""

@@ -12,7 +12,7 @@ from .operations import Operations
 from .options import Store
 from .steps import Loop, Operation, run
 
-_Asked = tuple[str, "float | None", float, "str | None", bool]
+_Asked = tuple[str, "float | None", float, "str | None", bool, bool]
 
 
 class _Leased:

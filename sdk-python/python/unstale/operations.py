@@ -147,7 +147,7 @@ class Operations:
     def get_or_set(self, key: str, loader: Loader, load: Load) -> Operation[Any]:
         try:
             answer: Answer = yield self.client.lease(
-                key, load.term, load.wait, load.min_position, load.allow_stale
+                key, load.term, load.wait, load.min_position, load.allow_stale, True
             )
         except Error as error:
             self.failed(error)

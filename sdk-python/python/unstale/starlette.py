@@ -133,7 +133,7 @@ class CacheMiddleware:
         key = self._key(scope, request)
         if not self._asks(scope, request) or self._passed(key):
             return await self._app(scope, receive, _marking(send, b"unstale; fwd=bypass"))
-        lease = AsyncLease(self._operations, (key, None, self._wait, None, True), UNHINTED)
+        lease = AsyncLease(self._operations, (key, None, self._wait, None, True, True), UNHINTED)
         try:
             await lease.__aenter__()
         except Busy:
