@@ -159,6 +159,17 @@ def test_newer_fields_are_left_out_and_defaults_fill_what_is_missing(codec):
     assert codec.decode(data, content_type, Address) == Address("Rue")
 
 
+def test_a_type_may_hold_itself_wherever_it_is_defined(codec):
+    @dataclasses.dataclass
+    class Node:
+        left: "Node | None" = None
+        others: "list[Node]" = dataclasses.field(default_factory=list)
+
+    tree = Node(Node(), [Node(), Node(Node())])
+    assert codec.decode(*codec.encode(tree, Node), Node) == tree
+    assert codec.decode(*codec.encode([tree], list[Node]), list[Node]) == [tree]
+
+
 def test_a_reader_goes_by_the_content_type_not_by_its_own_codec(cache):
     packed = Cache(cache._made["endpoint"], namespace=cache._made["namespace"], codec="msgpack")
     packed.set("m", {"a": b"\x00"})

@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import typing
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, Union, overload
@@ -259,7 +258,7 @@ class Decorating:
 def _returned(function: Callable[..., Any]) -> Any:
     """The function's return annotation; UNHINTED when it has none."""
     try:
-        hint = typing.get_type_hints(function, include_extras=True).get("return", UNHINTED)
+        hint = shapes.hints(function).get("return", UNHINTED)
     except NameError:
         # Names that exist only for type checkers: nobody can say what it is.
         return UNHINTED

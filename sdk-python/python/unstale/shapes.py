@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import collections.abc
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -265,10 +266,21 @@ def _model(kind: Any) -> Build:
     return build
 
 
-def _fields(kind: Any) -> dict[str, Build]:
-    # Late: a type may hold itself.
-    hints = typing.get_type_hints(kind)
-    return {name: builder(hint) for name, hint in hints.items()}
+def hints(annotated: Any, own: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The annotations of a class or function, names in quotes resolved."""
+    found = typing.get_type_hints(annotated, localns=own, include_extras=True)
+    names = {**vars(sys.modules.get(annotated.__module__, typing)), **(own or {})}
+    return {name: _resolved(hint, names) for name, hint in found.items()}
+
+
+def _resolved(hint: Any, names: dict[str, Any]) -> Any:
+    """Python 3.10 leaves the quotes in list["User"]."""
+    if isinstance(hint, str):
+        return _resolved(eval(hint, names), names)  # as typing does
+    if isinstance(hint, types.GenericAlias):
+        arguments = tuple(_resolved(each, names) for each in hint.__args__)
+        return types.GenericAlias(hint.__origin__, arguments)
+    return hint
 
 
 def _typed_dict(kind: Any) -> Build:
@@ -310,4 +322,5 @@ def _named_tuple(kind: Any) -> Build:
 
 @lru_cache(maxsize=512)
 def _fields_of(kind: Any) -> dict[str, Build]:
-    return _fields(kind)
+    # Late: a type may hold itself.
+    return {name: builder(hint) for name, hint in hints(kind, {kind.__name__: kind}).items()}
