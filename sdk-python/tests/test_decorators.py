@@ -190,6 +190,17 @@ def test_different_arguments_never_share_a_key(cache):
             two.key_for(vague, 1)
 
 
+def test_a_tag_that_cannot_be_made_keeps_no_lease(cache):
+    @cache.cached(key="k:{n}", tags=["of:{n.name}"])
+    def named(n: object) -> str:
+        return "x"
+
+    for _ in range(2):
+        with pytest.raises(TemplateError, match="no 'n.name'"):
+            named(1)
+    assert cache.get_or_set("k:1", lambda: "v", wait=5) == "v"
+
+
 def test_names_may_be_functions_of_the_arguments(cache):
     @cache.cached(key=lambda ids: "ids:" + ",".join(map(str, ids)), tags=lambda ids: [f"id:{n}" for n in ids])
     def many(ids: list[int]) -> list[int]:

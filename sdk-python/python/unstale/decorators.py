@@ -21,7 +21,7 @@ from .codecs import UNHINTED
 from .durations import Duration
 from .errors import TemplateError
 from .operations import Operations
-from .options import Ack, Load, Store
+from .options import Ack, Load, Store, Tagging
 from .steps import Loop, run
 from .templates import Arguments, Template
 
@@ -52,7 +52,7 @@ class _Plan:
         self._key = self._namer(key, 512)
         single = [tags] if isinstance(tags, str) else tags
         self._tags = single if callable(single) else [self._namer(t, _TAG_BYTES) for t in single]
-        self._load = load
+        self.load = load
 
     def _namer(self, name: Name, limit: int) -> Callable[[dict[str, Any]], str]:
         if isinstance(name, str):
@@ -70,17 +70,16 @@ class _Plan:
             return tuple(self._tags(**values))
         return tuple([tag(values) for tag in self._tags])
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Load]:
-        """The key of a call, and how it loads."""
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Tagging]:
+        """The key of a call, and how it loads; its tags are made when it does."""
         values = self.arguments.bound(args, kwargs)
-        load = self._load
-        if self._tags:
-            load = _tagged(load, self._tags_of(values))
-        return self._key(values), load
+        return self._key(values), lambda: self._loading(values)
 
-
-def _tagged(load: Load, tags: tuple[str, ...]) -> Load:
-    return replace(load, store=replace(load.store, tags=tags))
+    def _loading(self, values: dict[str, Any]) -> Load:
+        load = self.load
+        if not self._tags:
+            return load
+        return replace(load, store=replace(load.store, tags=self._tags_of(values)))
 
 
 class _Cached(Generic[P, R]):
@@ -112,18 +111,18 @@ class CachedFunction(_Cached[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached result, or what the function returns."""
-        every = self._bound + args
-        key, load = self._plan.call(every, kwargs)
+        plan, every = self._plan, self._bound + args
+        key, tagging = plan.call(every, kwargs)
         loader = functools.partial(self._function, *every, **kwargs)
-        result: R = run(self._plan.operations.get_or_set(key, loader, load))
+        result: R = run(plan.operations.get_or_set(key, loader, plan.load, tagging))
         return result
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls the function and caches what it returns, whatever is cached."""
         every = self._bound + args
-        key, load = self._plan.call(every, kwargs)
+        key, tagging = self._plan.call(every, kwargs)
         loader = functools.partial(self._function, *every, **kwargs)
-        result: R = run(self._plan.operations.refresh(key, loader, load))
+        result: R = run(self._plan.operations.refresh(key, loader, tagging()))
         return result
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> Invalidated:
@@ -156,18 +155,19 @@ class CachedCoroutine(_Cached[P, R]):
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """The cached result, or what the function returns."""
-        every = self._bound + args
-        key, load = self._plan.call(every, kwargs)
+        plan, every = self._plan, self._bound + args
+        key, tagging = plan.call(every, kwargs)
         loader = functools.partial(self._function, *every, **kwargs)
-        result: R = await Loop.current().run(self._plan.operations.get_or_set(key, loader, load))
+        operation = plan.operations.get_or_set(key, loader, plan.load, tagging)
+        result: R = await Loop.current().run(operation)
         return result
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls the function and caches what it returns, whatever is cached."""
         every = self._bound + args
-        key, load = self._plan.call(every, kwargs)
+        key, tagging = self._plan.call(every, kwargs)
         loader = functools.partial(self._function, *every, **kwargs)
-        result: R = await Loop.current().run(self._plan.operations.refresh(key, loader, load))
+        result: R = await Loop.current().run(self._plan.operations.refresh(key, loader, tagging()))
         return result
 
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> Invalidated:

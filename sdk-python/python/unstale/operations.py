@@ -18,7 +18,7 @@ from .codecs import UNHINTED, Codecs
 from .entries import NOT_FOUND, Entry, Kind, Loaded, Lookup, Outcome
 from .errors import DecodeError, EncodeError, Error
 from .flights import Flights
-from .options import Load, Loader, NativeStore, Store
+from .options import Load, Loader, NativeStore, Store, Tagging
 from .outages import Counts, Warnings
 from .steps import Loading, Operation
 
@@ -144,7 +144,9 @@ class Operations:
 
     # Loading.
 
-    def get_or_set(self, key: str, loader: Loader, load: Load) -> Operation[Any]:
+    def get_or_set(
+        self, key: str, loader: Loader, load: Load, tagging: Tagging | None = None
+    ) -> Operation[Any]:
         try:
             answer: Answer = yield self.client.lease(
                 key, load.term, load.wait, load.min_position, load.allow_stale, True
@@ -155,12 +157,18 @@ class Operations:
             return alone.value if isinstance(alone, Loaded) else _given(alone)
         grant = answer.grant
         if grant is not None:
+            try:
+                load = load if tagging is None else tagging()
+            except BaseException:
+                grant.release()
+                raise
             return (yield from self._load(key, loader, load, grant, answer.entry))
         nothing = object()
         value = self.value(answer.entry, nothing, load.type)
         if value is not nothing:
             return value
         # A hit that nobody here can read: load, and mend it.
+        load = load if tagging is None else tagging()
         return (yield from self.refresh(key, loader, load, answer.position))
 
     def _load(

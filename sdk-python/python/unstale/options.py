@@ -133,3 +133,6 @@ def names(given: Iterable[str] | str) -> tuple[str, ...]:
 
 #: Whatever gives a value: a function without arguments, perhaps async.
 Loader = Callable[[], Any]
+
+#: How a call loads, with the tags of its arguments: asked only when it does.
+Tagging = Callable[[], Load]

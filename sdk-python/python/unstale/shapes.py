@@ -279,7 +279,7 @@ def _resolved(hint: Any, names: dict[str, Any]) -> Any:
         return _resolved(eval(hint, names), names)  # as typing does
     if isinstance(hint, types.GenericAlias):
         arguments = tuple(_resolved(each, names) for each in hint.__args__)
-        return types.GenericAlias(hint.__origin__, arguments)
+        return types.GenericAlias(typing.cast(type, hint.__origin__), arguments)
     return hint
 
 
