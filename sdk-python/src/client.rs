@@ -88,16 +88,20 @@ impl Drop for Client {
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (endpoint, namespace, timeout, keep_alive, strict))]
+    #[pyo3(signature = (endpoint, namespace, timeout, keep_alive, strict, sidecar=true))]
     fn new(
         endpoint: Option<String>,
         namespace: &str,
         timeout: Option<f64>,
         keep_alive: Option<f64>,
         strict: bool,
+        sidecar: bool,
     ) -> PyResult<Self> {
         // What to do about failures is decided in Python.
         let mut builder = Cache::builder().namespace(namespace).strict();
+        if !sidecar {
+            builder = builder.no_sidecar();
+        }
         if let Some(endpoint) = endpoint {
             builder = builder.endpoint(endpoint);
         }

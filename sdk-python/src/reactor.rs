@@ -17,13 +17,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[pyclass(frozen, module = "unstale._native")]
 pub(crate) struct Reactor {
     next: AtomicU64,
-    readable: UnixStream,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     done: Mutex<Vec<(u64, Outcome)>>,
     wake: UnixStream,
+    /// Here, so that nothing is ever written to a socket whose other end is
+    /// closed: that is a signal.
+    readable: UnixStream,
 }
 
 /// Where one call leaves its outcome.
@@ -38,7 +40,7 @@ impl Done {
         let first = done.is_empty();
         done.push((self.id, outcome));
         if first {
-            // A full socket is readable already; a closed one has no loop.
+            // A full socket is readable already.
             let _ = (&self.shared.wake).write(&[1]);
         }
     }
@@ -66,14 +68,17 @@ impl Reactor {
         let done = Mutex::default();
         Ok(Self {
             next: AtomicU64::new(0),
-            readable,
-            shared: Arc::new(Shared { done, wake }),
+            shared: Arc::new(Shared {
+                done,
+                wake,
+                readable,
+            }),
         })
     }
 
     /// Readable when there are outcomes.
     fn fileno(&self) -> i32 {
-        self.readable.as_raw_fd()
+        self.shared.readable.as_raw_fd()
     }
 
     /// Takes the outcomes that are there.
@@ -81,7 +86,7 @@ impl Reactor {
         // First the byte, then the queue: what comes between is seen twice, not
         // never.
         let mut bytes = [0; 64];
-        while matches!((&self.readable).read(&mut bytes), Ok(64)) {}
+        while matches!((&self.shared.readable).read(&mut bytes), Ok(64)) {}
         let done = std::mem::take(&mut *lock(&self.shared.done));
         done.into_iter()
             .map(|(id, done)| drained(py, id, done))

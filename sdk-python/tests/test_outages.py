@@ -2,11 +2,13 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
 
-from unstale import AsyncCache, Cache, EndpointError, Error, Unreachable, outages
+from unstale import AnswerError, AsyncCache, Cache, EndpointError, Error, Unreachable, Unsupported, outages
 from unstale.testing import Sidecar
 
 
@@ -148,6 +150,59 @@ async def test_tasks_load_a_key_once_too_and_a_cancelled_one_is_replaced(tmp_pat
 
     results = await asyncio.gather(*(cache.get_or_set("k", fail) for _ in range(3)), return_exceptions=True)
     assert [type(each) for each in results] == [LookupError] * 3
+
+
+def test_tests_can_do_without_a_sidecar(caplog):
+    cache = Cache(sidecar=False, strict=True)
+    calls = []
+    function = cache.cached(key="k", ttl=60)(lambda: calls.append(1))
+    assert function() is function() is function.refresh() is None
+    assert len(calls) == 3
+    assert cache.get("k", "miss") == "miss" and cache.get_many(["k"]) == {}
+    assert not cache.set("k", 1) and not cache.lookup("k")
+    cache.invalidate("k")
+    function.invalidate()
+    assert asyncio.run(cache.aio.get_or_set("k", lambda: 1)) == 1
+    assert (cache.counts.failed_open, warnings(caplog)) == (0, [])
+    assert repr(cache) == "Cache(strict=True, sidecar=False)"
+
+
+OLDER_AND_NEWER = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import grpc
+
+# A newer sidecar's answers hold nothing that this client knows; an older one
+# has none of these calls.
+empty = grpc.unary_unary_rpc_method_handler(lambda request, context: b"")
+newer = {name: empty for name in ("Get", "Set", "Lease", "BatchGet", "CompareAndSet")}
+server = grpc.server(ThreadPoolExecutor(2))
+if sys.argv[1] == "newer":
+    service = grpc.method_handlers_generic_handler("unstale.v1.CacheService", newer)
+    server.add_generic_rpc_handlers((service,))
+port = server.add_insecure_port("127.0.0.1:0")
+server.start()
+print(port, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("skew, error", [("older", Unsupported), ("newer", AnswerError)])
+def test_another_version_of_the_sidecar_is_an_outage_with_a_name(skew, error):
+    command = [sys.executable, "-c", OLDER_AND_NEWER, skew]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            place = f"http://127.0.0.1:{int(server.stdout.readline())}"
+            cache = Cache(place)
+            assert cache.get("k", "miss") == "miss"
+            assert type(cache.lookup("k").error) is type(cache.set("k", 1).error) is error
+            assert cache.get_or_set("k", lambda: 1) == 1
+            with pytest.raises(error):
+                cache.compare_and_set("k", 1, absent=True)
+            with pytest.raises(error):
+                Cache(place, strict=True).get("k")
+        finally:
+            server.stdin.close()
 
 
 def test_a_restarted_sidecar_is_found_again(sidecar):

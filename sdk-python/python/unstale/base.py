@@ -12,6 +12,19 @@ from .operations import Operations
 from .outages import Counts
 
 
+#: What the representation leaves out.
+_USUAL: dict[str, Any] = {
+    "endpoint": None,
+    "namespace": "",
+    "timeout": None,
+    "keep_alive": None,
+    "codec": "json",
+    "codecs": (),
+    "strict": False,
+    "sidecar": True,
+}
+
+
 class Base:
     """A connection to a sidecar, made at the first call. Threads, tasks and
     forked processes may share it: a child connects anew."""
@@ -26,6 +39,7 @@ class Base:
         codec: str | Codec = "json",
         codecs: Iterable[Codec] = (),
         strict: bool = False,
+        sidecar: bool = True,
     ) -> None:
         """
         endpoint: "http://HOST:PORT" or "unix:/path"; else UNSTALE_ENDPOINT,
@@ -35,6 +49,8 @@ class Base:
         codec: "json", "msgpack" or a Codec; for all but bytes and str.
         codecs: more codecs whose content types can be read.
         strict: raise what is otherwise a miss or an unstored value.
+        sidecar: False for tests without one: every read is a miss, nothing is
+            stored, every loader runs, an invalidation is done.
         """
         also = tuple(codecs)
         self._made: dict[str, Any] = {
@@ -45,10 +61,11 @@ class Base:
             "codec": codec,
             "codecs": also,
             "strict": strict,
+            "sidecar": sidecar,
         }
         times = optional_seconds(timeout), optional_seconds(keep_alive)
-        client = Client(endpoint, namespace, *times, strict)
-        self._operations = Operations(client, Codecs(codec, also), strict)
+        client = Client(endpoint, namespace, *times, strict, sidecar)
+        self._operations = Operations(client, Codecs(codec, also), strict, sidecar)
 
     @property
     def counts(self) -> Counts:
@@ -60,7 +77,7 @@ class Base:
         return _again, (type(self), self._made)
 
     def __repr__(self) -> str:
-        made = ", ".join(f"{k}={v!r}" for k, v in self._made.items() if v)
+        made = ", ".join(f"{k}={v!r}" for k, v in self._made.items() if v != _USUAL.get(k))
         return f"{type(self).__name__}({made})"
 
 

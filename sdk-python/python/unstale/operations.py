@@ -33,13 +33,18 @@ _KINDS: dict[str, Kind] = {"hit": "hit", "negative": "negative", "not_modified":
 class Operations:
     """A connection, its codecs, and what happens when something fails."""
 
-    def __init__(self, client: Client, codecs: Codecs, strict: bool) -> None:
+    def __init__(self, client: Client, codecs: Codecs, strict: bool, sidecar: bool = True) -> None:
         self.client = client
         self.codecs = codecs
-        self.strict = strict
+        self.strict = strict and sidecar
+        self._sidecar = sidecar
         self.counts = Counts()
         self.warnings = Warnings()
         self.flights = Flights()
+
+    def with_codecs(self, codecs: Codecs) -> Operations:
+        """The same with other codecs."""
+        return Operations(self.client, codecs, self.strict, self._sidecar)
 
     # Reading.
 
@@ -308,6 +313,8 @@ class Operations:
             return
         if self.strict or isinstance(error, _NO_OUTAGE):
             raise error
+        if not self._sidecar:
+            return
         self.counts.failed_open += 1
         kind = type(error).__name__
         self.warnings.say(kind, f"the cache is not used: {kind}: {error.message}")

@@ -35,7 +35,6 @@ from .durations import Duration, optional_seconds, seconds
 from .entries import Entry
 from .errors import Busy, Error, Invalid
 from .leases import AsyncLease
-from .operations import Operations
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -116,7 +115,7 @@ class CacheMiddleware:
     ) -> None:
         self._app = app
         own = cache._operations
-        self._operations = Operations(own.client, Codecs(_PageCodec()), own.strict)
+        self._operations = own.with_codecs(Codecs(_PageCodec()))
         self._ttl = optional_seconds(ttl)
         self._stale_for = optional_seconds(stale_for)
         self._browser = browser.encode()
