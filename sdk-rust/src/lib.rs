@@ -43,6 +43,8 @@ mod fill;
 mod flight;
 mod health;
 mod held;
+#[cfg(feature = "tower")]
+pub mod http;
 mod invalidate;
 mod lease;
 mod load;

@@ -77,14 +77,14 @@ impl Cache {
 }
 
 /// How a call ends whose loader gave no value.
-type Ended<E> = Result<Answer<Loaded<E>>, LoadError<E>>;
+pub(crate) type Ended<E> = Result<Answer<Loaded<E>>, LoadError<E>>;
 
 impl Loading {
     /// Runs the loader, for as long as it may take.
     pub(crate) async fn run<V, E>(
-        self,
+        self: Box<Self>,
         loader: impl Future<Output = Result<V, E>>,
-    ) -> Result<(Self, V), Ended<E>> {
+    ) -> Result<(Box<Self>, V), Ended<E>> {
         let loaded = match self.options.hard_timeout {
             None => Ok(loader.await),
             Some(within) => timeout(within, loader).await.map_err(|_| within),

@@ -23,11 +23,15 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// What [`Cache::begin`] gives.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would cost every hit an allocation"
+)]
 pub enum Begun<E> {
     /// There is nothing to load.
     Loaded(Answer<Loaded<E>>),
     /// The caller loads.
-    Loading(Loading),
+    Loading(Box<Loading>),
 }
 
 /// The right to load one key, kept alive until it is used. Read the origin now,
@@ -45,14 +49,17 @@ pub struct Loading {
 #[derive(Debug)]
 enum Right {
     /// A lease: it is the only loader in the fleet.
-    Leased {
-        told: Answer<()>,
-        stale: Option<Entry>,
-        renewing: Renewing,
-        held: Held,
-    },
+    Leased(Box<Lease>),
     /// There is no sidecar: it is the only loader in this process.
     Alone(Error),
+}
+
+#[derive(Debug)]
+struct Lease {
+    told: Answer<()>,
+    stale: Option<Entry>,
+    renewing: Renewing,
+    held: Held,
 }
 
 impl Cache {
@@ -155,12 +162,12 @@ impl Cache {
         told: Answer<()>,
         grant: Grant,
     ) -> Begun<E> {
-        let right = Right::Leased {
+        let right = Right::Leased(Box::new(Lease {
             told,
             renewing: Renewing::new(self, &grant),
             held: Held::new(self, &grant),
             stale: grant.stale,
-        };
+        }));
         // Should the sidecar go away, the others take what this one finds.
         let flight = self.shared.flights.lead(&self.namespace, &key);
         Begun::Loading(self.loading(key, options, flight, right))
@@ -200,14 +207,20 @@ impl Cache {
         }
     }
 
-    fn loading(&self, key: String, options: LoadOptions, flight: Flight, right: Right) -> Loading {
-        Loading {
+    fn loading(
+        &self,
+        key: String,
+        options: LoadOptions,
+        flight: Flight,
+        right: Right,
+    ) -> Box<Loading> {
+        Box::new(Loading {
             cache: self.clone(),
             key,
             options,
             flight,
             right,
-        }
+        })
     }
 }
 
@@ -216,9 +229,15 @@ impl Loading {
     #[must_use]
     pub fn stale(&self) -> Option<&Entry> {
         match &self.right {
-            Right::Leased { stale, .. } => stale.as_ref(),
+            Right::Leased(lease) => lease.stale.as_ref(),
             Right::Alone(_) => None,
         }
+    }
+
+    /// Whether there is no sidecar: nothing will be stored.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        matches!(self.right, Right::Alone(_))
     }
 
     /// Stores what was loaded. What became of that is part of the answer and
@@ -226,16 +245,12 @@ impl Loading {
     pub async fn fill<E>(self, load: impl Into<Load>) -> Answer<Loaded<E>> {
         let (content, entry) = self.options.storing(load.into());
         self.flight.land(&content);
-        let (told, renewing, held) = match self.right {
+        let lease = match self.right {
             Right::Alone(error) => return unshared(content, error),
-            Right::Leased {
-                told,
-                renewing,
-                held,
-                ..
-            } => (told, renewing, held),
+            Right::Leased(lease) => *lease,
         };
-        renewing.end().await;
+        let (told, held) = (lease.told, lease.held);
+        lease.renewing.end().await;
         match self.cache.fill(&held.token, content.clone(), entry).await {
             Ok(answer) => {
                 held.forget();
@@ -279,18 +294,13 @@ impl Loading {
     }
 
     async fn end<E>(self, because: Because<E>) -> Result<Answer<Loaded<E>>, LoadError<E>> {
-        let (renewing, held, stale) = match self.right {
+        let lease = match self.right {
             Right::Alone(_) => return Err(because.into()),
-            Right::Leased {
-                renewing,
-                held,
-                stale,
-                ..
-            } => (renewing, held, stale),
+            Right::Leased(lease) => *lease,
         };
-        renewing.end().await;
-        let fail_safe = self.options.fail_safe.filter(|_| stale.is_some());
-        held.give_back(fail_safe.unwrap_or_default()).await;
+        lease.renewing.end().await;
+        let fail_safe = self.options.fail_safe.filter(|_| lease.stale.is_some());
+        lease.held.give_back(fail_safe.unwrap_or_default()).await;
         if fail_safe.is_none() {
             return Err(because.into());
         }

@@ -96,7 +96,7 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
 
     async fn load<F, L, V, E>(
         &self,
-        loading: Loading,
+        loading: Box<Loading>,
         loader: F,
     ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>>
     where
@@ -118,7 +118,7 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
     async fn replace<F, L, V, E>(
         &self,
         key: String,
-        loading: Loading,
+        loading: Box<Loading>,
         position: String,
         loader: F,
     ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>>
