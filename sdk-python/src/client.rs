@@ -3,26 +3,19 @@
 //! It connects at the first call, and anew in a forked child: what belonged to
 //! the parent is left untouched there, not even closed.
 
+use crate::asking::{held, obtain};
 use crate::call::Call;
-use crate::grant::Held;
 use crate::link::Link;
 use crate::options::{Store, ack, content, expected, level, mode, seconds, stored};
 use crate::reply::Reply;
-use crate::runtime::{self, Driver};
+use crate::runtime;
 use pyo3::prelude::*;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
 use unstale::{
-    Answer, Builder, Cache, Error, Invalidate, LeaseOptions, Leased, ReadOptions, SetItem,
-    SetOptions, WatchOptions,
+    Builder, Cache, Error, Invalidate, LeaseOptions, ReadOptions, SetItem, SetOptions, WatchOptions,
 };
-
-/// The longest wait of a single Lease call (the sidecar's cap is 60 s).
-const WAIT_MAX: Duration = Duration::from_secs(30);
-/// The shortest pause after a busy answer.
-const PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// A client of one sidecar and namespace.
 #[pyclass(frozen, module = "unstale._native")]
@@ -351,55 +344,4 @@ fn reading(
         min_position,
         if_none_match: None,
     })
-}
-
-/// Asks until there is an entry or a grant, or the wait is over.
-async fn obtain<A>(
-    ask: impl Fn(LeaseOptions) -> A,
-    options: LeaseOptions,
-    allow_stale: bool,
-) -> Result<Answer<Leased>, Error>
-where
-    A: Future<Output = Result<Answer<Leased>, Error>>,
-{
-    let start = Instant::now();
-    // The first question does not wait: a sidecar that has fallen silent shows
-    // with it, and not when a long wait ends.
-    let mut wait = Duration::ZERO;
-    loop {
-        let leased = ask(options.clone().wait(wait.min(WAIT_MAX))).await?;
-        let left = options.wait.saturating_sub(start.elapsed());
-        let Some(retry_after) = again(&leased, allow_stale, left)? else {
-            return Ok(leased);
-        };
-        // The last question is asked when the wait ends, not before; after the
-        // first one the sidecar does the waiting.
-        if !wait.is_zero() {
-            sleep(retry_after.max(PAUSE_MIN).min(left)).await;
-        }
-        wait = options.wait.saturating_sub(start.elapsed());
-    }
-}
-
-/// When to ask again; none when this is an answer.
-fn again(
-    leased: &Answer<Leased>,
-    allow_stale: bool,
-    left: Duration,
-) -> Result<Option<Duration>, Error> {
-    match leased.result {
-        Leased::Busy { stale: Some(_), .. } if allow_stale => Ok(None),
-        Leased::Busy { retry_after, .. } if left.is_zero() => Err(Error::Busy { retry_after }),
-        Leased::Busy { retry_after, .. } => Ok(Some(retry_after)),
-        Leased::Hit(_) | Leased::Negative(_) | Leased::Granted(_) => Ok(None),
-    }
-}
-
-/// A grant is held from the moment at which it arrives.
-fn held(driver: &'static Driver, cache: &Cache, leased: Answer<Leased>) -> Reply {
-    let held = match &leased.result {
-        Leased::Granted(grant) => Some(Held::new(driver, cache, grant)),
-        _ => None,
-    };
-    Reply::Leased(Box::new((leased, held)))
 }

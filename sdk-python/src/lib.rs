@@ -9,6 +9,7 @@
 //! It does not encode values, choose keys or swallow errors: the package
 //! `unstale` around it does.
 
+mod asking;
 mod call;
 mod client;
 mod entry;

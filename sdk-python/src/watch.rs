@@ -4,18 +4,30 @@ use crate::call::Call;
 use crate::reply::Reply;
 use futures::StreamExt as _;
 use pyo3::prelude::*;
+use std::process;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// A watch under way.
+/// A watch under way. It belongs to the process that began it.
 #[pyclass(frozen, module = "unstale._native")]
 pub(crate) struct Watch {
+    pid: u32,
     events: Arc<Mutex<unstale::Watch>>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if self.pid != process::id() {
+            // To end it would take a lock of the parent's connection.
+            std::mem::forget(self.events.clone());
+        }
+    }
 }
 
 impl Watch {
     pub(crate) fn new(events: unstale::Watch) -> Self {
         Self {
+            pid: process::id(),
             events: Arc::new(Mutex::new(events)),
         }
     }

@@ -271,7 +271,7 @@ class CacheMiddleware:
             outcome = await lease.fill(page, ttl=ttl, stale_for=self._stale_for, tags=every)
         except Invalid as error:
             # Too many tags, or too large with its headers: the page is there.
-            self._operations.warnings.say("page", f"a page was not cached: {error.message}")
+            self._operations.warnings.say("page", f"a page was not cached: {error.reason}")
             return False
         except Error as error:
             self._operations.failed(error, lenient=True)
