@@ -6,6 +6,18 @@ use std::time::Duration;
 use unstale_proto::v1;
 
 /// What the sidecar is doing.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// match cache.status().await {
+///     Ok(status) => println!("{} of the fleet {:?}", status.version, status.fleet),
+///     Err(error) => println!("{error}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
@@ -48,6 +60,13 @@ pub struct Status {
 }
 
 /// Whether a session may call anything fresh.
+///
+/// ```
+/// use unstale::SessionState;
+///
+/// let serves_fresh = |state| state == SessionState::Fresh;
+/// assert!(!serves_fresh(SessionState::Joining));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionState {
@@ -76,6 +95,17 @@ impl From<v1::SessionState> for SessionState {
 }
 
 /// A session as the pod knows it from the log.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// for peer in cache.peers().await.unwrap_or_default() {
+///     println!("{}{}", peer.session.pod, if peer.own { " (this one)" } else { "" });
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
@@ -93,6 +123,16 @@ pub struct Peer {
 
 impl Cache {
     /// What the sidecar is doing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// let asked = cache.status().await;
+    /// assert!(asked.is_err(), "there is no sidecar");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`Error`].
@@ -122,6 +162,16 @@ impl Cache {
     }
 
     /// The sessions the pod knows, its own included.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// let asked = cache.peers().await;
+    /// assert!(asked.is_err(), "there is no sidecar");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`Error`].

@@ -4,6 +4,18 @@ use std::time::Duration;
 use unstale_proto::v1;
 
 /// A result, and what every answer says beside it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// let answer = cache.get("user:7").await?;
+/// let (found, position) = (answer.result, answer.position);
+/// assert!(position.is_empty(), "there is no sidecar");
+/// # let _ = found;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer<T> {
@@ -29,6 +41,17 @@ impl<T> Answer<T> {
     }
 
     /// The same answer with another result.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// let answer = cache.get("user:7").await?;
+    /// let is_cached = answer.map(|found| found != unstale::Lookup::Miss);
+    /// assert!(!is_cached.result);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
         Answer {
@@ -74,6 +97,18 @@ impl<T, E> Answer<Result<T, E>> {
 }
 
 /// Why an answer is degraded.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::Degraded;
+///
+/// let answer = cache.get("user:7").await?;
+/// assert_eq!(answer.degraded, [Degraded::SidecarUnavailable]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Degraded {
@@ -106,6 +141,18 @@ impl Degraded {
 }
 
 /// One pod's session in the fleet.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// let done = cache.delete("user:7").await?;
+/// for session in done.lapsed {
+///     println!("{} ({}) has lapsed", session.pod, session.id);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     /// Its random id.

@@ -7,6 +7,15 @@ use crate::{Ack, Cache, Content, EntryOptions, Error};
 use unstale_proto::v1;
 
 /// One write of a [`Cache::set_many`].
+///
+/// ```
+/// use std::time::Duration;
+/// use unstale::{EntryOptions, SetItem};
+///
+/// let entry = EntryOptions::default().ttl(Duration::from_secs(60));
+/// let item = SetItem::new("user:7", "Ada").entry(entry).if_absent();
+/// assert_eq!(item.key, "user:7");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetItem {
     /// The key; once in a batch.
@@ -75,8 +84,10 @@ impl Cache {
     /// Writes up to 256 keys (4 MiB of values together); one result per item,
     /// in order. One that fails does not touch the others.
     ///
-    /// ```no_run
-    /// # async fn example(cache: unstale::Cache) -> Result<(), unstale::Error> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
     /// use unstale::{Ack, Content, SetItem};
     ///
     /// let users = [

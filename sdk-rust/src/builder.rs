@@ -109,9 +109,11 @@ impl Builder {
         self
     }
 
-    /// For tests of applications: no sidecar is asked. Every read is a miss,
-    /// nothing is stored, every loader runs (one per key at a time), an
-    /// invalidation is done, a watch sees nothing.
+    /// For tests of applications: no sidecar is asked, and nothing is cached.
+    /// Every read is a miss, a write is not stored, every loader runs (one per
+    /// key at a time), a lease is granted and its fill voided, an invalidation
+    /// is done, a compare-and-set happens if nothing is expected, a watch sees
+    /// nothing. Only [`Cache::status`] and [`Cache::peers`] fail.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

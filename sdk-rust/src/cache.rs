@@ -23,6 +23,20 @@ const MESSAGE_BYTES: usize = 8 << 20;
 ///
 /// Every call can be dropped at any point. A read that is dropped has no
 /// effect; a write that is dropped may or may not have happened.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::Cache;
+///
+/// let cache = Cache::builder().no_sidecar().connect().await?;
+/// let for_a_task = cache.clone();
+/// let reading = tokio::spawn(async move { for_a_task.get("user:7").await });
+/// # let _ = reading.await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Cache {
     pub(crate) client: CacheServiceClient<Channel>,
@@ -35,6 +49,16 @@ pub struct Cache {
 
 impl Cache {
     /// Starts a connection.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// # let _ = cache;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
@@ -86,8 +110,11 @@ impl Cache {
     /// fleet. They wait for it until their deadline
     /// ([`Error::DeadlineExceeded`] with `POSITION_NOT_REACHED` then).
     ///
-    /// ```no_run
-    /// # async fn example(one: unstale::Cache, two: unstale::Cache) -> Result<(), unstale::Error> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// # let (one, two) = (cache.clone(), cache);
     /// let done = one.invalidate(unstale::Invalidate::default().key("k")).await?;
     /// let position = done.position.unwrap_or_default();
     /// two.after(position).get("k").await?; // never the value from before

@@ -8,6 +8,21 @@ use crate::{Ack, Cache, Content, EntryOptions, Error};
 use unstale_proto::v1;
 
 /// What must be current for a compare-and-set to happen.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{Expected, Lookup};
+///
+/// let expected = match cache.get("stock:7").await?.result {
+///     Lookup::Hit(entry) => Expected::Version(entry.version),
+///     _ => Expected::Absent,
+/// };
+/// assert_eq!(expected, Expected::Absent);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// The entry with this version.
@@ -29,6 +44,22 @@ impl From<Expected> for v1::compare_and_set_request::Expected {
 }
 
 /// What became of a compare-and-set.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{Ack, CasOutcome, EntryOptions, Expected};
+///
+/// let (entry, ack) = (EntryOptions::default(), Ack::Log);
+/// let swap = cache.compare_and_set("leader", Expected::Absent, "me", entry, ack);
+/// match swap.await?.result {
+///     CasOutcome::Stored { version } => println!("it is me, as of {version}"),
+///     CasOutcome::Conflict(current) => println!("it is {current:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CasOutcome {
     /// Stored.
@@ -44,8 +75,10 @@ impl Cache {
     /// Writes one key if what is cached is what the caller expects. The ack is
     /// LOG or FLEET; LOCAL is refused: only the log can decide.
     ///
-    /// ```no_run
-    /// # async fn example(cache: unstale::Cache) -> Result<(), unstale::Error> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
     /// use unstale::{Ack, CasOutcome, EntryOptions, Expected, Lookup};
     ///
     /// let Lookup::Hit(seen) = cache.get("stock:7").await?.result else {
@@ -75,6 +108,9 @@ impl Cache {
     ) -> Result<Answer<CasOutcome>, Error> {
         let key = key.into();
         self.shared.flights.forget(&self.namespace, [key.as_str()]);
+        if self.has_no_sidecar() {
+            return Ok(Answer::away(without_a_sidecar(&expected)));
+        }
         let message = storing!(
             CompareAndSetRequest {
                 namespace: self.namespace.clone(),
@@ -95,6 +131,16 @@ impl Cache {
             Became::Conflict(conflict) => CasOutcome::Conflict(Box::new(current(conflict)?)),
         };
         Ok(Answer::new(result, answer.position, answer.degraded))
+    }
+}
+
+/// Nothing is cached: what expects that happens, and is forgotten at once.
+fn without_a_sidecar(expected: &Expected) -> CasOutcome {
+    match expected {
+        Expected::Absent => CasOutcome::Stored {
+            version: "no sidecar".to_owned(),
+        },
+        Expected::Version(_) | Expected::Etag(_) => CasOutcome::Conflict(Box::new(Lookup::Miss)),
     }
 }
 

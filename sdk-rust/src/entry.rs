@@ -9,6 +9,19 @@ use std::time::Duration;
 use unstale_proto::v1;
 
 /// An entry as the cache returned it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::Lookup;
+///
+/// if let Lookup::Hit(entry) = cache.get("user:7").await?.result {
+///     println!("{} bytes, {:?} old, {:?} left", entry.value.as_bytes().len(), entry.age, entry.ttl_left);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {
@@ -67,6 +80,19 @@ impl Entry {
 
 /// The origin is known to have nothing under the key: an entry of its own,
 /// judged and invalidated like any other.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::Lookup;
+///
+/// if let Lookup::Negative(negative) = cache.get("user:7").await?.result {
+///     println!("no such user, known for {:?}", negative.age);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Negative {
@@ -106,6 +132,20 @@ impl Negative {
 
 /// What the caller holds ([`crate::ReadOptions::if_none_match`]) is the content
 /// that is cached.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{Lookup, ReadOptions};
+///
+/// let held = ReadOptions::default().if_none_match("the etag of what I hold");
+/// if let Lookup::NotModified(same) = cache.get_with("page", held).await?.result {
+///     println!("still {}", same.etag);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotModified {
@@ -171,6 +211,19 @@ pub enum Lookup<E = Entry> {
 }
 
 /// Which tier an entry was read from.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{Lookup, Tier};
+///
+/// if let Lookup::Hit(entry) = cache.get("user:7").await?.result {
+///     println!("from this pod's memory: {}", entry.tier == Tier::L1);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
     /// The memory of the sidecar.
@@ -190,6 +243,20 @@ impl Tier {
 }
 
 /// Whether an entry may be treated as current.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{Freshness, Lookup, ReadLevel, ReadOptions};
+///
+/// let stale_ok = ReadOptions::default().level(ReadLevel::StaleOk);
+/// if let Lookup::Hit(entry) = cache.get_with("user:7", stale_ok).await?.result {
+///     println!("current: {}", entry.freshness == Freshness::Fresh);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
     /// Coherent.
@@ -209,6 +276,20 @@ impl Freshness {
 }
 
 /// Why an entry is not fresh.
+///
+/// ```
+/// use unstale::StaleReason;
+///
+/// fn words(reason: StaleReason) -> &'static str {
+///     match reason {
+///         StaleReason::Expired => "its ttl has passed",
+///         StaleReason::SoftInvalidated => "it was invalidated softly",
+///         StaleReason::SessionNotFresh => "the pod cannot know",
+///         _ => "another reason",
+///     }
+/// }
+/// assert_eq!(words(StaleReason::Expired), "its ttl has passed");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StaleReason {

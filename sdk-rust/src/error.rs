@@ -118,6 +118,16 @@ pub enum Error {
 }
 
 /// One broken rule of a request.
+///
+/// ```
+/// use unstale::Violation;
+///
+/// let violation = Violation {
+///     field: "key".to_owned(),
+///     description: "is empty".to_owned(),
+/// };
+/// assert_eq!(format!("{} {}", violation.field, violation.description), "key is empty");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Path of the field in the request.
@@ -127,6 +137,21 @@ pub struct Violation {
 }
 
 /// Why [`crate::Cache::get_or_load`] has no value.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{LoadError, LoadOptions};
+///
+/// let load = || async { Err::<String, _>("the origin is away") };
+/// match cache.get_or_load("user:7", LoadOptions::default(), load).await {
+///     Err(LoadError::Loader(why)) => assert_eq!(why, "the origin is away"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError<E> {
     /// The cache could neither give the value nor the right to load it.

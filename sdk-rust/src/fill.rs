@@ -2,6 +2,7 @@
 //! it back.
 
 use crate::answer::{Answer, proto_duration, std_duration};
+use crate::lease::TERM;
 use crate::options::storing;
 use crate::write::least;
 use crate::{Cache, Content, EntryOptions, Error};
@@ -9,6 +10,20 @@ use std::time::Duration;
 use unstale_proto::v1;
 
 /// What became of a renewal.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::Renewal;
+///
+/// match cache.renew("a token").await? {
+///     Renewal::Renewed { term } => println!("another {term:?}"),
+///     Renewal::Voided(why) => println!("gone: {why:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Renewal {
     /// The lease lasts for another term.
@@ -21,6 +36,20 @@ pub enum Renewal {
 }
 
 /// What became of a fill.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{EntryOptions, Filled};
+///
+/// match cache.fill("a token", "Ada", EntryOptions::default()).await?.result {
+///     Filled::Stored { version } => println!("stored as {version}"),
+///     Filled::Voided(why) => println!("not stored: {why:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Filled {
     /// Stored.
@@ -33,6 +62,20 @@ pub enum Filled {
 }
 
 /// Why a lease was voided.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{EntryOptions, Filled, Voided};
+///
+/// let filled = cache.fill("a token", "Ada", EntryOptions::default()).await?;
+/// if filled.result == Filled::Voided(Voided::Invalidated) {
+///     println!("what was read is older than the invalidation");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Voided {
@@ -64,6 +107,20 @@ impl Voided {
 }
 
 /// How [`Cache::abandon_with`] gives a lease back.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use std::time::Duration;
+/// use unstale::AbandonOptions;
+///
+/// let minute = Duration::from_secs(60);
+/// let rest = AbandonOptions::default().serve_stale_for(10 * minute).retry_after(minute);
+/// cache.abandon_with("a token", rest).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AbandonOptions {
     /// Fail-safe: the stale entry, if there is one, may be served for this much
@@ -93,10 +150,26 @@ impl AbandonOptions {
 impl Cache {
     /// Prolongs a lease while its holder works.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::Leased;
+    ///
+    /// if let Leased::Granted(grant) = cache.lease("report").await?.result {
+    ///     cache.renew(&grant.token).await?; // well before grant.term has passed
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`Error`]; [`Error::UnknownLease`] for a token of another sidecar.
     /// A renewal that is dropped may have happened.
     pub async fn renew(&self, token: &str) -> Result<Renewal, Error> {
+        if self.has_no_sidecar() {
+            return Ok(Renewal::Renewed { term: TERM });
+        }
         let request = self.request(v1::RenewRequest {
             lease_token: token.to_owned(),
         });
@@ -115,6 +188,20 @@ impl Cache {
     /// Completes a lease with what was loaded: a value, or that the origin has
     /// none ([`Content::NotFound`]).
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::{EntryOptions, Leased};
+    ///
+    /// if let Leased::Granted(grant) = cache.lease("user:7").await?.result {
+    ///     let name = "Ada"; // read the origin here
+    ///     cache.fill(&grant.token, name, EntryOptions::default()).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`Error`]. A voided lease is a value. After [`Error::Unreachable`],
     /// [`Error::DeadlineExceeded`] and [`Error::OutcomeUnknown`] the fill may
@@ -125,6 +212,9 @@ impl Cache {
         content: impl Into<Content>,
         entry: EntryOptions,
     ) -> Result<Answer<Filled>, Error> {
+        if self.has_no_sidecar() {
+            return Ok(Answer::away(Filled::Voided(Voided::Other)));
+        }
         let lease_token = token.to_owned();
         let message = storing!(
             FillRequest {
@@ -145,6 +235,19 @@ impl Cache {
 
     /// Gives a lease back: the next caller loads.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::Leased;
+    ///
+    /// if let Leased::Granted(grant) = cache.lease("user:7").await?.result {
+    ///     cache.abandon(&grant.token).await?; // the origin failed
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`Error`].
     pub async fn abandon(&self, token: &str) -> Result<(), Error> {
@@ -154,9 +257,27 @@ impl Cache {
     /// Gives a lease back because the origin fails: what is stale may be served
     /// for longer, and nobody asks the origin for a while.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use std::time::Duration;
+    /// use unstale::{AbandonOptions, Leased};
+    ///
+    /// if let Leased::Granted(grant) = cache.lease("user:7").await?.result {
+    ///     let rest = AbandonOptions::default().retry_after(Duration::from_secs(5));
+    ///     cache.abandon_with(&grant.token, rest).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`Error`].
     pub async fn abandon_with(&self, token: &str, options: AbandonOptions) -> Result<(), Error> {
+        if self.has_no_sidecar() {
+            return Ok(());
+        }
         let request = self.request(v1::AbandonRequest {
             lease_token: token.to_owned(),
             serve_stale_for: options.serve_stale_for.map(proto_duration),

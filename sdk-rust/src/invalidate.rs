@@ -5,6 +5,13 @@ use crate::{Ack, Cache, Error};
 use unstale_proto::v1;
 
 /// What an invalidation does to the entries it covers.
+///
+/// ```
+/// use unstale::{Invalidate, InvalidateMode};
+///
+/// let what = Invalidate::default().tag("users").soft();
+/// assert_eq!(what.mode, InvalidateMode::Soft);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InvalidateMode {
     /// They are gone; not even a flagged answer returns them.
@@ -133,6 +140,19 @@ impl Invalidate {
 }
 
 /// What became of an invalidation.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{Ack, Invalidate};
+///
+/// let what = Invalidate::default().tag("users").ack(Ack::Fleet);
+/// let done = cache.invalidate(what).await?;
+/// println!("{} pods obey, {} have lapsed", done.acked.len(), done.lapsed.len());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Invalidated {
@@ -146,6 +166,18 @@ pub struct Invalidated {
 
 impl Cache {
     /// Makes entries unreadable (or, softly, stale) everywhere.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::{Ack, Invalidate};
+    ///
+    /// let what = Invalidate::default().tag("user:7").prefix("page:").ack(Ack::Fleet);
+    /// cache.invalidate(what.reason("user 7 has moved")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`Error`]; after [`Error::OutcomeUnknown`], [`Error::Unreachable`]
@@ -179,6 +211,15 @@ impl Cache {
 
     /// Makes one key unreadable everywhere: [`Cache::invalidate`] of it, in the
     /// log when this returns.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// cache.delete("user:7").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`Cache::invalidate`].

@@ -7,7 +7,18 @@ use crate::{Cache, Error};
 use std::time::Duration;
 use unstale_proto::v1;
 
+/// The sidecar's default term.
+pub(crate) const TERM: Duration = Duration::from_secs(10);
+
 /// How [`Cache::lease_with`] and [`Cache::lease_many`] ask.
+///
+/// ```
+/// use std::time::Duration;
+/// use unstale::LeaseOptions;
+///
+/// let patient = LeaseOptions::default().wait(Duration::from_secs(10));
+/// assert!(patient.term.is_none(), "the sidecar's default");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeaseOptions {
     /// How long a lease lasts unless it is renewed, 100 ms to 5 min; the
@@ -44,6 +55,22 @@ impl LeaseOptions {
 }
 
 /// A value, the right to load it, or neither.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::Leased;
+///
+/// match cache.lease("user:7").await?.result {
+///     Leased::Hit(entry) => println!("{:?}", entry.value),
+///     Leased::Negative(_) => println!("no such user"),
+///     Leased::Granted(grant) => println!("mine for {:?}", grant.term),
+///     Leased::Busy { retry_after, .. } => println!("ask again in {retry_after:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leased {
     /// The entry is cached.
@@ -62,6 +89,19 @@ pub enum Leased {
 }
 
 /// The right to load one key: read the origin now, then fill or abandon.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::Leased;
+///
+/// if let Leased::Granted(grant) = cache.lease("user:7").await?.result {
+///     println!("something to show meanwhile: {}", grant.stale.is_some());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Grant {
@@ -86,6 +126,16 @@ impl Grant {
 impl Cache {
     /// Reads one key, or obtains the right to load it, without a wait.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// let leased = cache.lease("user:7").await?.result;
+    /// assert!(matches!(leased, unstale::Leased::Granted(_)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`Cache::lease_with`].
     pub async fn lease(&self, key: impl Into<String>) -> Result<Answer<Leased>, Error> {
@@ -95,6 +145,20 @@ impl Cache {
     /// Reads one key, or obtains the right to load it: one loader per key in
     /// the whole fleet.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use std::time::Duration;
+    /// use unstale::LeaseOptions;
+    ///
+    /// let options = LeaseOptions::default().term(Duration::from_secs(60));
+    /// let leased = cache.lease_with("report", options).await?;
+    /// # let _ = leased;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`Error`]. When dropped, a grant that was on its way lapses after
     /// its term.
@@ -103,6 +167,9 @@ impl Cache {
         key: impl Into<String>,
         options: LeaseOptions,
     ) -> Result<Answer<Leased>, Error> {
+        if self.has_no_sidecar() {
+            return Ok(Answer::away(without_a_sidecar(&options)));
+        }
         let wait = options.wait;
         let message = v1::LeaseRequest {
             namespace: self.namespace.clone(),
@@ -127,8 +194,10 @@ impl Cache {
     /// [`Cache::lease_with`] for up to 256 keys, each once: one result per key,
     /// in order, and a token of its own for every grant.
     ///
-    /// ```no_run
-    /// # async fn example(cache: unstale::Cache) -> Result<(), unstale::Error> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
     /// use unstale::{EntryOptions, LeaseOptions, Leased};
     ///
     /// let keys = ["user:1", "user:2"];
@@ -152,6 +221,10 @@ impl Cache {
         options: LeaseOptions,
     ) -> Result<Answer<Vec<Leased>>, Error> {
         let keys: Vec<String> = keys.into_iter().map(Into::into).collect();
+        if self.has_no_sidecar() {
+            let each = keys.iter().map(|_| without_a_sidecar(&options));
+            return Ok(Answer::away(each.collect()));
+        }
         let (asked, wait) = (keys.len(), options.wait);
         let message = v1::BatchLeaseRequest {
             namespace: self.namespace.clone(),
@@ -170,6 +243,15 @@ impl Cache {
         let results = each.collect::<Result<_, _>>()?;
         Ok(Answer::new(results, answer.position, answer.degraded))
     }
+}
+
+/// Nothing is cached, and nobody else loads.
+fn without_a_sidecar(options: &LeaseOptions) -> Leased {
+    Leased::Granted(Grant {
+        token: "no sidecar".to_owned(),
+        term: options.term.unwrap_or(TERM),
+        stale: None,
+    })
 }
 
 fn one_of_many(result: v1::BatchLeaseResult) -> Result<Leased, Error> {

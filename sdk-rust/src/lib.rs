@@ -2,18 +2,24 @@
 //!
 //! A thin layer over the generated gRPC client: one method per call of the
 //! contract, plus [`Cache::get_or_load`], which turns a lease into "one loader
-//! per key in the whole fleet". It keeps no entries itself and repeats no call
-//! on its own, except a lease that another caller holds.
+//! per key in the whole fleet", and [`Typed`], which does it for values of a
+//! type. It keeps no entries itself and repeats no call on its own, except a
+//! lease that another caller holds.
+//!
+//! It is fail-open: without a sidecar reads miss, writes are not stored and
+//! loaders run, all flagged ([`Builder::strict`] makes them errors). What would
+//! be a lie is an error always.
 //!
 //! No call hangs: one to a sidecar that has stopped ends after the sidecar's
 //! own deadline and a second ([`Builder::timeout`]), and a connection that has
 //! fallen silent is given up, with its watches ([`Builder::keep_alive`]).
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use unstale::{Cache, Invalidate, LoadOptions, Lookup};
 //!
-//! let cache = Cache::builder().namespace("shop").connect().await?;
+//! let cache = Cache::builder().namespace("shop").no_sidecar().connect().await?;
 //! cache.set("greeting", "hello").await?;
 //! if let Lookup::Hit(entry) = cache.get("greeting").await?.result {
 //!     println!("{} bytes", entry.value.as_bytes().len());
@@ -82,3 +88,8 @@ pub use typed_load::{TypedLoad, TypedLoaded};
 pub use value::{Content, Value};
 pub use watch::{Invalidation, Watch, WatchEvent, WatchOptions};
 pub use write::{Ack, NotStoredReason, SetOptions, SetOutcome};
+
+/// The guide's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/sdk-rust.md")]
+struct Guide;

@@ -11,6 +11,19 @@ use std::time::Duration;
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// How [`crate::Cache::get_or_load`] loads.
+///
+/// ```
+/// use std::time::Duration;
+/// use unstale::{EntryOptions, LoadOptions};
+///
+/// let minute = Duration::from_secs(60);
+/// let options = LoadOptions {
+///     negative_ttl: Some(minute),
+///     hard_timeout: Some(Duration::from_secs(2)),
+///     ..LoadOptions::from(EntryOptions::default().ttl(5 * minute).stale_for(60 * minute))
+/// };
+/// assert!(options.allow_stale, "the default");
+/// ```
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
     /// How the loaded entry is stored.
@@ -93,6 +106,20 @@ impl LoadOptions {
 /// What a loader found in the origin. Loaders may return anything that can be
 /// made into one: bytes, text, a [`Value`], an `Option` of them (none meaning
 /// [`Load::NotFound`]), or a [`Content`].
+///
+/// ```
+/// use unstale::{Content, EntryOptions, Load};
+///
+/// let row = Some(("Ada", 42));
+/// let load = match row {
+///     None => Load::NotFound,
+///     Some((name, version)) => {
+///         let entry = EntryOptions::default().source_version(version);
+///         Load::With(Content::from(name), entry)
+///     }
+/// };
+/// assert_ne!(load, Load::NotFound);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Load {
     /// This value; stored as [`LoadOptions::entry`] says.
@@ -133,6 +160,25 @@ macro_rules! from_value {
 from_value!(Value, Bytes, Vec<u8>, &[u8], String, &str);
 
 /// What the cache or the loader had. `E` is the loader's error.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{LoadOptions, Loaded};
+///
+/// let load = || async { Ok::<_, std::io::Error>("Ada") };
+/// let loading = cache.get_or_load("user:7", LoadOptions::default(), load);
+/// match loading.await.expect("the loader works").result {
+///     Loaded::Hit(entry) => println!("cached for {:?}", entry.age),
+///     Loaded::Negative(_) => println!("no such user"),
+///     Loaded::Stale { because, .. } => println!("not current: {because:?}"),
+///     Loaded::Filled { version, .. } => println!("loaded, stored as {version}"),
+///     Loaded::NotFilled { why, .. } => println!("loaded, not stored: {why:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub enum Loaded<E> {
     /// It was cached, perhaps by a loader this call waited for.
@@ -166,6 +212,21 @@ pub enum Loaded<E> {
 
 impl<E> Loaded<E> {
     /// The value, wherever it came from; none when the origin has none.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::{LoadOptions, Value};
+    ///
+    /// let load = || async { Ok::<_, std::io::Error>("Ada") };
+    /// let loading = cache.get_or_load("user:7", LoadOptions::default(), load);
+    /// let loaded = loading.await.expect("the loader works").result;
+    /// assert_eq!(loaded.value(), Some(&Value::from("Ada")));
+    /// assert_eq!(loaded.into_value(), Some(Value::from("Ada")));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn value(&self) -> Option<&Value> {
         match self {
@@ -187,6 +248,19 @@ impl<E> Loaded<E> {
 }
 
 /// Why a stale entry was given.
+///
+/// ```
+/// use std::time::Duration;
+/// use unstale::Because;
+///
+/// let because: Because<&str> = Because::TimedOut(Duration::from_secs(2));
+/// let words = match because {
+///     Because::Busy { .. } => "another caller is loading".to_owned(),
+///     Because::Failed(error) => format!("the origin fails: {error}"),
+///     Because::TimedOut(within) => format!("no answer within {within:?}"),
+/// };
+/// assert_eq!(words, "no answer within 2s");
+/// ```
 #[derive(Debug)]
 pub enum Because<E> {
     /// Another caller is loading, or nobody may for a while.
@@ -212,6 +286,20 @@ impl<E> From<Because<E>> for LoadError<E> {
 }
 
 /// Why what was loaded was not stored.
+///
+/// ```
+/// use unstale::{NotFilled, Voided};
+///
+/// fn words(why: &NotFilled) -> String {
+///     match why {
+///         NotFilled::Voided(Voided::Invalidated) => "it was invalidated meanwhile".to_owned(),
+///         NotFilled::Voided(why) => format!("the lease was gone: {why:?}"),
+///         NotFilled::Failed(error) => format!("the cache failed: {error}"),
+///     }
+/// }
+/// let why = NotFilled::Voided(Voided::Invalidated);
+/// assert_eq!(words(&why), "it was invalidated meanwhile");
+/// ```
 #[derive(Debug)]
 pub enum NotFilled {
     /// The lease was gone.

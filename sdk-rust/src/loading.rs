@@ -27,6 +27,22 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
     clippy::large_enum_variant,
     reason = "a box would cost every hit an allocation"
 )]
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{Answer, Begun, LoadOptions, Loaded};
+///
+/// let begun: Begun<std::io::Error> = cache.begin("user:7", LoadOptions::default()).await?;
+/// let answer: Answer<Loaded<_>> = match begun {
+///     Begun::Loaded(answer) => answer,
+///     Begun::Loading(loading) => loading.fill("Ada").await,
+/// };
+/// assert!(answer.result.value().is_some());
+/// # Ok(())
+/// # }
+/// ```
 pub enum Begun<E> {
     /// There is nothing to load.
     Loaded(Answer<Loaded<E>>),
@@ -36,6 +52,21 @@ pub enum Begun<E> {
 
 /// The right to load one key, kept alive until it is used. Read the origin now,
 /// then [`Loading::fill`] or [`Loading::fail`]; dropped, it is given back.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use std::convert::Infallible;
+/// use unstale::{Begun, LoadOptions};
+///
+/// if let Begun::<Infallible>::Loading(loading) = cache.begin("user:7", LoadOptions::default()).await? {
+///     println!("something to show meanwhile: {}", loading.stale().is_some());
+///     assert!(loading.is_alone(), "there is no sidecar");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Loading {
     cache: Cache,

@@ -7,6 +7,18 @@ use std::time::Duration;
 use unstale_proto::v1;
 
 /// How current an answer has to be.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{ReadLevel, ReadOptions};
+///
+/// let now = ReadOptions::default().level(ReadLevel::Strong);
+/// cache.get_with("balance:7", now).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReadLevel {
     /// Coherent within the fleet's staleness bound; milliseconds without
@@ -31,6 +43,19 @@ impl From<ReadLevel> for v1::ReadLevel {
 }
 
 /// How [`Cache::get_with`] and [`Cache::get_many_with`] read.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use std::time::Duration;
+/// use unstale::ReadOptions;
+///
+/// let recent = ReadOptions::default().max_staleness(Duration::from_millis(100));
+/// cache.get_with("user:7", recent).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions {
     /// How current the answer has to be.
@@ -80,6 +105,18 @@ impl ReadOptions {
 impl Cache {
     /// Reads one key, as [`Cache::get_with`] without options.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::Lookup;
+    ///
+    /// let answer = cache.get("user:7").await?;
+    /// assert_eq!(answer.result, Lookup::Miss);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`Error`].
     pub async fn get(&self, key: impl Into<String>) -> Result<Answer<Lookup>, Error> {
@@ -88,8 +125,11 @@ impl Cache {
 
     /// Reads one key. A miss is a value, never an error.
     ///
-    /// ```no_run
-    /// # async fn example(cache: unstale::Cache, etag: &str) -> Result<(), unstale::Error> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// # let etag = "an-etag";
     /// use unstale::{Lookup, ReadOptions};
     ///
     /// let held = ReadOptions::default().if_none_match(etag);
@@ -137,6 +177,16 @@ impl Cache {
 
     /// Reads up to 256 keys, as [`Cache::get_many_with`] without options.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// let answer = cache.get_many(["user:7", "user:8"]).await?;
+    /// assert_eq!(answer.result.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`Error`].
     pub async fn get_many<K: Into<String>>(
@@ -147,6 +197,19 @@ impl Cache {
     }
 
     /// Reads up to 256 keys; one result per key, in the order of the keys.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::{ReadLevel, ReadOptions};
+    ///
+    /// let stale_ok = ReadOptions::default().level(ReadLevel::StaleOk);
+    /// let answer = cache.get_many_with(["user:7", "user:8"], stale_ok).await?;
+    /// assert_eq!(answer.result.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`Error`]; [`Error::Invalid`] with `if_none_match`, which is of one

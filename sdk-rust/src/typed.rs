@@ -48,6 +48,20 @@ impl<T> Clone for Typed<T> {
 }
 
 /// An entry and its value, decoded.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{Codec, Lookup};
+///
+/// let users = cache.typed::<String>(Codec::Json);
+/// if let Lookup::Hit(hit) = users.get("user:7").await?.result {
+///     println!("{} as of {}", hit.value, hit.entry.version);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded<T> {
     /// The value.
@@ -59,6 +73,18 @@ pub struct Decoded<T> {
 impl Cache {
     /// This cache as values of one type, written by this codec; those that
     /// another codec wrote are read as well.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::Codec;
+    ///
+    /// let ages = cache.typed::<u8>(Codec::Json);
+    /// ages.set("age:7", &36).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn typed<T>(&self, codec: Codec) -> Typed<T> {
         Typed {
@@ -72,6 +98,18 @@ impl Cache {
 impl<T: Serialize + DeserializeOwned> Typed<T> {
     /// Reads one key, as [`Cache::get`] does.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::{Codec, Lookup};
+    ///
+    /// let ages = cache.typed::<u8>(Codec::Json);
+    /// assert_eq!(ages.get("age:7").await?.result, Lookup::Miss);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`Cache::get_with`]. What cannot be decoded is no error but a miss,
     /// flagged [`Degraded::Undecodable`] and told to
@@ -81,6 +119,19 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
     }
 
     /// Reads one key, as [`Cache::get_with`] does.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::{Codec, ReadLevel, ReadOptions};
+    ///
+    /// let ages = cache.typed::<u8>(Codec::Json);
+    /// let now = ReadOptions::default().level(ReadLevel::Strong);
+    /// ages.get_with("age:7", now).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Typed::get`].
@@ -151,6 +202,18 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
     /// Writes one key, as [`Cache::set_with`] does; the content type is the
     /// codec's.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::{Codec, SetOptions};
+    ///
+    /// let ages = cache.typed::<u8>(Codec::Json);
+    /// ages.set_with("age:7", &36, SetOptions::default().if_absent()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Typed::set`].
     pub async fn set_with(
@@ -166,6 +229,16 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
     }
 
     /// The cache behind it, for what has nothing to do with the type.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// let ages = cache.typed::<u8>(unstale::Codec::Json);
+    /// ages.cache().delete("age:7").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn cache(&self) -> &Cache {
         &self.cache

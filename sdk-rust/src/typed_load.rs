@@ -17,6 +17,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// What [`Typed::get_or_load`] gives. `E` is the loader's error.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{Codec, LoadOptions};
+///
+/// let ages = cache.typed::<u8>(Codec::Json);
+/// let load = || async { Ok::<_, std::io::Error>(36) };
+/// let loaded = ages.get_or_load("age:7", LoadOptions::default(), load).await;
+/// assert_eq!(loaded.expect("the loader works").result.value, Some(36));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TypedLoaded<T, E> {
     /// The value; none when the origin has none.
@@ -60,6 +74,20 @@ impl<T> From<Option<T>> for TypedLoad<T> {
 
 impl<T: Serialize + DeserializeOwned> Typed<T> {
     /// [`crate::Cache::get_or_load`] for values of this type.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::{Codec, LoadOptions};
+    ///
+    /// let ages = cache.typed::<u8>(Codec::Json);
+    /// let load = || async { Ok::<_, std::io::Error>(None) };
+    /// let loaded = ages.get_or_load("age:8", LoadOptions::default(), load).await;
+    /// assert_eq!(loaded.expect("the loader works").result.value, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As that one; [`Error::Codec`] in [`LoadError::Cache`] when the loader's

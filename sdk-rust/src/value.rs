@@ -4,6 +4,14 @@ use bytes::Bytes;
 use unstale_proto::v1;
 
 /// A value: bytes, or text that people may read with any tool.
+///
+/// ```
+/// use unstale::Value;
+///
+/// assert_eq!(Value::from("Ada").as_bytes(), b"Ada");
+/// assert_ne!(Value::from("Ada"), Value::from(b"Ada".to_vec()));
+/// assert_eq!(Value::from(vec![1, 2]).into_bytes(), [1, 2][..]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// Bytes.
@@ -36,6 +44,14 @@ impl Value {
 ///
 /// Every call that stores takes one, or what can be made into one: bytes, text
 /// and `Option`s of them, none meaning [`Content::NotFound`].
+///
+/// ```
+/// use unstale::{Content, Value};
+///
+/// let row: Option<&str> = None;
+/// assert_eq!(Content::from(row), Content::NotFound);
+/// assert_eq!(Content::from("Ada").into_value(), Some(Value::from("Ada")));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// This value.

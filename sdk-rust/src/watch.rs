@@ -16,6 +16,13 @@ use unstale_proto::v1::watch_response::Event;
 /// What to watch. The filter names what the watcher holds; an invalidation is
 /// left out only if that proves that it covers none of it, so that a filter of
 /// keys alone still lets every tag through.
+///
+/// ```
+/// use unstale::WatchOptions;
+///
+/// let held = WatchOptions::default().key("user:7").tag("users");
+/// assert!(held.position.is_none(), "from now on");
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchOptions {
     /// Start after this position; from now on when none.
@@ -61,6 +68,20 @@ impl WatchOptions {
 }
 
 /// A stream of [`WatchEvent`]s in log order. Dropping it ends the watch.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use futures::StreamExt as _;
+/// use unstale::{WatchEvent, WatchOptions};
+///
+/// let mut watch = cache.watch(WatchOptions::default()).await?;
+/// let first = watch.next().await.expect("the stream has begun")?;
+/// assert!(matches!(first, WatchEvent::Started { .. }));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Watch {
     events: Events,
@@ -77,6 +98,22 @@ enum Events {
 }
 
 /// One event; `position` is how far the stream is complete.
+///
+/// ```
+/// use unstale::WatchEvent;
+///
+/// /// How far everything is known.
+/// fn position(event: &WatchEvent) -> &str {
+///     match event {
+///         WatchEvent::Started { position }
+///         | WatchEvent::Invalidation { position, .. }
+///         | WatchEvent::Heartbeat { position }
+///         | WatchEvent::Lagged { position } => position,
+///     }
+/// }
+/// let position_ = "e-1".to_owned();
+/// assert_eq!(position(&WatchEvent::Lagged { position: position_ }), "e-1");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
     /// Always first: the stream reports what comes after this position.
@@ -104,6 +141,17 @@ pub enum WatchEvent {
 }
 
 /// Invalidated keys, tags, prefixes or the whole namespace.
+///
+/// ```
+/// use unstale::Invalidation;
+///
+/// /// Whether it may cover an entry with this key and no tags.
+/// fn covers(what: &Invalidation, key: &str) -> bool {
+///     let named = what.keys.iter().any(|one| one == key);
+///     what.all || named || what.prefixes.iter().any(|prefix| key.starts_with(prefix))
+/// }
+/// assert!(!covers(&Invalidation::default(), "user:7"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Invalidation {
     /// The namespace.
@@ -140,8 +188,10 @@ impl Cache {
     /// Follows the namespace's invalidations, from now on or from after a
     /// position.
     ///
-    /// ```no_run
-    /// # async fn example(cache: unstale::Cache) -> Result<(), unstale::Error> {
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
     /// use futures::StreamExt as _;
     /// use unstale::{WatchEvent, WatchOptions};
     ///
@@ -149,9 +199,10 @@ impl Cache {
     /// let mut events = cache.watch(held).await?;
     /// while let Some(event) = events.next().await {
     ///     match event? {
+    ///         WatchEvent::Started { .. } => break, // an application goes on
     ///         WatchEvent::Invalidation { what, .. } => println!("{:?}", what.keys),
     ///         WatchEvent::Lagged { .. } => println!("drop everything"),
-    ///         _ => {}
+    ///         WatchEvent::Heartbeat { .. } => {}
     ///     }
     /// }
     /// # Ok(())

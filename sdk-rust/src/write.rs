@@ -7,6 +7,18 @@ use crate::{Cache, Content, EntryOptions, Error};
 use unstale_proto::v1;
 
 /// How far a write or invalidation must have got before it is answered.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{Ack, Invalidate};
+///
+/// let what = Invalidate::default().key("user:7").ack(Ack::Fleet);
+/// cache.invalidate(what).await?; // no pod returns the old value as fresh from now on
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ack {
     /// The pod obeys it; the log follows.
@@ -29,6 +41,20 @@ impl From<Ack> for v1::Ack {
 }
 
 /// How [`Cache::set_with`] writes.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use std::time::Duration;
+/// use unstale::{EntryOptions, SetOptions};
+///
+/// let entry = EntryOptions::default().ttl(Duration::from_secs(60));
+/// let options = SetOptions::from(entry).if_absent();
+/// cache.set_with("user:7", "Ada", options).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetOptions {
     /// How the entry is stored.
@@ -78,6 +104,20 @@ impl From<EntryOptions> for SetOptions {
 }
 
 /// What became of a write.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::SetOutcome;
+///
+/// match cache.set("user:7", "Ada").await?.result {
+///     SetOutcome::Stored { version } => println!("stored as {version:?}"),
+///     SetOutcome::NotStored { reason, .. } => println!("not stored: {reason:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SetOutcome {
     /// Stored, or what is cached already: then only its ttl was refreshed.
@@ -96,6 +136,19 @@ pub enum SetOutcome {
 }
 
 /// Why a write was not stored.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+/// use unstale::{NotStoredReason, SetOutcome};
+///
+/// let outcome = cache.set("user:7", "Ada").await?.result;
+/// let reason = NotStoredReason::SidecarUnavailable;
+/// assert_eq!(outcome, SetOutcome::NotStored { reason, current: None });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotStoredReason {
@@ -173,6 +226,16 @@ impl Cache {
     /// Writes one key, as [`Cache::set_with`] without options: the caller
     /// claims that the value is true now.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// cache.set("user:7", "Ada").await?;
+    /// cache.set("blob:7", vec![1, 2, 3]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`Cache::set_with`].
     pub async fn set(
@@ -186,9 +249,11 @@ impl Cache {
     /// Writes one key: a value, or that the origin has none. A write that is
     /// refused is a value, never an error.
     ///
-    /// ```no_run
+    /// ```
     /// # async fn origin() -> (&'static str, u64) { ("Ada", 7) }
-    /// # async fn example(cache: unstale::Cache) -> Result<(), unstale::Error> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
     /// use unstale::{EntryOptions, SetOptions};
     ///
     /// // The position comes first: whatever invalidates the key while the
@@ -250,6 +315,17 @@ impl Cache {
 
     /// Caches that the origin has nothing under the key: a negative entry.
     /// Without a ttl it lives for the namespace's `negative_ttl`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// # let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// use unstale::SetOptions;
+    ///
+    /// cache.set_not_found("user:8", SetOptions::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`Cache::set_with`].

@@ -123,7 +123,11 @@ async fn a_page_is_loaded_once_in_the_fleet_and_browsers_that_hold_it_get_304() 
 async fn each_answer_says_what_the_cache_did() {
     let pod = Sidecar::builder().fresh().await;
     let (layer, pages) = (layer(client(&pod).await), Pages::default());
-    let first = pages.answer(&layer, get("/a"), page("a")).await;
+    // What it holds is another one: the service must not hear of that.
+    let request = Request::get("/a").header("if-none-match", "\"other\"");
+    let request = request.body(()).expect("a request");
+    let first = pages.answer(&layer, request, page("a")).await;
+    assert_eq!((first.status, &first.body[..]), (StatusCode::OK, &b"a"[..]));
     assert_eq!(first.cache_status(), "unstale; fwd=uri-miss; stored");
     let second = pages.answer(&layer, get("/a"), page("never")).await;
     assert!(second.is_hit(), "{second:?}");
