@@ -151,6 +151,8 @@ impl Written {
                 ("OLDER_SOURCE_VERSION", Some(min_source_version))
             }
             NotStoredReason::Present => ("PRESENT", None),
+            // Not asked: the position is that of a read without a sidecar.
+            NotStoredReason::SidecarUnavailable => ("SIDECAR_UNAVAILABLE", None),
             _ => ("OTHER", None),
         };
         let mut written = Self::refused(reason, least, position);

@@ -23,6 +23,14 @@ def warnings(caplog):
     return [r.getMessage() for r in caplog.records if r.name == "unstale"]
 
 
+def test_a_write_with_the_position_of_a_read_that_failed_is_not_sent(sidecar, tmp_path):
+    failed = Cache(f"unix:{tmp_path}/none.sock").lookup("k")
+    cache = Cache(sidecar.endpoint, strict=True)
+    outcome = cache.set("k", 1, position=failed.position)
+    assert (outcome.stored, outcome.reason) == (False, "SIDECAR_UNAVAILABLE")
+    assert not cache.lookup("k")
+
+
 def test_without_a_sidecar_functions_run_uncached_and_a_warning_says_so_once(tmp_path, caplog):
     cache = Cache(f"unix:{tmp_path}/none.sock")
     calls = []

@@ -83,7 +83,8 @@ class Outcome:
     #: None when not stored, or not yet decided (ack "local").
     version: str | None = None
     #: Why it is not stored: "COVERED", "PRESENT", "OLDER_SOURCE_VERSION",
-    #: "CONFLICT", "INVALIDATED", "EXPIRED"…; "FAILED" with `error`.
+    #: "CONFLICT", "INVALIDATED", "EXPIRED"…; "FAILED" with `error`;
+    #: "SIDECAR_UNAVAILABLE" when `position` is that of a read that failed.
     reason: str | None = None
     #: The least source version that is accepted.
     min_source_version: int | None = None
