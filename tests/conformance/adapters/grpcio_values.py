@@ -140,7 +140,7 @@ def result(message, as_json=False, oneof="result"):
             return {**told, "lease_token": inner.lease_token, "term": seconds(inner.term)}
         return {**told, "retry_after": seconds(inner.retry_after)}
     if which == "stored":
-        return {"kind": which, "version": inner.version}
+        return {"kind": which, "version": inner.version or None}
     return {"kind": which, "term": seconds(inner.term)}
 
 
