@@ -36,6 +36,11 @@ class Calls:
             # Cases are no neighbours: each has its own connection.
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_receive_message_length", -1),
+            # A connection that has fallen silent is given up.
+            ("grpc.keepalive_time_ms", round(options.get("keep_alive", 5) * 1000)),
+            ("grpc.keepalive_timeout_ms", round(options.get("keep_alive", 5) * 1000)),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.max_pings_without_data", 0),
         ]
         self._channel = grpc.insecure_channel(address, settings)
         self.cache = stubs.CacheServiceStub(self._channel)

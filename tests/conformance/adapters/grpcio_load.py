@@ -77,23 +77,24 @@ def get_or_load(calls, args):
 
 
 def _lease(calls, args, wait):
-    stale_first = args.get("allow_stale", True)
     asked = {name: args[name] for name in ("key", "term", "min_position") if name in args}
     request = calls.request(pb.LeaseRequest, {**asked, "wait": min(wait, 10)})
-    # With a stale entry to give, the sidecar answers busy without waiting.
-    del stale_first
     said = calls.ask(calls.cache.Lease, request, 2 + wait)
     return result(said, args.get("as") == "json")
 
 
 def _load(calls, args, granted):
     token, stale = granted["lease_token"], granted.get("stale")
+    done = threading.Event()
+    threading.Thread(target=_keep, args=[calls, granted, done], daemon=True).start()
     try:
         loaded = _in_time(calls, args)
     except LoaderFailed as error:
         return _failed(calls, args, token, stale, Refused("loader", str(error)))
     except TimeoutError:
         return _failed(calls, args, token, stale, Refused("load_timed_out"))
+    finally:
+        done.set()
     if loaded is None:
         _abandon(calls, pb.AbandonRequest(lease_token=token))
         raise Refused("encode", "the value cannot be encoded")
@@ -104,6 +105,15 @@ def _load(calls, args, granted):
         if calls.options.get("strict") and not error.is_outage:
             raise
     return _given(loaded)
+
+
+def _keep(calls, granted, done):
+    """Renews the lease while its loader runs."""
+    while not done.wait(granted["term"] / 3):
+        try:
+            calls.ask(calls.cache.Renew, pb.RenewRequest(lease_token=granted["lease_token"]))
+        except Refused:
+            pass  # The next one may succeed; else the fill is voided.
 
 
 def _in_time(calls, args):
