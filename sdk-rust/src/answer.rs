@@ -38,6 +38,23 @@ impl<T> Answer<T> {
         }
     }
 
+    /// Whether the sidecar had no part in it: a miss or "not stored" that the
+    /// client made up because the sidecar was away.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// let cache = unstale::Cache::builder().no_sidecar().connect().await?;
+    /// let answer = cache.get("k").await?;
+    /// assert!(answer.is_outage());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        self.degraded.contains(&Degraded::SidecarUnavailable)
+    }
+
     /// What it says beside its result, and the result.
     pub(crate) fn split(self) -> (Answer<()>, T) {
         let told = Answer {
@@ -67,6 +84,12 @@ pub enum Degraded {
     /// The batch's values are too long together: keys without room are misses,
     /// ask for them again by themselves.
     AnswerTooLarge,
+    /// The sidecar did not answer, or could not do it, and the client went on
+    /// without it ([`crate::Builder::strict`]): a miss, or not stored.
+    SidecarUnavailable,
+    /// What is cached was written by an unknown codec, or is none of the type
+    /// asked for ([`crate::Typed`]): as good as a miss.
+    Undecodable,
     /// A reason this client does not know yet.
     Other,
 }

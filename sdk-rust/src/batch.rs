@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::options::storing;
-use crate::write::SetOutcome;
+use crate::write::{SetOutcome, no_position};
 use crate::{Ack, Cache, Content, EntryOptions, Error};
 use unstale_proto::v1;
 
@@ -98,7 +98,47 @@ impl Cache {
         items: impl IntoIterator<Item = SetItem>,
         ack: Ack,
     ) -> Result<Answer<SetResults>, Error> {
-        let items: Vec<_> = items.into_iter().map(SetItem::message).collect();
+        let items: Vec<_> = items.into_iter().collect();
+        let judged = |item: &SetItem| !no_position(item.position.as_deref());
+        let sent: Vec<bool> = items.iter().map(judged).collect();
+        let items = items.into_iter().filter(judged).map(SetItem::message);
+        let items: Vec<_> = items.collect();
+        let asked = items.len();
+        let away = || (0..asked).map(|_| Ok(SetOutcome::away())).collect();
+        let answer = match sent.contains(&true) || sent.is_empty() {
+            true => self.or_else(self.write_many(items, ack), away).await?,
+            false => Answer::away(Vec::new()),
+        };
+        Ok(answer.map(|results| self.in_order(&sent, results)))
+    }
+
+    /// One result per item; those that were not sent are not stored.
+    fn in_order(&self, sent: &[bool], results: SetResults) -> SetResults {
+        let mut results = results.into_iter();
+        let each = sent.iter().map(|sent| match sent {
+            true => results
+                .next()
+                .map_or(Ok(SetOutcome::away()), |one| self.judged(one)),
+            false => Ok(SetOutcome::away()),
+        });
+        each.collect()
+    }
+
+    /// One write, by the policy.
+    fn judged(&self, result: Result<SetOutcome, Error>) -> Result<SetOutcome, Error> {
+        match result {
+            Err(error) if self.goes_on(&error) => Ok(SetOutcome::away()),
+            result => result,
+        }
+    }
+
+    async fn write_many(
+        &self,
+        items: Vec<v1::BatchSetItem>,
+        ack: Ack,
+    ) -> Result<Answer<SetResults>, Error> {
+        let keys = items.iter().map(|item| item.key.as_str());
+        self.shared.flights.forget(&self.namespace, keys);
         let asked = items.len();
         let request = self.request(v1::BatchSetRequest {
             namespace: self.namespace.clone(),

@@ -1,7 +1,10 @@
-//! Where the sidecar is and how to talk to it.
+//! Where the sidecar is, how to talk to it, and what to do without it.
 
-use crate::connect::{self, Place};
+use crate::connect::{self, Pace, Place};
+use crate::outage::{Observer, Policy, Shared};
 use crate::{Cache, Error};
+use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The sidecar when nothing else is said.
@@ -10,12 +13,32 @@ pub const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:7070";
 pub const ENDPOINT_VARIABLE: &str = "UNSTALE_ENDPOINT";
 
 /// Builds a [`Cache`]; start with [`Cache::builder`].
-#[derive(Clone, Debug, Default)]
+///
+/// ```
+/// use std::time::Duration;
+/// use unstale::Cache;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// let builder = Cache::builder()
+///     .endpoint("unix:/run/unstale/unstale.sock")
+///     .namespace("shop")
+///     .timeout(Duration::from_millis(200))
+///     .on_outage(|error| eprintln!("going on without the cache: {error}"));
+/// // Fail-open: the application starts, though nobody is there yet.
+/// let cache = builder.connect().await?;
+/// assert!(cache.get("user:7").await?.is_outage());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Default)]
 pub struct Builder {
     endpoint: Option<String>,
     namespace: String,
     timeout: Option<Duration>,
     keep_alive: Option<Duration>,
+    policy: Policy,
+    observer: Option<Observer>,
 }
 
 impl Builder {
@@ -54,24 +77,135 @@ impl Builder {
         self
     }
 
+    /// A call that the sidecar does not answer is an error. When not called,
+    /// the client is fail-open: whatever [`Error::is_outage`] names makes a
+    /// read a miss and a write not stored, both flagged
+    /// ([`crate::Answer::is_outage`]), and [`Cache::get_or_load`] runs the
+    /// loader, one per key in this process. Invalidations, compare-and-sets and
+    /// leases never pretend: their failures are errors either way.
+    ///
+    /// ```
+    /// use unstale::{Cache, Error};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let nobody = Cache::builder().endpoint("unix:/nobody/here.sock");
+    /// let refused = nobody.strict().connect().await;
+    /// assert!(matches!(refused, Err(Error::Unreachable(_))));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.policy = Policy::Strict;
+        self
+    }
+
+    /// Is told each failure that the client went on without, and each entry that
+    /// could not be decoded ([`Error::Codec`]), for a log line or a metric. It is called in the middle of the call, so that it must not
+    /// block, and it is called for each call: an outage is many of them.
+    #[must_use]
+    pub fn on_outage(mut self, observer: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// For tests of applications: no sidecar is asked. Every read is a miss,
+    /// nothing is stored, every loader runs (one per key at a time), an
+    /// invalidation is done, a watch sees nothing.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use unstale::{Cache, Invalidate, LoadOptions};
+    ///
+    /// let cache = Cache::builder().no_sidecar().connect().await?;
+    /// let loader = || async { Ok::<_, std::io::Error>("Ada") };
+    /// let loaded = cache.get_or_load("user:7", LoadOptions::default(), loader).await?;
+    /// assert_eq!(loaded.result.value().unwrap().as_bytes(), b"Ada");
+    /// cache.invalidate(Invalidate::default().key("user:7")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn no_sidecar(mut self) -> Self {
+        self.policy = Policy::NoSidecar;
+        self
+    }
+
     /// Connects now; later losses of the connection are mended by the next
-    /// call.
+    /// call. Nobody there is an error only when [`Builder::strict`]; else it is
+    /// told to [`Builder::on_outage`], and every call tries again.
     ///
     /// # Errors
     /// [`Error::Endpoint`] when the endpoint cannot be read,
-    /// [`Error::Unreachable`] when nobody answers there.
+    /// [`Error::Unreachable`] when strict and nobody answers there.
     pub async fn connect(self) -> Result<Cache, Error> {
-        let place: Place = self.place().parse()?;
-        let channel = connect::connect(place, self.timeout, self.keep_alive).await?;
-        Ok(Cache::over(channel, self.namespace, self.timeout))
+        if self.policy == Policy::NoSidecar {
+            return self.lazy();
+        }
+        match connect::connect(self.place()?, self.pace()).await {
+            Ok(channel) => Ok(self.over(channel)),
+            Err(error) if self.policy == Policy::Strict => Err(error),
+            Err(error) => {
+                let cache = self.lazy()?;
+                cache.goes_on(&error);
+                Ok(cache)
+            }
+        }
     }
 
-    fn place(&self) -> String {
+    /// Connects with the first call. Must be called in a tokio runtime, to
+    /// which the connection then belongs.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// let nobody = unstale::Cache::builder().endpoint("unix:/nobody/here.sock");
+    /// let cache = nobody.lazy()?;
+    /// assert!(cache.get("k").await?.is_outage());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Endpoint`] when the endpoint cannot be read.
+    pub fn lazy(self) -> Result<Cache, Error> {
+        let channel = match self.policy {
+            Policy::NoSidecar => connect::nowhere(),
+            Policy::FailOpen | Policy::Strict => connect::lazily(self.place()?, self.pace()),
+        };
+        Ok(self.over(channel))
+    }
+
+    fn over(self, channel: tonic::transport::Channel) -> Cache {
+        let shared = Shared::new(self.policy, self.observer);
+        Cache::over(channel, self.namespace, self.timeout, shared)
+    }
+
+    fn pace(&self) -> Pace {
+        Pace {
+            timeout: self.timeout,
+            keep_alive: self.keep_alive,
+        }
+    }
+
+    fn place(&self) -> Result<Place, Error> {
         let named = self.endpoint.clone();
         // An empty variable is one that somebody meant to unset.
         let named = named.or_else(|| std::env::var(ENDPOINT_VARIABLE).ok());
-        named
-            .filter(|text| !text.is_empty())
-            .unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned())
+        let named = named.filter(|text| !text.is_empty());
+        named.as_deref().unwrap_or(DEFAULT_ENDPOINT).parse()
+    }
+}
+
+impl Debug for Builder {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut builder = f.debug_struct("Builder");
+        builder.field("endpoint", &self.endpoint);
+        builder.field("namespace", &self.namespace);
+        builder.field("timeout", &self.timeout);
+        builder.field("keep_alive", &self.keep_alive);
+        builder.field("policy", &self.policy);
+        builder.finish_non_exhaustive()
     }
 }

@@ -1,6 +1,8 @@
 //! The connection, and what every call shares: deadline, namespace, position.
 
+use crate::outage::Shared;
 use crate::{Ack, Builder, Error};
+use std::sync::Arc;
 use std::time::Duration;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
@@ -26,6 +28,7 @@ pub struct Cache {
     pub(crate) client: CacheServiceClient<Channel>,
     pub(crate) admin: AdminServiceClient<Channel>,
     pub(crate) namespace: String,
+    pub(crate) shared: Arc<Shared>,
     timeout: Option<Duration>,
     min_position: String,
 }
@@ -37,15 +40,45 @@ impl Cache {
         Builder::default()
     }
 
-    pub(crate) fn over(channel: Channel, namespace: String, timeout: Option<Duration>) -> Self {
+    pub(crate) fn over(
+        channel: Channel,
+        namespace: String,
+        timeout: Option<Duration>,
+        shared: Shared,
+    ) -> Self {
         let client = CacheServiceClient::new(channel.clone());
         Self {
             client: client.max_decoding_message_size(MESSAGE_BYTES),
             admin: AdminServiceClient::new(channel),
             namespace,
+            shared: Arc::new(shared),
             timeout,
             min_position: String::new(),
         }
+    }
+
+    /// The same connection, with calls of another namespace.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// let shop = unstale::Cache::builder().namespace("shop").no_sidecar().connect().await?;
+    /// let sessions = shop.namespace("sessions");
+    /// sessions.get("user:7").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn namespace(&self, namespace: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            ..self.clone()
+        }
+    }
+
+    /// How long a call waits for the sidecar, unless it says otherwise.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.timeout.unwrap_or(DEADLINE)
     }
 
     /// The same connection, whose reads and leases see at least what was
@@ -115,8 +148,7 @@ impl Cache {
         wait: Duration,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Error> {
-        let deadline = self.timeout.unwrap_or(DEADLINE);
-        bounded(deadline.saturating_add(wait), call).await
+        bounded(self.deadline().saturating_add(wait), call).await
     }
 }
 

@@ -73,10 +73,12 @@ impl Cache {
         entry: EntryOptions,
         ack: Ack,
     ) -> Result<Answer<CasOutcome>, Error> {
+        let key = key.into();
+        self.shared.flights.forget(&self.namespace, [key.as_str()]);
         let message = storing!(
             CompareAndSetRequest {
                 namespace: self.namespace.clone(),
-                key: key.into(),
+                key: key,
                 expected: Some(expected.into()),
                 ack: v1::Ack::from(ack).into(),
             },

@@ -5,6 +5,7 @@
 use crate::Error;
 use crate::error::chain;
 use hyper_util::rt::TokioIo;
+use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -16,6 +17,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How often the sidecar is asked whether it is there, when nothing else was
 /// asked for.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// The authority that every gRPC server accepts on a Unix socket.
+const AUTHORITY: &str = "http://localhost";
 
 /// A parsed endpoint.
 #[derive(Clone, Debug)]
@@ -47,35 +51,59 @@ impl FromStr for Place {
     }
 }
 
-/// Connects; the channel reconnects by itself afterwards.
-pub(crate) async fn connect(
-    place: Place,
-    timeout: Option<Duration>,
-    keep_alive: Option<Duration>,
-) -> Result<Channel, Error> {
-    let within = timeout.unwrap_or(CONNECT);
-    let keep_alive = keep_alive.unwrap_or(KEEP_ALIVE);
-    // Idle connections, too: the next call should not be the one that finds out.
-    let with = |endpoint: Endpoint| {
+/// How long things may take; the defaults where nothing was asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) keep_alive: Option<Duration>,
+}
+
+impl Pace {
+    fn of(self, endpoint: Endpoint) -> Endpoint {
+        let keep_alive = self.keep_alive.unwrap_or(KEEP_ALIVE);
+        // Idle connections, too: the next call should not be the one that
+        // finds out.
         endpoint
-            .connect_timeout(within)
+            .connect_timeout(self.timeout.unwrap_or(CONNECT))
             .http2_keep_alive_interval(keep_alive)
             .keep_alive_timeout(keep_alive)
             .keep_alive_while_idle(true)
-    };
+    }
+}
+
+/// Connects; the channel reconnects by itself afterwards.
+pub(crate) async fn connect(place: Place, pace: Pace) -> Result<Channel, Error> {
     let connected = match place {
-        Place::Tcp(uri) => with(Endpoint::from(uri)).connect().await,
+        Place::Tcp(uri) => pace.of(Endpoint::from(uri)).connect().await,
         Place::Unix(path) => {
-            // The authority that every gRPC server accepts on a Unix socket.
-            let endpoint = with(Endpoint::from_static("http://localhost"));
-            let connector = tower::service_fn(move |_: Uri| {
-                let path = path.clone();
-                async move { UnixStream::connect(path).await.map(TokioIo::new) }
-            });
+            let connector = tower::service_fn(move |_: Uri| dial(path.clone()));
+            let endpoint = pace.of(Endpoint::from_static(AUTHORITY));
             endpoint.connect_with_connector(connector).await
         }
     };
     connected.map_err(|error| Error::Unreachable(chain(&error)))
+}
+
+/// Connects with the first call, and again with each that follows a failure.
+pub(crate) fn lazily(place: Place, pace: Pace) -> Channel {
+    match place {
+        Place::Tcp(uri) => pace.of(Endpoint::from(uri)).connect_lazy(),
+        Place::Unix(path) => {
+            let connector = tower::service_fn(move |_: Uri| dial(path.clone()));
+            let endpoint = pace.of(Endpoint::from_static(AUTHORITY));
+            endpoint.connect_with_connector_lazy(connector)
+        }
+    }
+}
+
+/// A channel on which no call gets anywhere.
+pub(crate) fn nowhere() -> Channel {
+    let refuse = |_: Uri| async { Err::<TokioIo<UnixStream>, _>(io::Error::other("no sidecar")) };
+    Endpoint::from_static(AUTHORITY).connect_with_connector_lazy(tower::service_fn(refuse))
+}
+
+async fn dial(path: PathBuf) -> io::Result<TokioIo<UnixStream>> {
+    UnixStream::connect(path).await.map(TokioIo::new)
 }
 
 #[cfg(test)]
@@ -103,7 +131,7 @@ mod tests {
     async fn a_socket_that_is_not_there_is_unreachable_and_says_why() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::Unix(folder.path().join("none.sock"));
-        let refused = connect(place, None, None).await;
+        let refused = connect(place, Pace::default()).await;
         let Err(Error::Unreachable(why)) = refused else {
             panic!("{refused:?}");
         };
@@ -119,7 +147,7 @@ mod tests {
             std::future::pending::<()>().await;
         };
         let asking = async {
-            let builder = crate::Cache::builder().endpoint(endpoint);
+            let builder = crate::Cache::builder().endpoint(endpoint).strict();
             let cache = builder.timeout(Duration::from_millis(50)).connect().await?;
             cache.get("k").await
         };

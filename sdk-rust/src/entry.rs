@@ -140,11 +140,28 @@ impl NotModified {
     }
 }
 
-/// What a read found.
+/// What a read found: an [`Entry`], or of [`crate::Typed`] a
+/// [`crate::Decoded`] one.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), unstale::Error> {
+/// use unstale::{Cache, Freshness, Lookup};
+///
+/// let cache = Cache::builder().no_sidecar().connect().await?;
+/// match cache.get("user:7").await?.result {
+///     Lookup::Hit(entry) => assert_eq!(entry.freshness, Freshness::Fresh),
+///     Lookup::Negative(_) => println!("there is no such user"),
+///     Lookup::NotModified(_) => println!("only when if_none_match was given"),
+///     Lookup::Miss => println!("not cached"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lookup {
+pub enum Lookup<E = Entry> {
     /// The entry. Look at its freshness when stale ones were allowed.
-    Hit(Entry),
+    Hit(E),
     /// The origin is known to have nothing under the key.
     Negative(Negative),
     /// What the caller holds is the content that is cached.

@@ -1,5 +1,6 @@
 //! tonic::Status → what a caller can act on: the only place, exhaustive.
 
+use crate::CodecError;
 use std::fmt::Write as _;
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -10,8 +11,26 @@ use unstale_proto::v1;
 /// and of the remote tier.
 const UNKNOWN: [&str; 2] = ["FLEET_UNKNOWN", "REMOTE_UNKNOWN"];
 
-/// Why a call failed. A miss, a conflict and a voided lease are no errors.
+/// Why a call failed, by what the caller should do. A miss, a conflict and a
+/// voided lease are no errors.
+///
+/// ```
+/// use unstale::Error;
+///
+/// fn advice(error: &Error) -> &'static str {
+///     match error {
+///         Error::Endpoint(_) | Error::Invalid { .. } => "mend the program",
+///         Error::Unsupported(_) => "upgrade the sidecar",
+///         Error::OutcomeUnknown { .. } => "repeat it with the same id",
+///         error if error.is_outage() => "go on without the cache",
+///         _ => "tell somebody",
+///     }
+/// }
+/// let error = Error::Unreachable("connection refused".to_owned());
+/// assert_eq!(advice(&error), "go on without the cache");
+/// ```
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The endpoint cannot be read.
     #[error("the endpoint {0}")]
@@ -77,6 +96,12 @@ pub enum Error {
         /// When to ask again.
         retry_after: Duration,
     },
+    /// The sidecar is older than this client and has no such call: upgrade it.
+    #[error("the sidecar is too old for this call: {0}")]
+    Unsupported(String),
+    /// The value has no form in its codec, or is none of the type asked for.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
     /// The answer lacks what the contract promises (a newer sidecar).
     #[error("the sidecar's answer cannot be understood: {0}")]
     Answer(&'static str),
@@ -110,6 +135,109 @@ pub enum LoadError<E> {
     /// The loader failed; the lease was given back.
     #[error("the loader failed: {0}")]
     Loader(E),
+    /// The loader took longer than [`crate::LoadOptions::hard_timeout`] and was
+    /// dropped; the lease was given back.
+    #[error("the loader did not end within {0:?}")]
+    TimedOut(Duration),
+}
+
+impl Error {
+    /// Whether the cache is what failed, and not the request: a caller to whom
+    /// the cache is optional goes on without it. This is what the fail-open
+    /// policy goes on without ([`crate::Builder::strict`]).
+    ///
+    /// ```
+    /// use unstale::Error;
+    ///
+    /// assert!(Error::Unreachable("it is not there".to_owned()).is_outage());
+    /// assert!(!Error::Endpoint("names no socket".to_owned()).is_outage());
+    /// ```
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Unreachable(_)
+            | Self::Unavailable { .. }
+            | Self::Overloaded { .. }
+            | Self::DeadlineExceeded { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::Unsupported(_)
+            | Self::Answer(_)
+            | Self::Other { .. } => true,
+            Self::Endpoint(_)
+            | Self::Invalid { .. }
+            | Self::UnknownLease(_)
+            | Self::Busy { .. }
+            | Self::Codec(_) => false,
+        }
+    }
+
+    /// The sidecar's reason, as in the contract's error table; none when the
+    /// sidecar had no word in it.
+    ///
+    /// ```
+    /// let error = unstale::Error::OutcomeUnknown {
+    ///     reason: "FLEET_UNKNOWN".to_owned(),
+    ///     message: "the session ended".to_owned(),
+    /// };
+    /// assert_eq!(error.reason(), Some("FLEET_UNKNOWN"));
+    /// ```
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        let reason: &str = match self {
+            Self::Invalid { reason, .. }
+            | Self::Unavailable { reason, .. }
+            | Self::DeadlineExceeded { reason, .. }
+            | Self::OutcomeUnknown { reason, .. }
+            | Self::Other { reason, .. } => reason,
+            Self::Overloaded { .. } => "OVERLOADED",
+            Self::UnknownLease(_) => "UNKNOWN_LEASE",
+            Self::Endpoint(_)
+            | Self::Unreachable(_)
+            | Self::Busy { .. }
+            | Self::Unsupported(_)
+            | Self::Codec(_)
+            | Self::Answer(_) => "",
+        };
+        Some(reason).filter(|reason| !reason.is_empty())
+    }
+
+    /// When to try again, where the sidecar said so.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let retry_after = Duration::from_millis(250);
+    /// let busy = unstale::Error::Busy { retry_after };
+    /// assert_eq!(busy.retry_after(), Some(retry_after));
+    /// ```
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } | Self::Overloaded { retry_after, .. } => {
+                *retry_after
+            }
+            Self::Busy { retry_after } => Some(*retry_after),
+            Self::Endpoint(_)
+            | Self::Unreachable(_)
+            | Self::Invalid { .. }
+            | Self::DeadlineExceeded { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::UnknownLease(_)
+            | Self::Unsupported(_)
+            | Self::Codec(_)
+            | Self::Answer(_)
+            | Self::Other { .. } => None,
+        }
+    }
+
+    /// Whether no word came from the sidecar.
+    pub(crate) fn is_silence(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::DeadlineExceeded { reason, .. } => reason.is_empty(),
+            _ => false,
+        }
+    }
 }
 
 impl From<Status> for Error {
@@ -142,6 +270,7 @@ impl From<Status> for Error {
             },
             Code::DeadlineExceeded => Self::DeadlineExceeded { reason, message },
             Code::FailedPrecondition => Self::UnknownLease(message),
+            Code::Unimplemented => Self::Unsupported(message),
             // tonic's own word for a deadline that passed on this side.
             Code::Cancelled if !told && timed_out(&status) => {
                 Self::DeadlineExceeded { reason, message }
@@ -156,7 +285,6 @@ impl From<Status> for Error {
             | Code::AlreadyExists
             | Code::PermissionDenied
             | Code::Aborted
-            | Code::Unimplemented
             | Code::Internal
             | Code::DataLoss
             | Code::Unauthenticated => Self::Other {
@@ -302,6 +430,8 @@ mod tests {
         let cause = std::io::Error::other("reset");
         let error = Error::from(Status::from_error(Box::new(cause)));
         assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+        let error = Error::from(Status::unimplemented("no such call"));
+        assert!(matches!(error, Error::Unsupported(_)), "{error:?}");
         let error = Error::from(Status::internal("bug"));
         assert!(matches!(error, Error::Other { .. }), "{error:?}");
     }

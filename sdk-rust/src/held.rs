@@ -13,6 +13,7 @@ use tokio::time::timeout;
 const ABANDON: Duration = Duration::from_secs(2);
 
 /// A lease that goes back when it is dropped.
+#[derive(Debug)]
 pub(crate) struct Held {
     cache: Cache,
     pub(crate) token: String,

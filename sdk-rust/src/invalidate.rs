@@ -133,7 +133,7 @@ impl Invalidate {
 }
 
 /// What became of an invalidation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Invalidated {
     /// Its position in the log; none after ack LOCAL.
@@ -151,6 +151,10 @@ impl Cache {
     /// See [`Error`]; after [`Error::OutcomeUnknown`], [`Error::Unreachable`]
     /// and [`Error::DeadlineExceeded`] repeat with the same id.
     pub async fn invalidate(&self, what: Invalidate) -> Result<Invalidated, Error> {
+        self.no_one_joins(&what);
+        if self.has_no_sidecar() {
+            return Ok(Invalidated::default());
+        }
         let request = self.request(v1::InvalidateRequest {
             namespace: self.namespace.clone(),
             keys: what.keys,
@@ -171,5 +175,24 @@ impl Cache {
             acked: answer.acked.into_iter().map(Session::from).collect(),
             lapsed: answer.lapsed.into_iter().map(Session::from).collect(),
         })
+    }
+
+    /// Makes one key unreadable everywhere: [`Cache::invalidate`] of it, in the
+    /// log when this returns.
+    ///
+    /// # Errors
+    /// See [`Cache::invalidate`].
+    pub async fn delete(&self, key: impl Into<String>) -> Result<Invalidated, Error> {
+        self.invalidate(Invalidate::default().key(key)).await
+    }
+
+    /// What this process loads without a sidecar may be what is invalidated.
+    fn no_one_joins(&self, what: &Invalidate) {
+        let flights = &self.shared.flights;
+        let keys_only = what.tags.is_empty() && what.prefixes.is_empty() && !what.all;
+        match keys_only {
+            true => flights.forget(&self.namespace, what.keys.iter().map(String::as_str)),
+            false => flights.forget_all(&self.namespace),
+        }
     }
 }

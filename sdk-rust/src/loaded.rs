@@ -4,7 +4,7 @@
 use crate::entry::{Entry, Negative};
 use crate::fill::{AbandonOptions, Voided};
 use crate::lease::LeaseOptions;
-use crate::{Bytes, Content, EntryOptions, Error, Value};
+use crate::{Bytes, Content, EntryOptions, Error, LoadError, Value};
 use std::time::Duration;
 
 /// The longest wait of a single Lease call (the sidecar's cap is 60 s).
@@ -21,6 +21,10 @@ pub struct LoadOptions {
     /// How long the lease outlives a loader that died; the sidecar's default
     /// (10 s) when none.
     pub term: Option<Duration>,
+    /// How long the loader may take: then it is dropped and the lease goes
+    /// back ([`LoadError::TimedOut`], or the stale entry with `fail_safe`). As
+    /// long as it likes when none.
+    pub hard_timeout: Option<Duration>,
     /// How long another caller's load is waited for; 30 s by default.
     pub wait: Duration,
     /// As in [`crate::ReadOptions`]: read-your-writes across services.
@@ -41,6 +45,7 @@ impl Default for LoadOptions {
             entry: EntryOptions::default(),
             negative_ttl: None,
             term: None,
+            hard_timeout: None,
             wait: Duration::from_secs(30),
             min_position: None,
             allow_stale: true,
@@ -191,6 +196,19 @@ pub enum Because<E> {
     },
     /// This call's loader failed.
     Failed(E),
+    /// This call's loader took longer than [`LoadOptions::hard_timeout`].
+    TimedOut(Duration),
+}
+
+/// Why there is no value, where there is nothing stale to give.
+impl<E> From<Because<E>> for LoadError<E> {
+    fn from(because: Because<E>) -> Self {
+        match because {
+            Because::Busy { retry_after } => Self::Cache(Error::Busy { retry_after }),
+            Because::Failed(error) => Self::Loader(error),
+            Because::TimedOut(within) => Self::TimedOut(within),
+        }
+    }
 }
 
 /// Why what was loaded was not stored.

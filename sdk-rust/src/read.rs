@@ -111,9 +111,14 @@ impl Cache {
         key: impl Into<String>,
         options: ReadOptions,
     ) -> Result<Answer<Lookup>, Error> {
+        let reading = self.read(key.into(), options);
+        self.or_else(reading, || Lookup::Miss).await
+    }
+
+    async fn read(&self, key: String, options: ReadOptions) -> Result<Answer<Lookup>, Error> {
         let request = self.request(v1::GetRequest {
             namespace: self.namespace.clone(),
-            key: key.into(),
+            key,
             min_position: self.min_position(options.min_position),
             level: v1::ReadLevel::from(options.level).into(),
             max_staleness: options.max_staleness.map(proto_duration),
@@ -155,6 +160,16 @@ impl Cache {
             return Err(conditional_batch());
         }
         let keys: Vec<String> = keys.into_iter().map(Into::into).collect();
+        let asked = keys.len();
+        let reading = self.read_many(keys, options);
+        self.or_else(reading, || vec![Lookup::Miss; asked]).await
+    }
+
+    async fn read_many(
+        &self,
+        keys: Vec<String>,
+        options: ReadOptions,
+    ) -> Result<Answer<Vec<Lookup>>, Error> {
         let asked = keys.len();
         let request = self.request(v1::BatchGetRequest {
             namespace: self.namespace.clone(),

@@ -63,7 +63,17 @@ impl WatchOptions {
 /// A stream of [`WatchEvent`]s in log order. Dropping it ends the watch.
 #[derive(Debug)]
 pub struct Watch {
-    events: Streaming<v1::WatchResponse>,
+    events: Events,
+}
+
+/// Where events come from.
+#[derive(Debug)]
+enum Events {
+    Sidecar(Box<Streaming<v1::WatchResponse>>),
+    /// There is no sidecar: whether it was said that the stream has started.
+    Nothing {
+        started: bool,
+    },
 }
 
 /// One event; `position` is how far the stream is complete.
@@ -151,6 +161,10 @@ impl Cache {
     /// # Errors
     /// See [`Error`]; later ones come through the stream.
     pub async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
+        if self.has_no_sidecar() {
+            let events = Events::Nothing { started: false };
+            return Ok(Watch { events });
+        }
         // No deadline: a watch lasts.
         let request = Request::new(v1::WatchRequest {
             namespace: self.namespace.clone(),
@@ -160,6 +174,7 @@ impl Cache {
             tags: options.tags,
         });
         let events = self.answer(self.client.clone().watch(request)).await?;
+        let events = Events::Sidecar(Box::new(events));
         Ok(Watch { events })
     }
 }
@@ -168,7 +183,15 @@ impl Stream for Watch {
     type Item = Result<WatchEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let next = ready!(Pin::new(&mut self.events).poll_next(context));
+        let next = match &mut self.events {
+            Events::Sidecar(events) => ready!(Pin::new(events.as_mut()).poll_next(context)),
+            Events::Nothing { started: true } => return Poll::Pending,
+            Events::Nothing { started } => {
+                *started = true;
+                let position = String::new();
+                return Poll::Ready(Some(Ok(WatchEvent::Started { position })));
+            }
+        };
         let next = next.map(|event| event.map_err(Error::from).and_then(decode));
         Poll::Ready(next)
     }

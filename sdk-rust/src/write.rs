@@ -35,7 +35,8 @@ pub struct SetOptions {
     pub entry: EntryOptions,
     /// The position held before the origin was read; when set, the write is
     /// refused if anything covered the key after it. When none, the caller
-    /// claims that the value is true now.
+    /// claims that the value is true now. That of a read without a sidecar is
+    /// empty: nothing is stored then, for nobody can judge it.
     pub position: Option<String>,
     /// Write only if nothing (or a negative entry) is cached. Not together
     /// with `position` or [`Ack::Local`].
@@ -112,6 +113,10 @@ pub enum NotStoredReason {
     },
     /// Something is cached, and `if_absent` was asked for.
     Present,
+    /// The sidecar did not confirm it ([`crate::Builder::strict`] makes that an
+    /// error). It was not stored as far as is known; when the answer got lost,
+    /// it may have been.
+    SidecarUnavailable,
     /// A reason this client does not know yet.
     Other,
 }
@@ -137,6 +142,14 @@ pub(crate) fn least(min_source_version: Option<u64>) -> Result<u64, Error> {
 }
 
 impl SetOutcome {
+    /// What a write without a sidecar is.
+    pub(crate) fn away() -> Self {
+        Self::NotStored {
+            reason: NotStoredReason::SidecarUnavailable,
+            current: None,
+        }
+    }
+
     pub(crate) fn stored(stored: v1::Stored) -> Self {
         Self::Stored {
             version: Some(stored.version).filter(|v| !v.is_empty()),
@@ -148,6 +161,12 @@ impl SetOutcome {
         let current = not.current.map(Entry::decode).transpose()?.map(Box::new);
         Ok(Self::NotStored { reason, current })
     }
+}
+
+/// Whether the position is that of a read which the sidecar had no part in. The
+/// contract would take it for the claim that the value is true now.
+pub(crate) fn no_position(position: Option<&str>) -> bool {
+    position.is_some_and(str::is_empty)
 }
 
 impl Cache {
@@ -193,15 +212,29 @@ impl Cache {
         content: impl Into<Content>,
         options: SetOptions,
     ) -> Result<Answer<SetOutcome>, Error> {
+        let writing = self.write(key.into(), content.into(), options);
+        self.or_else(writing, SetOutcome::away).await
+    }
+
+    async fn write(
+        &self,
+        key: String,
+        content: Content,
+        options: SetOptions,
+    ) -> Result<Answer<SetOutcome>, Error> {
+        self.shared.flights.forget(&self.namespace, [key.as_str()]);
+        if no_position(options.position.as_deref()) {
+            return Ok(Answer::away(SetOutcome::away()));
+        }
         let message = storing!(
             SetRequest {
                 namespace: self.namespace.clone(),
-                key: key.into(),
+                key: key,
                 position: options.position.unwrap_or_default(),
                 if_absent: options.if_absent.then_some(v1::IfAbsent {}),
                 ack: v1::Ack::from(options.ack).into(),
             },
-            content.into(),
+            content,
             options.entry
         );
         let mut client = self.client.clone();

@@ -142,7 +142,10 @@ async fn a_cover_of_one_namespace_leaves_the_same_names_of_another_alone() {
     let fleet = Fleet::of(1).await;
     let one = client(&fleet.pods[0]).await;
     let endpoint = format!("http://127.0.0.1:{}", fleet.pods[0].port());
-    let other = Cache::builder().endpoint(endpoint).namespace("other");
+    let other = Cache::builder()
+        .strict()
+        .endpoint(endpoint)
+        .namespace("other");
     let other = other.connect().await.expect("it is there");
     stock(&other).await;
     for case in &CASES {

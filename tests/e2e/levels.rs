@@ -63,7 +63,10 @@ async fn after_a_write_on_one_pod_a_strong_read_on_another_returns_it() {
 
 async fn is_not_reached(pod: &Sidecar, position: String) {
     let endpoint = format!("http://127.0.0.1:{}", pod.port());
-    let builder = Cache::builder().endpoint(endpoint).timeout(DEADLINE);
+    let builder = Cache::builder()
+        .strict()
+        .endpoint(endpoint)
+        .timeout(DEADLINE);
     let cache = builder.connect().await.expect("it is there");
     let began = Instant::now();
     let after = cache.after(position.as_str());

@@ -9,10 +9,10 @@ use unstale_tests::{Sidecar, Signal};
 /// The sidecar's default deadline, the client's grace, and a busy machine.
 const GIVEN_UP: Duration = Duration::from_secs(3);
 
-/// A client of this pod.
+/// A client of this pod, which says what fails.
 pub(crate) async fn client(pod: &Sidecar) -> Cache {
     let endpoint = format!("http://127.0.0.1:{}", pod.port());
-    let connected = Cache::builder().endpoint(endpoint).connect().await;
+    let connected = Cache::builder().strict().endpoint(endpoint).connect().await;
     connected.expect("it is there")
 }
 
@@ -88,7 +88,7 @@ async fn a_fleet_call_has_the_time_that_a_silent_pod_takes() {
 async fn a_connection_that_is_silent_is_given_up_also_by_those_who_only_listen() {
     let pod = Sidecar::builder().fresh().await;
     let endpoint = format!("unix:{}", pod.uds().display());
-    let builder = Cache::builder().endpoint(endpoint);
+    let builder = Cache::builder().strict().endpoint(endpoint);
     let quick = builder.keep_alive(Duration::from_millis(500));
     let cache = quick.connect().await.expect("it is there");
     // Without a deadline of its own: only the connection's end ends it.

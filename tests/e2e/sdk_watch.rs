@@ -92,7 +92,7 @@ async fn a_watch_ends_when_its_sidecar_drains() {
 async fn a_watch_fails_when_its_sidecar_falls_silent_or_dies() {
     let mut silent = Sidecar::builder().fresh().await;
     let endpoint = format!("http://127.0.0.1:{}", silent.port());
-    let builder = Cache::builder().endpoint(endpoint);
+    let builder = Cache::builder().strict().endpoint(endpoint);
     let quick = builder.keep_alive(Duration::from_millis(500));
     let cache = quick.connect().await.expect("it is there");
     let (mut watch, _) = started(&cache, None).await;

@@ -18,7 +18,10 @@ const POLICIES: &str = "[namespace.catalog]\non_session_loss = \"serve_stale\"\n
 
 async fn catalog(pod: &Sidecar) -> Cache {
     let endpoint = format!("http://127.0.0.1:{}", pod.port());
-    let builder = Cache::builder().endpoint(endpoint).namespace("catalog");
+    let builder = Cache::builder()
+        .strict()
+        .endpoint(endpoint)
+        .namespace("catalog");
     builder.connect().await.expect("it is there")
 }
 

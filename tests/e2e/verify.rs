@@ -63,7 +63,7 @@ fn count(json: &Json, path: &str) -> u64 {
 
 /// A client of the namespace that is verified.
 async fn observer(pod: &Sidecar) -> Cache {
-    let builder = Cache::builder().endpoint(endpoint(pod));
+    let builder = Cache::builder().strict().endpoint(endpoint(pod));
     let connected = builder.namespace(NAMESPACE).connect().await;
     connected.expect("it is there")
 }

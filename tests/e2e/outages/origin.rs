@@ -166,8 +166,8 @@ impl Callers {
         let loaded = cache.get_or_load(self.key(key), LoadOptions::from(entry), load);
         let loaded = match loaded.await {
             Ok(loaded) => loaded.result,
-            Err(LoadError::Cache(error)) => panic!("{error}"),
             Err(LoadError::Loader(never)) => match never {},
+            Err(error) => panic!("{error}"),
         };
         if let Loaded::NotFilled { why, .. } = &loaded {
             assert!(matches!(why, NotFilled::Failed(_)), "{why:?}");

@@ -109,6 +109,8 @@ impl Lease {
             entry: self.storing.into(),
             negative_ttl: self.negative.negative_ttl,
             term: Some(self.term),
+            // Whoever waits for the command can end it.
+            hard_timeout: None,
             wait: self.wait,
             min_position: self.min_position,
             allow_stale: self.stale.stale_ok,
@@ -119,6 +121,7 @@ impl Lease {
         let answer = loading.await.map_err(|error| match error {
             LoadError::Cache(error) => Failure::Cache(error),
             LoadError::Loader(why) => Failure::Loader(why.to_string()),
+            late @ LoadError::TimedOut(_) => Failure::Loader(late.to_string()),
         })?;
         let loaded = &answer.result;
         if let Some(word) = word(loaded) {
@@ -153,6 +156,7 @@ fn word(loaded: &Loaded<LoaderError>) -> Option<String> {
             Some(match because {
                 Because::Busy { .. } => format!("stale: {why}; another caller loads"),
                 Because::Failed(error) => format!("stale: {why}; {error}"),
+                Because::TimedOut(within) => format!("stale: {why}; no value within {within:?}"),
             })
         }
         Loaded::NotFilled { why, .. } => Some(not_filled(why)),
@@ -191,6 +195,7 @@ fn json_of(loaded: &Loaded<LoaderError>) -> Json {
             "why": match because {
                 Because::Busy { .. } => "another caller loads".to_owned(),
                 Because::Failed(error) => error.to_string(),
+                Because::TimedOut(within) => format!("no value within {within:?}"),
             },
         }),
         Loaded::Filled { content, version } => {

@@ -31,7 +31,9 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) async fn connect(&self) -> Result<Cache, Failure> {
-        let mut builder = Cache::builder().namespace(self.namespace.as_str());
+        // A person is told what failed, and not given a miss.
+        let builder = Cache::builder().strict();
+        let mut builder = builder.namespace(self.namespace.as_str());
         if let Some(endpoint) = &self.endpoint {
             builder = builder.endpoint(endpoint.as_str());
         }

@@ -62,7 +62,7 @@ fn named(url: &str, failure: Failure) -> Failure {
 impl Endpoint {
     async fn connect(url: &str, namespace: &str) -> Result<Self, Failure> {
         let builder = Cache::builder().endpoint(url).namespace(namespace);
-        let cache = builder.connect().await?;
+        let cache = builder.strict().connect().await?;
         let status = status(&cache).await?;
         // Refused, it says why.
         cache.get("verify").await?;

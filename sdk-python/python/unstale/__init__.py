@@ -1,0 +1,73 @@
+"""unstale: a cache that keeps a whole fleet coherent, through the sidecar beside you.
+
+    from unstale import Cache
+
+    cache = Cache()
+
+    @cache.cached(ttl="5m", key="user:{user_id}", tags=["users"])
+    def user(user_id: int) -> dict[str, str]: ...
+
+`Cache` is for threads, `AsyncCache` for asyncio. When the sidecar is away the
+functions run uncached, and a warning says so now and then (`strict=True`
+raises); what did not get invalidated always raises.
+"""
+
+from ._native import Invalidated, Status, WatchEvent
+from .aio import AsyncCache
+from .cache import Cache
+from .codecs import Codec
+from .decorators import CachedCoroutine, CachedFunction
+from .durations import Duration
+from .entries import NOT_FOUND, Entry, Loaded, Lookup, Outcome
+from .errors import (
+    AnswerError,
+    Busy,
+    DeadlineExceeded,
+    DecodeError,
+    EncodeError,
+    EndpointError,
+    Error,
+    Invalid,
+    OutcomeUnknown,
+    Overloaded,
+    TemplateError,
+    Unavailable,
+    UnknownLease,
+    Unreachable,
+    Unsupported,
+)
+from .leases import AsyncLease, Lease
+
+__all__ = [
+    "NOT_FOUND",
+    "AnswerError",
+    "AsyncCache",
+    "AsyncLease",
+    "Busy",
+    "Cache",
+    "CachedCoroutine",
+    "CachedFunction",
+    "Codec",
+    "DeadlineExceeded",
+    "DecodeError",
+    "Duration",
+    "EncodeError",
+    "EndpointError",
+    "Entry",
+    "Error",
+    "Invalid",
+    "Invalidated",
+    "Lease",
+    "Loaded",
+    "Lookup",
+    "Outcome",
+    "OutcomeUnknown",
+    "Overloaded",
+    "Status",
+    "TemplateError",
+    "Unavailable",
+    "UnknownLease",
+    "Unreachable",
+    "Unsupported",
+    "WatchEvent",
+]

@@ -1,0 +1,311 @@
+"""The cache for threads: every call blocks, with the GIL released."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from ._native import Invalidated, Status, Watch, WatchEvent
+from .base import Base, expectation
+from .codecs import UNHINTED
+from .decorators import Decorating
+from .durations import Duration, optional_seconds, seconds
+from .entries import Lookup, Outcome
+from .leases import Lease
+from .operations import Operations
+from .options import Ack, Level, Load, Store, names
+from .steps import Operation, run
+
+if TYPE_CHECKING:
+    from .aio import AsyncCache
+
+T = TypeVar("T")
+
+
+class Cache(Decorating, Base):
+    """A cache for threads."""
+
+    def connect(self) -> None:
+        """Connects now, or raises Unreachable or EndpointError."""
+        run(_connect(self._operations))
+
+    def status(self) -> Status:
+        """What the sidecar is doing; raises when it cannot say."""
+        return run(_status(self._operations))
+
+    @overload
+    def get(
+        self,
+        key: str,
+        default: None = None,
+        *,
+        type: type[T],
+        level: Level = "bounded",
+        max_staleness: Duration | None = None,
+        min_position: str | None = None,
+    ) -> T | None: ...
+
+    @overload
+    def get(
+        self,
+        key: str,
+        default: Any = None,
+        *,
+        type: Any = UNHINTED,
+        level: Level = "bounded",
+        max_staleness: Duration | None = None,
+        min_position: str | None = None,
+    ) -> Any: ...
+
+    def get(
+        self,
+        key: str,
+        default: Any = None,
+        *,
+        type: Any = UNHINTED,
+        level: Level = "bounded",
+        max_staleness: Duration | None = None,
+        min_position: str | None = None,
+    ) -> Any:
+        """The cached value, or `default` when nothing is cached. A cached None,
+        and that the origin has nothing, are None.
+
+        type: what to make of plain data: a dataclass, a pydantic model,
+            list[UUID]… What does not fit is a miss.
+        level: "bounded", "strong" (as of now) or "stale_ok".
+        max_staleness: the sidecar must have heard from the log this recently.
+        min_position: reflect everything up to this position.
+        """
+        how = level.upper(), optional_seconds(max_staleness), min_position
+        return run(self._operations.get(key, default, type, *how))
+
+    def lookup(
+        self,
+        key: str,
+        *,
+        type: Any = UNHINTED,
+        level: Level = "bounded",
+        max_staleness: Duration | None = None,
+        min_position: str | None = None,
+        if_none_match: str | None = None,
+    ) -> Lookup[Any]:
+        """As `get`, with all that is known of the entry: version, etag, tags,
+        age, freshness. if_none_match: the etag of what you hold; equal content
+        is "not_modified"."""
+        how = level.upper(), optional_seconds(max_staleness), min_position, if_none_match
+        return run(self._operations.lookup(key, type, *how))
+
+    def get_many(
+        self,
+        keys: Iterable[str],
+        *,
+        type: Any = UNHINTED,
+        level: Level = "bounded",
+        max_staleness: Duration | None = None,
+        min_position: str | None = None,
+    ) -> dict[str, Any]:
+        """The cached values of any number of keys; keys that miss are left out."""
+        how = level.upper(), optional_seconds(max_staleness), min_position
+        return run(self._operations.get_many(keys, type, *how))
+
+    def set(
+        self,
+        key: str,
+        value: Any,
+        *,
+        ttl: Duration | None = None,
+        tags: Iterable[str] | str = (),
+        stale_for: Duration | None = None,
+        valid_for: Duration | None = None,
+        jitter: Duration | None = None,
+        source_version: int | None = None,
+        position: str | None = None,
+        if_absent: bool = False,
+        ack: Ack = "log",
+        type: Any = UNHINTED,
+    ) -> Outcome:
+        """Writes one key: a value, None, or NOT_FOUND. What is not given is the
+        namespace's policy.
+
+        stale_for: how long after its ttl it may be served, flagged as stale.
+        valid_for: it is gone then, whatever else holds.
+        jitter: up to this much is taken off the ttl at random.
+        source_version: the origin's version; an older write is refused.
+        position: held before the origin was read; the write is refused if
+            anything covered the key since.
+        """
+        store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version)
+        how = position, if_absent, ack.upper()
+        return run(self._operations.set(key, value, type, store, *how))
+
+    def set_many(
+        self,
+        values: Mapping[str, Any],
+        *,
+        ttl: Duration | None = None,
+        tags: Iterable[str] | str = (),
+        stale_for: Duration | None = None,
+        valid_for: Duration | None = None,
+        jitter: Duration | None = None,
+        ack: Ack = "log",
+        type: Any = UNHINTED,
+    ) -> dict[str, Outcome]:
+        """Writes any number of keys, each decided by itself."""
+        store = Store.of(ttl, stale_for, valid_for, jitter, tags)
+        return run(self._operations.set_many(values, type, store, ack.upper()))
+
+    def compare_and_set(
+        self,
+        key: str,
+        value: Any,
+        *,
+        version: str | None = None,
+        etag: str | None = None,
+        absent: bool = False,
+        ttl: Duration | None = None,
+        tags: Iterable[str] | str = (),
+        stale_for: Duration | None = None,
+        valid_for: Duration | None = None,
+        jitter: Duration | None = None,
+        source_version: int | None = None,
+        ack: Ack = "log",
+        type: Any = UNHINTED,
+    ) -> Outcome:
+        """Writes one key if what is cached is what is expected. A conflict is
+        an outcome that holds what is cached; a failure always raises."""
+        expect = expectation(version, etag, absent)
+        store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version)
+        swap = self._operations.compare_and_set(key, expect, value, type, store, ack.upper())
+        return run(swap)
+
+    def get_or_set(
+        self,
+        key: str,
+        loader: Callable[[], Any],
+        *,
+        ttl: Duration | None = None,
+        tags: Iterable[str] | str = (),
+        stale_for: Duration | None = None,
+        negative_ttl: Duration | None = None,
+        valid_for: Duration | None = None,
+        jitter: Duration | None = None,
+        source_version: int | None = None,
+        term: Duration | None = None,
+        wait: Duration = 30,
+        allow_stale: bool = True,
+        fail_safe: Duration | None = None,
+        min_position: str | None = None,
+        type: Any = UNHINTED,
+    ) -> Any:
+        """The cached value; when it is missing or stale, what `loader` returns,
+        which runs once in the whole fleet however many ask.
+
+        The loader may return None, NOT_FOUND (the origin has nothing), or
+        Loaded(value, tags=…) for what only it knows. Its exception is raised
+        here, and the next caller loads.
+
+        negative_ttl: a loader's None means NOT_FOUND, cached for this long.
+        term: how long others wait for a loader that died.
+        wait: how long another caller's load is waited for.
+        allow_stale: take the stale entry, if there is one, in place of waiting.
+        fail_safe: when the loader fails, the stale entry is given in place of
+            its exception, and may be served for this long.
+        """
+        store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version)
+        load = Load.of(
+            store, negative_ttl, term, wait, allow_stale, fail_safe, min_position, type
+        )
+        return run(self._operations.get_or_set(key, loader, load))
+
+    def delete(self, key: str, *, ack: Ack = "log") -> Invalidated:
+        """Makes one key unreadable everywhere; raises if it did not happen."""
+        return self.invalidate(key, ack=ack)
+
+    def invalidate(
+        self,
+        *keys: str,
+        tags: Iterable[str] | str = (),
+        prefixes: Iterable[str] | str = (),
+        all: bool = False,
+        soft: bool = False,
+        ack: Ack = "log",
+        reason: str = "",
+        id: str | None = None,
+        min_source_version: int | None = None,
+    ) -> Invalidated:
+        """Makes entries unreadable everywhere, or stale with `soft`. Always
+        raises if that did not happen, or is not known to have.
+
+        all: the whole namespace.
+        ack: "local", "log" (in the ordered log) or "fleet" (every pod obeys).
+        id: repeat a call whose outcome is unknown with the same.
+        """
+        what = keys, names(tags), names(prefixes), all, "SOFT" if soft else "HARD"
+        rest = ack.upper(), id, reason, min_source_version
+        return run(self._operations.invalidate(*what, *rest))
+
+    def lease(
+        self,
+        key: str,
+        *,
+        type: Any = UNHINTED,
+        term: Duration | None = None,
+        wait: Duration = 0,
+        allow_stale: bool = True,
+        min_position: str | None = None,
+    ) -> Lease:
+        """The value, or the right to load it: `with cache.lease(key) as
+        lease`. A lease that is not filled in the block goes back. Always raises
+        when the sidecar cannot answer."""
+        asked = key, optional_seconds(term), seconds(wait), min_position, allow_stale, False
+        return Lease(self._operations, asked, type)
+
+    def watch(
+        self,
+        *,
+        keys: Iterable[str] | str = (),
+        tags: Iterable[str] | str = (),
+        prefixes: Iterable[str] | str = (),
+        position: str | None = None,
+    ) -> Iterator[WatchEvent]:
+        """The fleet's invalidations as they happen, from now or from after a
+        position. The filter names what you hold: what provably covers none of
+        it is left out. Ends by raising when the connection does; go on from the
+        last event's position."""
+        what = position, list(names(keys)), list(names(prefixes)), list(names(tags))
+        events: Watch = run(_watch(self._operations, what))
+        while True:
+            event: WatchEvent | None = run(_next(events))
+            if event is None:
+                return
+            yield event
+
+    @property
+    def aio(self) -> AsyncCache:
+        """The same connection for asyncio."""
+        from .aio import AsyncCache
+
+        other = AsyncCache.__new__(AsyncCache)
+        other._made, other._operations = self._made, self._operations
+        return other
+
+
+def _connect(operations: Operations) -> Operation[None]:
+    yield operations.client.connect()
+
+
+def _status(operations: Operations) -> Operation[Status]:
+    status: Status = yield operations.client.status()
+    return status
+
+
+def _watch(
+    operations: Operations, what: tuple[str | None, list[str], list[str], list[str]]
+) -> Operation[Watch]:
+    events: Watch = yield operations.client.watch(*what)
+    return events
+
+
+def _next(events: Watch) -> Operation[WatchEvent | None]:
+    event: WatchEvent | None = yield events.next()
+    return event

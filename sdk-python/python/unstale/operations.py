@@ -1,0 +1,350 @@
+"""The operations of a cache, written once for threads and event loops.
+
+Fail-open: what the cache cannot do is a miss or an unstored value, counted and
+now and then warned of; with `strict` it is raised. Never swallowed: a request
+that breaks a rule, and an invalidation, a delete or a compare-and-set that did
+not happen, because their callers rely on them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import errors
+from ._native import Answer, Client, Grant, Invalidated, RawEntry, Written
+from .codecs import UNHINTED, Codecs
+from .entries import NOT_FOUND, Entry, Kind, Loaded, Lookup, Outcome
+from .errors import DecodeError, EncodeError, Error
+from .flights import Flights
+from .options import Load, Loader, NativeStore, Store, Tagging
+from .outages import Counts, Warnings
+from .steps import Loading, Operation
+
+_BATCH_KEYS = 256
+#: Below the contract's 4 MiB, keys and tags included.
+_BATCH_BYTES = 3 << 20
+#: Not the cache's failures: the request's, or another caller's.
+_NO_OUTAGE = (errors.Invalid, errors.EndpointError, errors.UnknownLease, errors.Busy)
+_KINDS: dict[str, Kind] = {"hit": "hit", "negative": "negative", "not_modified": "not_modified"}
+
+
+class Operations:
+    """A connection, its codecs, and what happens when something fails."""
+
+    def __init__(self, client: Client, codecs: Codecs, strict: bool, sidecar: bool = True) -> None:
+        self.client = client
+        self.codecs = codecs
+        self.strict = strict and sidecar
+        self._sidecar = sidecar
+        self.counts = Counts()
+        self.warnings = Warnings()
+        self.flights = Flights()
+
+    def with_codecs(self, codecs: Codecs) -> Operations:
+        """The same with other codecs."""
+        return Operations(self.client, codecs, self.strict, self._sidecar)
+
+    # Reading.
+
+    def lookup(self, key: str, type: Any, *how: Any) -> Operation[Lookup[Any]]:
+        try:
+            answer: Answer = yield self.client.get(key, *how)
+        except Error as error:
+            self.failed(error)
+            return Lookup("miss", error=error)
+        return self.looked_up(answer, type)
+
+    def get(self, key: str, default: Any, type: Any, *how: Any) -> Operation[Any]:
+        try:
+            answer: Answer = yield self.client.get(key, *how)
+        except Error as error:
+            self.failed(error)
+            return default
+        return self.value(answer.entry, default, type)
+
+    def get_many(self, keys: Iterable[str], type: Any, *how: Any) -> Operation[dict[str, Any]]:
+        asked = list(dict.fromkeys(keys))
+        found: dict[str, Any] = {}
+        while asked:
+            batch, asked = asked[:_BATCH_KEYS], asked[_BATCH_KEYS:]
+            try:
+                answers: list[Answer] = yield self.client.get_many(batch, *how)
+            except Error as error:
+                self.failed(error)
+                return found
+            missing = [k for k, answer in zip(batch, answers) if answer.entry is None]
+            if "ANSWER_TOO_LARGE" in answers[0].degraded and len(missing) < len(batch):
+                asked = missing + asked
+            nothing = object()
+            for key, answer in zip(batch, answers):
+                value = self.value(answer.entry, nothing, type)
+                if value is not nothing:
+                    found[key] = value
+        return found
+
+    # Writing.
+
+    def set(self, key: str, value: Any, type: Any, store: Store, *how: Any) -> Operation[Outcome]:
+        data, native = self.encoded(value, type, store)
+        try:
+            written: Written = yield self.client.set(key, data, native, *how)
+        except Error as error:
+            self.failed(error)
+            return Outcome(False, reason="FAILED", error=error)
+        return self.outcome(written, type)
+
+    def set_many(
+        self, values: Mapping[str, Any], type: Any, store: Store, ack: str
+    ) -> Operation[dict[str, Outcome]]:
+        items: list[Any] = [(key, *self.encoded(value, type, store), None, False) for key, value in values.items()]
+        outcomes: dict[str, Outcome] = {}
+        while items:
+            count = _fitting([len(item[1] or "") for item in items])
+            batch, items = items[:count], items[count:]
+            try:
+                results: list[Written | Error] = yield self.client.set_many(batch, ack)
+            except Error as error:
+                self.failed(error)
+                results = [error] * len(batch)
+            for item, result in zip(batch, results):
+                outcomes[item[0]] = self._one_of_many(result, type)
+        return outcomes
+
+    def _one_of_many(self, result: Written | Error, type: Any) -> Outcome:
+        if isinstance(result, Error):
+            self.failed(result)
+            return Outcome(False, reason="FAILED", error=result)
+        return self.outcome(result, type)
+
+    def compare_and_set(
+        self, key: str, expect: tuple[str, str], value: Any, type: Any, store: Store, ack: str
+    ) -> Operation[Outcome]:
+        data, native = self.encoded(value, type, store)
+        written: Written = yield self.client.compare_and_set(key, expect, data, native, ack)
+        return self.outcome(written, type)
+
+    def invalidate(
+        self,
+        keys: Iterable[str],
+        tags: Iterable[str],
+        prefixes: Iterable[str],
+        all: bool,
+        mode: str,
+        ack: str,
+        id: str | None,
+        reason: str,
+        min_source_version: int | None,
+    ) -> Operation[Invalidated]:
+        # One id for both tries: the second does nothing that the first did.
+        what = (list(keys), list(tags), list(prefixes), all, mode, ack)
+        rest = (id or uuid.uuid4().hex, reason, min_source_version)
+        try:
+            first: Invalidated = yield self.client.invalidate(*what, *rest)
+            return first
+        except errors.Unreachable:
+            second: Invalidated = yield self.client.invalidate(*what, *rest)
+            return second
+
+    # Loading.
+
+    def get_or_set(
+        self, key: str, loader: Loader, load: Load, tagging: Tagging | None = None
+    ) -> Operation[Any]:
+        try:
+            answer: Answer = yield self.client.lease(
+                key, load.term, load.wait, load.min_position, load.allow_stale, True
+            )
+        except Error as error:
+            self.failed(error)
+            alone: Any = yield Loading(loader, (self.flights, key))
+            return alone.value if isinstance(alone, Loaded) else _given(alone)
+        grant = answer.grant
+        if grant is not None:
+            try:
+                load = load if tagging is None else tagging()
+            except BaseException:
+                grant.release()
+                raise
+            return (yield from self._load(key, loader, load, grant, answer.entry))
+        nothing = object()
+        value = self.value(answer.entry, nothing, load.type)
+        if value is not nothing:
+            return value
+        # A hit that nobody here can read: load, and mend it.
+        load = load if tagging is None else tagging()
+        return (yield from self.refresh(key, loader, load, answer.position))
+
+    def _load(
+        self, key: str, loader: Loader, load: Load, grant: Grant, stale: RawEntry | None
+    ) -> Operation[Any]:
+        try:
+            loaded = yield Loading(loader)
+        except Exception:
+            saved = object()
+            safe = load.fail_safe if stale is not None else None
+            value = yield from self._failed_load(key, load, grant, safe, saved)
+            if value is saved:
+                raise
+            return value
+        except BaseException:
+            # Interrupted or cancelled: nothing may be waited for.
+            grant.release()
+            raise
+        value, store = load.storing(loaded)
+        try:
+            data, native = self.encoded(value, load.type, store)
+        except EncodeError as error:
+            grant.release()
+            self.unencodable(error)
+            return _given(value)
+        try:
+            yield grant.fill(data, native)
+        except Error as error:
+            self.failed(error, lenient=True)
+        return _given(value)
+
+    def _failed_load(
+        self, key: str, load: Load, grant: Grant, safe: float | None, nothing: Any
+    ) -> Operation[Any]:
+        """Gives the lease back; the stale value where that is wanted and allowed."""
+        try:
+            yield grant.abandon(safe)
+            if safe is None:
+                return nothing
+            # What came with the grant may have been invalidated since.
+            answer: Answer = yield self.client.get(key, "STALE_OK", None, load.min_position)
+        except Error:
+            return nothing
+        return self.value(answer.entry, nothing, load.type)
+
+    def refresh(
+        self, key: str, loader: Loader, load: Load, position: str | None = None
+    ) -> Operation[Any]:
+        """Loads and stores, whatever is cached. The position comes before the
+        load: what is invalidated meanwhile makes the write a refused one."""
+        if position is None:
+            position = (yield from self.lookup(key, UNHINTED)).position
+        loaded = yield Loading(loader)
+        value, store = load.storing(loaded)
+        try:
+            data, native = self.encoded(value, load.type, store)
+        except EncodeError as error:
+            self.unencodable(error)
+            return _given(value)
+        if position:
+            try:
+                yield self.client.set(key, data, native, position)
+            except Error as error:
+                self.failed(error, lenient=True)
+        return _given(value)
+
+    # What they share.
+
+    def encoded(
+        self, value: Any, type: Any, store: Store
+    ) -> tuple[bytes | str | None, NativeStore]:
+        """The data, and how it is stored; none for NOT_FOUND."""
+        if value is NOT_FOUND:
+            return None, store.native("")
+        data, content_type = self.codecs.encode(value, type)
+        return data, store.native(content_type)
+
+    def value(self, entry: RawEntry | None, default: Any, type: Any) -> Any:
+        """The entry's value; the default for none and for what cannot be read."""
+        if entry is None:
+            return default
+        data = entry.data
+        if data is None:
+            return None
+        try:
+            return self.codecs.decode(data, entry.content_type, type)
+        except DecodeError as error:
+            self.undecodable(error)
+            return default
+
+    def looked_up(self, answer: Answer, type: Any) -> Lookup[Any]:
+        degraded = tuple(answer.degraded)
+        entry = self.entry(answer.entry, type)
+        kind: Kind = "miss" if entry is None else _KINDS[answer.kind]
+        return Lookup(kind, entry, answer.position, degraded)
+
+    def entry(self, raw: RawEntry | None, type: Any) -> Entry[Any] | None:
+        """The entry; none for none and for what cannot be read."""
+        nothing = object()
+        value = self.value(raw, nothing, type)
+        if raw is None or value is nothing:
+            return None
+        return Entry(
+            value,
+            raw.content_type,
+            raw.version,
+            raw.etag,
+            raw.source_version,
+            tuple(raw.tags),
+            raw.tier,
+            raw.fresh,
+            raw.stale_reason,
+            raw.age,
+            raw.ttl_left,
+            raw.stale_left,
+        )
+
+    def outcome(self, written: Written, type: Any) -> Outcome:
+        current = self.entry(written.current, type)
+        kind: Kind = "miss" if current is None else _KINDS[written.current_kind]
+        return Outcome(
+            written.stored,
+            written.version,
+            written.reason,
+            written.min_source_version,
+            Lookup(kind, current),
+            written.position,
+        )
+
+    # Failures.
+
+    def failed(self, error: Error, lenient: bool = False) -> None:
+        """Raises what must be raised, and counts the rest. Lenient: the value
+        is there, and that it was too large to be cached is no reason to lose it."""
+        if isinstance(error, errors.Invalid) and lenient and error.reason == "VALUE_TOO_LARGE":
+            self.warnings.say("large", f"a value was not cached: {error.reason}")
+            return
+        if self.strict or isinstance(error, _NO_OUTAGE):
+            raise error
+        if not self._sidecar:
+            return
+        self.counts.failed_open += 1
+        kind = type(error).__name__
+        self.warnings.say(kind, f"the cache is not used: {kind}: {error.message}")
+
+    def undecodable(self, error: DecodeError) -> None:
+        """Raises when strict, and counts."""
+        if self.strict:
+            raise error
+        self.counts.undecodable += 1
+        self.warnings.say("decode", f"a miss: {error}")
+
+    def unencodable(self, error: EncodeError) -> None:
+        """Raises when strict, and counts."""
+        if self.strict:
+            raise error
+        self.counts.unencodable += 1
+        self.warnings.say("encode", f"a value was not cached: {error}")
+
+
+def _given(value: Any) -> Any:
+    """What a caller gets for what a loader returned."""
+    return None if value is NOT_FOUND else value
+
+
+def _fitting(sizes: list[int]) -> int:
+    """How many of the first items make a batch; at least one."""
+    count = total = 0
+    for size in sizes[:_BATCH_KEYS]:
+        total += size + 4096
+        if count and total > _BATCH_BYTES:
+            break
+        count += 1
+    return count

@@ -1,0 +1,316 @@
+"""HTTP responses from the cache, for Starlette, FastAPI and any ASGI application.
+
+    app.add_middleware(CacheMiddleware, cache=AsyncCache(), ttl="1m", stale_for="10m")
+
+    @app.get("/users/{user_id}")
+    async def user(user_id: int, request: Request):
+        tag(request, "users", f"user:{user_id}")
+        ...
+
+Then `cache.invalidate(tags=[f"user:7"])` removes the page from every pod. One
+request in the fleet makes a page, the others wait or get the stale one.
+Browsers ask again each time and get 304 unless the page has changed; they and
+CDNs see ETag, Cache-Control, Age, Cache-Status (RFC 9211) and Surrogate-Key.
+
+Cached is what is safe to give to everybody: GET with 200, 203, 301, 308, 404
+or 410 and a known length, without Set-Cookie, `private` or `no-store`, with no
+`Vary` but by the headers that the middleware was told of; for requests without
+Authorization and Cookie. Everything else passes through as if nothing were
+there, and so does everything while the sidecar is away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+from .aio import AsyncCache
+from .codecs import UNHINTED, Codecs
+from .durations import Duration, optional_seconds, seconds
+from .entries import Entry
+from .errors import Busy, Error, Invalid
+from .leases import AsyncLease
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = "list[tuple[bytes, bytes]]"
+
+_TAGS = "unstale.tags"
+_STATUSES = frozenset((200, 203, 301, 308, 404, 410))
+#: The largest page; the sidecar's limit, headers included.
+_PAGE_BYTES = 1_000_000
+#: Seconds for which a page that could not be cached is not tried again.
+_PASS = 30.0
+_PASSES = 4096
+#: What a 304 repeats (RFC 9110, 15.4.5).
+_REPEATED = frozenset((b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary", b"surrogate-key"))
+
+
+def tag(request: Any, *tags: str) -> None:
+    """Tags the page that this request makes. Takes a request or a scope."""
+    scope = getattr(request, "scope", request)
+    scope.setdefault(_TAGS, []).extend(tags)
+
+
+@dataclass(frozen=True)
+class _Page:
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+    def header(self, name: bytes) -> bytes:
+        return b", ".join(value for key, value in self.headers if key == name)
+
+
+class _PageCodec:
+    """A line of JSON (status and headers), then the body."""
+
+    content_type = "application/x-unstale-http"
+
+    def encode(self, value: _Page, hinted: bool) -> bytes:
+        headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in value.headers]
+        return json.dumps([value.status, headers]).encode() + b"\n" + value.body
+
+    def decode(self, data: bytes | str) -> _Page:
+        head, _, body = (data.encode() if isinstance(data, str) else data).partition(b"\n")
+        status, headers = json.loads(head)
+        pairs = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers]
+        return _Page(status, pairs, body)
+
+
+class CacheMiddleware:
+    """The middleware.
+
+    ttl: how long pages without a max-age of their own are cached; not at all
+        when None.
+    stale_for: how long after that a page may be served while one request
+        makes it anew.
+    browser: the Cache-Control of pages that have none.
+    vary: request headers of which pages depend.
+    wait: how long a request waits for another that makes the same page.
+    ignore_cookies: cached pages do not depend on cookies.
+    prefix: what keys start with.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        cache: AsyncCache,
+        ttl: Duration | None = None,
+        stale_for: Duration | None = None,
+        browser: str = "no-cache",
+        vary: Iterable[str] = ("accept", "accept-encoding"),
+        wait: Duration = 5,
+        ignore_cookies: bool = False,
+        prefix: str = "http:",
+    ) -> None:
+        self._app = app
+        own = cache._operations
+        self._operations = own.with_codecs(Codecs(_PageCodec()))
+        self._ttl = optional_seconds(ttl)
+        self._stale_for = optional_seconds(stale_for)
+        self._browser = browser.encode()
+        self._vary = tuple(sorted({name.lower().encode() for name in vary}))
+        self._wait = seconds(wait)
+        self._ignore_cookies = ignore_cookies
+        self._prefix = prefix
+        self._passes: dict[str, float] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request = dict(scope["headers"])
+        key = self._key(scope, request)
+        if not self._asks(scope, request) or self._passed(key):
+            return await self._app(scope, receive, _marking(send, b"unstale; fwd=bypass"))
+        lease = AsyncLease(self._operations, (key, None, self._wait, None, True, True), UNHINTED)
+        try:
+            await lease.__aenter__()
+        except Busy:
+            return await self._app(scope, receive, _marking(send, b"unstale; fwd=miss; detail=busy"))
+        except Error as error:
+            self._operations.failed(error, lenient=True)
+            return await self._app(scope, receive, _marking(send, b"unstale; fwd=bypass; detail=outage"))
+        try:
+            if lease.granted:
+                await self._make(scope, receive, send, request, lease, key)
+            elif lease.entry is not None:
+                await self._give(scope, send, request, lease.entry)
+            else:
+                await self._app(scope, receive, _marking(send, b"unstale; fwd=miss"))
+        finally:
+            await lease.__aexit__(None, None, None)
+
+    def _asks(self, scope: Scope, request: dict[bytes, bytes]) -> bool:
+        if scope["method"] not in ("GET", "HEAD") or b"authorization" in request or b"range" in request:
+            return False
+        if b"no-store" in _directives(request.get(b"cache-control", b"")):
+            return False
+        return self._ignore_cookies or b"cookie" not in request
+
+    def _key(self, scope: Scope, request: dict[bytes, bytes]) -> str:
+        # HEAD is made from GET, and is made by itself where there is none.
+        whole = [
+            scope.get("scheme", "http").encode(),
+            request.get(b"host", b""),
+            scope.get("raw_path") or scope["path"].encode(),
+            scope.get("query_string", b""),
+            *(name + b":" + request.get(name, b"") for name in self._vary),
+        ]
+        readable = scope["path"][:80]
+        digest = hashlib.sha256(b"\0".join(whole)).hexdigest()
+        return f"{self._prefix}{readable}#{digest}"
+
+    def _passed(self, key: str) -> bool:
+        return self._passes.get(key, 0.0) > time.monotonic()
+
+    def _pass(self, key: str) -> None:
+        """Not cacheable: nobody shall wait for it for a while."""
+        if len(self._passes) >= _PASSES:
+            self._passes.clear()
+        self._passes[key] = time.monotonic() + _PASS
+
+    async def _give(
+        self, scope: Scope, send: Send, request: dict[bytes, bytes], entry: Entry[_Page]
+    ) -> None:
+        page = entry.value
+        ttl = entry.ttl_left if entry.fresh else -1.0
+        told = [(b"age", b"%d" % entry.age), (b"cache-status", b"unstale; hit; ttl=%d" % ttl)]
+        await _send(scope, send, request, page, told)
+
+    async def _make(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        request: dict[bytes, bytes],
+        lease: AsyncLease,
+        key: str,
+    ) -> None:
+        tags: list[str] = scope.setdefault(_TAGS, [])
+        made: list[_Page] = []
+        begun: list[Message] = []
+        body = bytearray()
+
+        async def collect(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # A page of HEAD has no body to keep.
+                if scope["method"] == "GET":
+                    if self._cacheable(message):
+                        begun.append(message)
+                        return
+                    self._pass(key)
+                message = _marked(message, b"unstale; fwd=uri-miss")
+            elif begun and message["type"] == "http.response.body":
+                body.extend(message.get("body", b""))
+                if not message.get("more_body", False):
+                    made.append(self._page(begun[0], bytes(body), tags))
+                return
+            await send(message)
+
+        await self._app(scope, receive, collect)
+        if not made:
+            return
+        page = made[0]
+        stored = await self._store(page, tags, lease)
+        status = b"unstale; fwd=uri-miss" + (b"; stored" if stored else b"")
+        await _send(scope, send, request, page, [(b"cache-status", status)])
+
+    def _cacheable(self, start: Message) -> bool:
+        headers: dict[bytes, bytes] = {}
+        for name, value in start["headers"]:
+            name = name.lower()
+            headers[name] = headers[name] + b", " + value if name in headers else value
+        if start["status"] not in _STATUSES or b"set-cookie" in headers:
+            return False
+        length = headers.get(b"content-length", b"")
+        if not length.isdigit() or int(length) > _PAGE_BYTES:
+            return False
+        vary = {name.strip().lower() for name in headers.get(b"vary", b"").split(b",") if name.strip()}
+        # Cookies are not part of the key, but no request with one comes here.
+        allowed = {*self._vary, b"cookie"} if not self._ignore_cookies else {*self._vary}
+        return vary <= allowed and self._lifetime(headers.get(b"cache-control", b"")) is not None
+
+    def _lifetime(self, cache_control: bytes) -> float | None:
+        directives = _directives(cache_control)
+        if {b"no-store", b"private"} & directives.keys():
+            return None
+        for name in (b"s-maxage", b"max-age"):
+            if directives.get(name, b"").isdigit():
+                return float(directives[name]) or None
+        return self._ttl
+
+    def _page(self, start: Message, body: bytes, tags: list[str]) -> _Page:
+        headers = [(name.lower(), value) for name, value in start["headers"]]
+        names = {name for name, _ in headers}
+        if b"etag" not in names:
+            digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+            headers.append((b"etag", b'"%s"' % digest.encode()))
+        if b"cache-control" not in names:
+            headers.append((b"cache-control", self._browser))
+        if self._vary and b"vary" not in names:
+            headers.append((b"vary", b", ".join(self._vary)))
+        if tags and b"surrogate-key" not in names:
+            headers.append((b"surrogate-key", " ".join(tags).encode()))
+        return _Page(start["status"], headers, body)
+
+    async def _store(self, page: _Page, tags: list[str], lease: AsyncLease) -> bool:
+        control = page.header(b"cache-control")
+        ttl = self._ttl if control == self._browser else self._lifetime(control)
+        every = list(dict.fromkeys([*tags, *page.header(b"surrogate-key").decode("latin-1").split()]))
+        try:
+            outcome = await lease.fill(page, ttl=ttl, stale_for=self._stale_for, tags=every)
+        except Invalid as error:
+            # Too many tags, or too large with its headers: the page is there.
+            self._operations.warnings.say("page", f"a page was not cached: {error.reason}")
+            return False
+        except Error as error:
+            self._operations.failed(error, lenient=True)
+            return False
+        return outcome.stored
+
+
+async def _send(
+    scope: Scope, send: Send, request: dict[bytes, bytes], page: _Page, told: list[tuple[bytes, bytes]]
+) -> None:
+    headers, status, body = page.headers + told, page.status, page.body
+    if status == 200 and _matches(request.get(b"if-none-match", b""), page.header(b"etag")):
+        headers = [pair for pair in page.headers if pair[0] in _REPEATED] + told
+        status, body = 304, b""
+    elif scope["method"] == "HEAD":
+        body = b""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _matches(condition: bytes, etag: bytes) -> bool:
+    """Weak comparison, as If-None-Match wants it (RFC 9110, 13.1.2)."""
+    if condition.strip() == b"*":
+        return True
+    weak = etag.removeprefix(b"W/")
+    return any(each.removeprefix(b"W/") == weak for each in re.findall(rb'(?:W/)?"[^"]*"', condition))
+
+
+def _directives(cache_control: bytes) -> dict[bytes, bytes]:
+    parts = (part.strip().lower().partition(b"=") for part in cache_control.split(b","))
+    return {name.strip(): value.strip().strip(b'"') for name, _, value in parts if name}
+
+
+def _marked(start: Message, status: bytes) -> Message:
+    return {**start, "headers": [*start["headers"], (b"cache-status", status)]}
+
+
+def _marking(send: Send, status: bytes) -> Send:
+    async def marking(message: Message) -> None:
+        await send(_marked(message, status) if message["type"] == "http.response.start" else message)
+
+    return marking

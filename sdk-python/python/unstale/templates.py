@@ -1,0 +1,145 @@
+"""Key templates: "user:{user_id}" and the arguments of a call make "user:7".
+
+A template is checked against its function when it is made. Two different calls
+never get one key by an accident of their values: with several fields, "%" and
+the character that separates the fields are percent-encoded in the values. A key
+that is too long for the sidecar ends with a hash of all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from string import Formatter
+from typing import Any
+
+from .errors import TemplateError
+
+_KEY_BYTES = 512
+_KINDS_OF_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_FORMATTER = Formatter()
+
+
+class Arguments:
+    """The arguments of calls of one function, by name."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.name = getattr(function, "__qualname__", repr(function))
+        self.signature = inspect.signature(function)
+        parameters = list(self.signature.parameters.values())
+        self.names = [p.name for p in parameters if p.kind not in _KINDS_OF_MANY]
+        self.open = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+        plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        # Calls of such functions are bound here, not by inspect, which is slow.
+        self._plain = all(p.kind in (plain, inspect.Parameter.POSITIONAL_ONLY) for p in parameters)
+        self._defaults = {
+            p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty
+        }
+        self._required = len(self.names) - len(self._defaults)
+
+    def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Every argument of one call; TypeError as the call itself would."""
+        if self._plain and not kwargs and self._required <= len(args) <= len(self.names):
+            values = dict(self._defaults)
+            values.update(zip(self.names, args))
+            return values
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        values = dict(bound.arguments)
+        for parameter in self.signature.parameters.values():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                values.update(values.pop(parameter.name))
+        return values
+
+
+class Template:
+    """One template of a key or tag."""
+
+    def __init__(self, text: str, arguments: Arguments, limit: int = _KEY_BYTES) -> None:
+        self.text = text
+        self._limit = limit
+        self._parts = _parsed(text)
+        fields = [field for _, field, _, _ in self._parts if field is not None]
+        for field in fields:
+            _known(text, field, arguments)
+        between = [literal for literal, field, _, _ in self._parts if field is not None]
+        if "" in between[1:]:
+            raise TemplateError(f"{text!r} needs a character between its fields")
+        # One character of each text between two fields is enough to tell where
+        # the value before it ends.
+        self._reserved = "%" + "".join(map(_separator, between[1:])) if len(fields) > 1 else ""
+
+    def render(self, values: Mapping[str, Any]) -> str:
+        """The key of these arguments."""
+        key = "".join([self._part(part, values) for part in self._parts])
+        if not key:
+            raise TemplateError(f"{self.text!r} gives an empty key")
+        return key if len(key) * 4 <= self._limit else _fitted(key, self._limit)
+
+    def _part(self, part: _Part, values: Mapping[str, Any]) -> str:
+        literal, field, spec, conversion = part
+        if field is None:
+            return literal
+        try:
+            value, _ = _FORMATTER.get_field(field, (), values)
+        except (KeyError, AttributeError, IndexError, TypeError) as error:
+            raise TemplateError(f"{self.text!r}: this call has no {field!r}") from error
+        if conversion:
+            value = _FORMATTER.convert_field(value, conversion)
+        text = value if type(value) is str and not spec else _text(self.text, field, value, spec)
+        for character in self._reserved:
+            if character in text:
+                return literal + _encoded(text, self._reserved)
+        return literal + text
+
+
+_Part = tuple[str, "str | None", str, "str | None"]
+
+
+def _parsed(text: str) -> list[_Part]:
+    try:
+        parts = list(_FORMATTER.parse(text))
+    except ValueError as error:
+        raise TemplateError(f"{text!r} is no template: {error}") from error
+    return [(literal, field, spec or "", conversion) for literal, field, spec, conversion in parts]
+
+
+def _known(text: str, field: str, arguments: Arguments) -> None:
+    name = field.replace("[", ".").split(".")[0]
+    if not name or name.isdigit():
+        raise TemplateError(f"{text!r}: fields are arguments by their names, like {{user_id}}")
+    if name not in arguments.names and not arguments.open:
+        known = ", ".join(arguments.names) or "none"
+        raise TemplateError(
+            f"{text!r} names {name!r}, which {arguments.name}() does not take; it takes: {known}"
+        )
+
+
+def _separator(between: str) -> str:
+    return next((c for c in between if not c.isalnum()), between[0])
+
+
+def _text(template: str, field: str, value: Any, spec: str) -> str:
+    kind: Any = type(value)
+    plain = kind.__format__ is object.__format__ and kind.__str__ is object.__str__
+    if plain and value is not None:
+        # Its text would be that of a representation: an address, or of any length.
+        raise TemplateError(
+            f"{template!r}: a {kind.__name__} in {field!r} has no text of its own; name an attribute of it"
+        )
+    return format(value, spec)
+
+
+def _encoded(text: str, reserved: str) -> str:
+    return "".join(
+        "".join(f"%{byte:02X}" for byte in c.encode()) if c in reserved else c for c in text
+    )
+
+
+def _fitted(key: str, limit: int) -> str:
+    whole = key.encode()
+    if len(whole) <= limit:
+        return key
+    digest = "#" + hashlib.sha256(whole).hexdigest()
+    return whole[: limit - len(digest)].decode(errors="ignore") + digest

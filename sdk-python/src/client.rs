@@ -1,0 +1,347 @@
+//! The connection, and one method per call of the contract.
+//!
+//! It connects at the first call, and anew in a forked child: what belonged to
+//! the parent is left untouched there, not even closed.
+
+use crate::asking::{held, obtain};
+use crate::call::Call;
+use crate::link::Link;
+use crate::options::{Store, ack, content, expected, level, mode, seconds, stored};
+use crate::reply::Reply;
+use crate::runtime;
+use pyo3::prelude::*;
+use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use unstale::{
+    Builder, Cache, Error, Invalidate, LeaseOptions, ReadOptions, SetItem, SetOptions, WatchOptions,
+};
+
+/// A client of one sidecar and namespace.
+#[pyclass(frozen, module = "unstale._native")]
+pub(crate) struct Client {
+    builder: Builder,
+    timeout: Option<Duration>,
+    /// Whether callers would rather wait than go on without the sidecar.
+    strict: bool,
+    link: Mutex<Option<Arc<Link>>>,
+}
+
+impl Client {
+    /// This process's connection. Taken with the GIL held and never across its
+    /// release, so that no fork finds the lock locked.
+    fn link(&self, py: Python<'_>) -> PyResult<Arc<Link>> {
+        let driver = runtime::current(py)?;
+        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(link) = link.as_ref().filter(|link| link.pid == process::id()) {
+            return Ok(link.clone());
+        }
+        // The parent's is not dropped: that would touch its event queue.
+        std::mem::forget(link.take());
+        let fresh = Link::new(driver, self.builder.clone(), self.timeout);
+        Ok(link.insert(fresh).clone())
+    }
+
+    /// A call whose failure is always told.
+    fn call<W, F>(&self, py: Python<'_>, work: F) -> PyResult<Call>
+    where
+        W: Future<Output = Result<Reply, Error>> + Send,
+        F: FnOnce(Cache) -> W + Send + 'static,
+    {
+        let link = self.link(py)?;
+        Call::new(py, async move { work(link.cache().await?.clone()).await })
+    }
+
+    /// A call that its caller can go on without, unless strict.
+    fn attempt<W, F>(&self, py: Python<'_>, work: F) -> PyResult<Call>
+    where
+        W: Future<Output = Result<Reply, Error>> + Send,
+        F: FnOnce(Cache) -> W + Send + 'static,
+    {
+        if self.strict {
+            return self.call(py, work);
+        }
+        let link = self.link(py)?;
+        Call::new(py, async move {
+            let call = async { work(link.cache().await?.clone()).await };
+            link.attempt(call).await
+        })
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let link = self.link.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if link.as_ref().is_some_and(|link| link.pid != process::id()) {
+            std::mem::forget(link.take());
+        }
+    }
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (endpoint, namespace, timeout, keep_alive, strict, sidecar=true))]
+    fn new(
+        endpoint: Option<String>,
+        namespace: &str,
+        timeout: Option<f64>,
+        keep_alive: Option<f64>,
+        strict: bool,
+        sidecar: bool,
+    ) -> PyResult<Self> {
+        // What to do about failures is decided in Python.
+        let mut builder = Cache::builder().namespace(namespace).strict();
+        if !sidecar {
+            builder = builder.no_sidecar();
+        }
+        if let Some(endpoint) = endpoint {
+            builder = builder.endpoint(endpoint);
+        }
+        let timeout = seconds(timeout)?;
+        if let Some(timeout) = timeout {
+            builder = builder.timeout(timeout);
+        }
+        if let Some(keep_alive) = seconds(keep_alive)? {
+            builder = builder.keep_alive(keep_alive);
+        }
+        let link = Mutex::default();
+        Ok(Self {
+            builder,
+            timeout,
+            strict,
+            link,
+        })
+    }
+
+    /// A call that connects, if no other call did.
+    fn connect(&self, py: Python<'_>) -> PyResult<Call> {
+        self.call(py, |_| async { Ok(Reply::Nothing) })
+    }
+
+    /// A call that tells what the sidecar is doing.
+    fn status(&self, py: Python<'_>) -> PyResult<Call> {
+        self.call(py, |cache| async move {
+            Ok(Reply::Status(Box::new(cache.status().await?)))
+        })
+    }
+
+    /// A call that reads one key.
+    #[pyo3(signature = (key, level="BOUNDED", max_staleness=None, min_position=None, if_none_match=None))]
+    fn get(
+        &self,
+        py: Python<'_>,
+        key: String,
+        level: &str,
+        max_staleness: Option<f64>,
+        min_position: Option<String>,
+        if_none_match: Option<String>,
+    ) -> PyResult<Call> {
+        let mut options = reading(level, max_staleness, min_position)?;
+        options.if_none_match = if_none_match;
+        self.attempt(py, move |cache| async move {
+            Ok(Reply::Lookup(cache.get_with(key, options).await?))
+        })
+    }
+
+    /// A call that reads up to 256 keys.
+    #[pyo3(signature = (keys, level="BOUNDED", max_staleness=None, min_position=None))]
+    fn get_many(
+        &self,
+        py: Python<'_>,
+        keys: Vec<String>,
+        level: &str,
+        max_staleness: Option<f64>,
+        min_position: Option<String>,
+    ) -> PyResult<Call> {
+        let options = reading(level, max_staleness, min_position)?;
+        self.attempt(py, move |cache| async move {
+            Ok(Reply::Lookups(cache.get_many_with(keys, options).await?))
+        })
+    }
+
+    /// A call that writes one key.
+    #[pyo3(signature = (key, data, store, position=None, if_absent=false, ack="LOG"))]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a call of Python, with names there"
+    )]
+    fn set(
+        &self,
+        py: Python<'_>,
+        key: String,
+        data: Option<Bound<'_, PyAny>>,
+        store: Store,
+        position: Option<String>,
+        if_absent: bool,
+        ack: &str,
+    ) -> PyResult<Call> {
+        let content = content(data)?;
+        let options = SetOptions {
+            entry: stored(store)?,
+            position,
+            if_absent,
+            ack: self::ack(ack)?,
+        };
+        self.attempt(py, move |cache| async move {
+            Ok(Reply::Set(cache.set_with(key, content, options).await?))
+        })
+    }
+
+    /// A call that writes up to 256 keys.
+    #[pyo3(signature = (items, ack="LOG"))]
+    fn set_many(&self, py: Python<'_>, items: Vec<Item<'_>>, ack: &str) -> PyResult<Call> {
+        let ack = self::ack(ack)?;
+        let items = items.into_iter().map(item).collect::<PyResult<Vec<_>>>()?;
+        self.attempt(py, move |cache| async move {
+            Ok(Reply::SetMany(cache.set_many(items, ack).await?))
+        })
+    }
+
+    /// A call that writes one key if what is cached is what is expected:
+    /// ("version", V), ("etag", E) or ("absent", "").
+    #[pyo3(signature = (key, expect, data, store, ack="LOG"))]
+    fn compare_and_set(
+        &self,
+        py: Python<'_>,
+        key: String,
+        expect: (String, String),
+        data: Option<Bound<'_, PyAny>>,
+        store: Store,
+        ack: &str,
+    ) -> PyResult<Call> {
+        let (content, entry, ack) = (content(data)?, stored(store)?, self::ack(ack)?);
+        let expected = expected(&expect.0, expect.1)?;
+        self.call(py, move |cache| async move {
+            let swap = cache.compare_and_set(key, expected, content, entry, ack);
+            Ok(Reply::Cas(swap.await?))
+        })
+    }
+
+    /// A call that reads one key, or obtains the right to load it, waiting up
+    /// to `wait` seconds for another loader. With `attempt`, its caller can go
+    /// on without.
+    #[pyo3(signature = (key, term=None, wait=0.0, min_position=None, allow_stale=true, attempt=false))]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a call of Python, with names there"
+    )]
+    fn lease(
+        &self,
+        py: Python<'_>,
+        key: String,
+        term: Option<f64>,
+        wait: f64,
+        min_position: Option<String>,
+        allow_stale: bool,
+        attempt: bool,
+    ) -> PyResult<Call> {
+        let options = LeaseOptions {
+            term: seconds(term)?,
+            wait: seconds(Some(wait))?.unwrap_or_default(),
+            min_position,
+        };
+        let driver = runtime::current(py)?;
+        let link = self.link(py)?;
+        let attempt = attempt && !self.strict;
+        Call::new(py, async move {
+            let ask = |options| {
+                let (link, key) = (&link, key.as_str());
+                async move {
+                    let asking = async { link.cache().await?.lease_with(key, options).await };
+                    match attempt {
+                        true => link.attempt(asking).await,
+                        false => asking.await,
+                    }
+                }
+            };
+            let leased = obtain(ask, options, allow_stale).await?;
+            Ok(held(driver, link.cache().await?, leased))
+        })
+    }
+
+    /// A call that makes entries unreadable, or softly stale, everywhere.
+    #[pyo3(signature = (keys, tags, prefixes, all, mode, ack, id, reason, min_source_version))]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a call of Python, with names there"
+    )]
+    fn invalidate(
+        &self,
+        py: Python<'_>,
+        keys: Vec<String>,
+        tags: Vec<String>,
+        prefixes: Vec<String>,
+        all: bool,
+        mode: &str,
+        ack: &str,
+        id: Option<String>,
+        reason: String,
+        min_source_version: Option<u64>,
+    ) -> PyResult<Call> {
+        let what = Invalidate {
+            keys,
+            tags,
+            prefixes,
+            all,
+            mode: self::mode(mode)?,
+            min_source_version,
+            ack: self::ack(ack)?,
+            id,
+            reason,
+        };
+        self.call(py, move |cache| async move {
+            Ok(Reply::Invalidated(cache.invalidate(what).await?))
+        })
+    }
+
+    /// A call that starts a watch.
+    #[pyo3(signature = (position, keys, prefixes, tags))]
+    fn watch(
+        &self,
+        py: Python<'_>,
+        position: Option<String>,
+        keys: Vec<String>,
+        prefixes: Vec<String>,
+        tags: Vec<String>,
+    ) -> PyResult<Call> {
+        let options = WatchOptions {
+            position,
+            keys,
+            prefixes,
+            tags,
+        };
+        self.call(py, move |cache| async move {
+            Ok(Reply::Watch(cache.watch(options).await?))
+        })
+    }
+}
+
+/// A write of a batch: key, data, how it is stored, position, if_absent.
+type Item<'py> = (
+    String,
+    Option<Bound<'py, PyAny>>,
+    Store,
+    Option<String>,
+    bool,
+);
+
+fn item((key, data, store, position, if_absent): Item<'_>) -> PyResult<SetItem> {
+    let mut item = SetItem::new(key, content(data)?).entry(stored(store)?);
+    item.position = position;
+    item.if_absent = if_absent;
+    Ok(item)
+}
+
+fn reading(
+    name: &str,
+    max_staleness: Option<f64>,
+    min_position: Option<String>,
+) -> PyResult<ReadOptions> {
+    Ok(ReadOptions {
+        level: level(name)?,
+        max_staleness: seconds(max_staleness)?,
+        min_position,
+        if_none_match: None,
+    })
+}

@@ -1,0 +1,259 @@
+//! What calls come to: kept without the GIL, given to Python with it.
+
+use crate::entry::{Answer, RawEntry, degraded, raw};
+use crate::error::exception;
+use crate::grant::{Grant, Held};
+use crate::watch::{Watch, WatchEvent};
+use pyo3::prelude::*;
+use pyo3::{PyClass, PyClassInitializer};
+use unstale::{
+    Answer as Told, CasOutcome, Filled, Invalidated as Acked, Leased, Lookup, NotStoredReason,
+    Session, SessionState, SetOutcome, SetResults, Voided,
+};
+
+/// What a call came to.
+pub(crate) enum Reply {
+    Nothing,
+    Lookup(Told<Lookup>),
+    Lookups(Told<Vec<Lookup>>),
+    Leased(Box<(Told<Leased>, Option<Held>)>),
+    Set(Told<SetOutcome>),
+    SetMany(Told<SetResults>),
+    Cas(Told<CasOutcome>),
+    Filled(Told<Filled>),
+    Invalidated(Acked),
+    Watch(unstale::Watch),
+    Event(Option<unstale::WatchEvent>),
+    Status(Box<unstale::Status>),
+}
+
+impl Reply {
+    /// As a Python object.
+    pub(crate) fn give(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(match self {
+            Self::Nothing => py.None(),
+            Self::Lookup(told) => {
+                let answer = Answer::found(py, told.result, told.position, degraded(told.degraded));
+                object(py, answer?)?
+            }
+            Self::Lookups(told) => lookups(py, told)?,
+            Self::Leased(both) => object(py, leased(py, both.0, both.1)?)?,
+            Self::Set(told) => object(py, Written::set(py, told.result, told.position)?)?,
+            Self::SetMany(told) => set_many(py, told)?,
+            Self::Cas(told) => object(py, Written::cas(py, told)?)?,
+            Self::Filled(told) => object(py, Written::filled(told))?,
+            Self::Invalidated(acked) => object(py, Invalidated::from(acked))?,
+            Self::Watch(events) => object(py, Watch::new(events))?,
+            Self::Event(None) => py.None(),
+            Self::Event(Some(event)) => object(py, WatchEvent::from(event))?,
+            Self::Status(status) => object(py, Status::from(*status))?,
+        })
+    }
+}
+
+fn object<T>(py: Python<'_>, value: T) -> PyResult<Py<PyAny>>
+where
+    T: PyClass + Into<PyClassInitializer<T>>,
+{
+    Ok(Py::new(py, value)?.into_any())
+}
+
+fn lookups(py: Python<'_>, told: Told<Vec<Lookup>>) -> PyResult<Py<PyAny>> {
+    let degraded = degraded(told.degraded);
+    let mut answers = Vec::with_capacity(told.result.len());
+    for lookup in told.result {
+        let answer = Answer::found(py, lookup, told.position.clone(), degraded.clone())?;
+        answers.push(Py::new(py, answer)?);
+    }
+    Ok(answers.into_pyobject(py)?.unbind())
+}
+
+fn leased(py: Python<'_>, told: Told<Leased>, held: Option<Held>) -> PyResult<Answer> {
+    let (kind, entry, grant): (_, Option<RawEntry>, _) = match told.result {
+        Leased::Hit(entry) => ("hit", Some(entry.into()), None),
+        Leased::Negative(negative) => ("negative", Some(negative.into()), None),
+        Leased::Granted(grant) => ("granted", grant.stale.map(RawEntry::from), held),
+        Leased::Busy { stale, .. } => ("busy", stale.map(RawEntry::from), None),
+    };
+    Ok(Answer {
+        kind,
+        entry: entry.map(|entry| Py::new(py, entry)).transpose()?,
+        grant: grant
+            .map(|held| Py::new(py, Grant::new(held)))
+            .transpose()?,
+        position: told.position,
+        degraded: degraded(told.degraded),
+    })
+}
+
+fn set_many(py: Python<'_>, told: Told<SetResults>) -> PyResult<Py<PyAny>> {
+    let mut results = Vec::with_capacity(told.result.len());
+    for result in told.result {
+        results.push(match result {
+            Ok(outcome) => object(py, Written::set(py, outcome, told.position.clone())?)?,
+            Err(error) => exception(py, error)?.unbind(),
+        });
+    }
+    Ok(results.into_pyobject(py)?.unbind())
+}
+
+/// What became of a write, a compare-and-set or a fill.
+#[pyclass(frozen, get_all, module = "unstale._native")]
+pub(crate) struct Written {
+    /// Whether it is stored.
+    stored: bool,
+    /// The version; none when not stored, or not decided by the log.
+    version: Option<String>,
+    /// Why it is not stored.
+    reason: Option<&'static str>,
+    /// The least source version that is accepted.
+    min_source_version: Option<u64>,
+    /// "hit", "negative" or "miss": what is cached instead.
+    current_kind: &'static str,
+    /// The entry that is cached instead.
+    current: Option<Py<RawEntry>>,
+    /// The pod's position.
+    position: String,
+}
+
+impl Written {
+    fn stored(version: Option<String>, position: String) -> Self {
+        Self {
+            stored: true,
+            version,
+            reason: None,
+            min_source_version: None,
+            current_kind: "miss",
+            current: None,
+            position,
+        }
+    }
+
+    fn refused(reason: &'static str, least: Option<u64>, position: String) -> Self {
+        Self {
+            stored: false,
+            reason: Some(reason),
+            min_source_version: least,
+            ..Self::stored(None, position)
+        }
+    }
+
+    fn set(py: Python<'_>, outcome: SetOutcome, position: String) -> PyResult<Self> {
+        let (reason, current) = match outcome {
+            SetOutcome::Stored { version } => return Ok(Self::stored(version, position)),
+            SetOutcome::NotStored { reason, current } => (reason, current),
+        };
+        let (reason, least) = match reason {
+            NotStoredReason::Covered => ("COVERED", None),
+            NotStoredReason::PositionTooOld => ("POSITION_TOO_OLD", None),
+            NotStoredReason::PositionUnknown => ("POSITION_UNKNOWN", None),
+            NotStoredReason::OlderSourceVersion { min_source_version } => {
+                ("OLDER_SOURCE_VERSION", Some(min_source_version))
+            }
+            NotStoredReason::Present => ("PRESENT", None),
+            _ => ("OTHER", None),
+        };
+        let mut written = Self::refused(reason, least, position);
+        if let Some(entry) = current {
+            written.current_kind = "hit";
+            written.current = Some(Py::new(py, RawEntry::from(*entry))?);
+        }
+        Ok(written)
+    }
+
+    fn cas(py: Python<'_>, told: Told<CasOutcome>) -> PyResult<Self> {
+        let current = match told.result {
+            CasOutcome::Stored { version } => {
+                return Ok(Self::stored(Some(version), told.position));
+            }
+            CasOutcome::Conflict(current) => raw(*current),
+        };
+        let mut written = Self::refused("CONFLICT", None, told.position);
+        written.current_kind = current.0;
+        written.current = current.1.map(|entry| Py::new(py, entry)).transpose()?;
+        Ok(written)
+    }
+
+    fn filled(told: Told<Filled>) -> Self {
+        let voided = match told.result {
+            Filled::Stored { version } => return Self::stored(Some(version), told.position),
+            Filled::Voided(voided) => voided,
+        };
+        let (reason, least) = match voided {
+            Voided::Invalidated => ("INVALIDATED", None),
+            Voided::Expired => ("EXPIRED", None),
+            Voided::OlderSourceVersion { min_source_version } => {
+                ("OLDER_SOURCE_VERSION", Some(min_source_version))
+            }
+            _ => ("OTHER", None),
+        };
+        Self::refused(reason, least, told.position)
+    }
+}
+
+/// What became of an invalidation.
+#[pyclass(frozen, get_all, module = "unstale._native")]
+pub(crate) struct Invalidated {
+    /// Its position in the log; none after ack LOCAL.
+    position: Option<String>,
+    /// FLEET: the sessions that processed it, each an id and a pod's name.
+    acked: Vec<(String, String)>,
+    /// FLEET: the sessions that may call nothing fresh any more instead.
+    lapsed: Vec<(String, String)>,
+}
+
+impl From<Acked> for Invalidated {
+    fn from(acked: Acked) -> Self {
+        Self {
+            position: acked.position,
+            acked: sessions(acked.acked),
+            lapsed: sessions(acked.lapsed),
+        }
+    }
+}
+
+fn sessions(sessions: Vec<Session>) -> Vec<(String, String)> {
+    let each = sessions
+        .into_iter()
+        .map(|session| (session.id, session.pod));
+    each.collect()
+}
+
+/// What the sidecar is doing.
+#[pyclass(frozen, get_all, module = "unstale._native")]
+pub(crate) struct Status {
+    /// The sidecar's version.
+    version: String,
+    /// The fleet's name; empty with the local log.
+    fleet: String,
+    /// "JOINING", "FRESH", "LAPSED", "LEFT" or "OTHER".
+    session_state: &'static str,
+    /// The pod's position.
+    position: String,
+    /// The sidecar's process: another one after each start.
+    instance: String,
+    /// What keeps the log away; empty when it is connected.
+    log_error: String,
+    /// What keeps the remote tier away; empty when it is up.
+    remote_error: String,
+}
+
+impl From<unstale::Status> for Status {
+    fn from(status: unstale::Status) -> Self {
+        Self {
+            version: status.version,
+            fleet: status.fleet,
+            session_state: match status.session_state {
+                SessionState::Joining => "JOINING",
+                SessionState::Fresh => "FRESH",
+                SessionState::Lapsed => "LAPSED",
+                SessionState::Left => "LEFT",
+                _ => "OTHER",
+            },
+            position: status.position,
+            instance: status.instance,
+            log_error: status.log_error,
+            remote_error: status.remote_error,
+        }
+    }
+}

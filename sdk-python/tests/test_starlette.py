@@ -1,0 +1,225 @@
+"""The middleware under real Starlette and FastAPI applications."""
+
+import asyncio
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from unstale import AsyncCache
+from unstale.starlette import CacheMiddleware, tag
+
+
+def client(app, **options):
+    transport = httpx.ASGITransport(app=app)
+    return httpx.AsyncClient(transport=transport, base_url="http://shop", **options)
+
+
+@pytest.fixture
+def shop(aio):
+    app = FastAPI()
+    app.add_middleware(CacheMiddleware, cache=aio, ttl="1m", stale_for="10m")
+    app.state.made = made = []
+
+    @app.get("/users/{user_id}")
+    async def user(user_id: int, request: Request, q: str = ""):
+        """A user."""
+        made.append(user_id)
+        tag(request, "users", f"user:{user_id}")
+        return {"id": user_id, "q": q, "n": len(made)}
+
+    return app
+
+
+async def test_a_page_is_made_once_and_invalidated_by_its_tags(shop, aio):
+    async with client(shop) as http:
+        first, second = await http.get("/users/7"), await http.get("/users/7")
+        assert first.json() == second.json() == {"id": 7, "q": "", "n": 1}
+        assert first.headers["cache-status"] == "unstale; fwd=uri-miss; stored"
+        assert second.headers["cache-status"].startswith("unstale; hit; ttl=")
+        assert second.headers["surrogate-key"] == "users user:7"
+        assert second.headers["cache-control"] == "no-cache" and int(second.headers["age"]) >= 0
+        assert first.headers["etag"] == second.headers["etag"]
+        assert (await http.get("/users/8")).json()["n"] == 2
+        await aio.invalidate(tags=["user:7"])
+        assert (await http.get("/users/7")).json()["n"] == 3
+        assert (await http.get("/users/8")).json()["n"] == 2
+
+
+async def test_an_unchanged_page_is_a_304(shop, aio):
+    async with client(shop) as http:
+        etag = (await http.get("/users/7")).headers["etag"]
+        for condition in [etag, f"W/{etag}", f'"other", {etag}', "*"]:
+            same = await http.get("/users/7", headers={"if-none-match": condition})
+            assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etag)
+            assert "content-length" not in same.headers and same.headers["surrogate-key"] == "users user:7"
+        assert (await http.get("/users/7", headers={"if-none-match": '"other"'})).status_code == 200
+        await aio.invalidate(tags=["users"])
+        changed = await http.get("/users/7", headers={"if-none-match": etag})
+        assert changed.status_code == 200 and changed.headers["etag"] != etag
+        head = await http.head("/users/7")
+        assert (head.status_code, head.content) == (200, b"") and "hit" in head.headers["cache-status"]
+
+
+async def test_requests_that_come_together_make_one_page(shop):
+    async with client(shop) as http:
+        pages = await asyncio.gather(*(http.get("/users/7") for _ in range(20)))
+        assert [page.json()["n"] for page in pages] == [1] * 20
+
+
+async def test_what_is_not_for_everybody_passes_through(aio):
+    made = []
+
+    def page(**how):
+        async def endpoint(request):
+            made.append(1)
+            return Response(b"x%d" % len(made), **how)
+
+        return endpoint
+
+    async def stream(request):
+        made.append(1)
+        return StreamingResponse(iter([b"a", b"b"]))
+
+    async def broken(request):
+        made.append(1)
+        raise ValueError("broken")
+
+    bad = {
+        "/cookie": page(headers={"set-cookie": "a=b"}),
+        "/private": page(headers={"cache-control": "private, max-age=60"}),
+        "/no-store": page(headers={"cache-control": "no-store"}),
+        "/zero": page(headers={"cache-control": "max-age=0"}),
+        "/vary": page(headers={"vary": "accept, x-user"}),
+        "/star": page(headers={"vary": "*"}),
+        "/error": page(status_code=500),
+        "/large": page(headers={"content-length": "2000000"}),
+        "/stream": stream,
+    }
+    routes = [Route(path, endpoint, methods=["GET", "POST"]) for path, endpoint in bad.items()]
+    app = Starlette(routes=[*routes, Route("/good", page(), methods=["GET", "POST"]), Route("/broken", broken)])
+    app.add_middleware(CacheMiddleware, cache=aio, ttl="1m")
+    async with client(app) as http:
+        for path in bad:
+            before = len(made)
+            one, two = await http.get(path), await http.get(path)
+            assert len(made) == before + 2, path
+            assert "hit" not in two.headers["cache-status"] and "etag" not in one.headers
+    async with client(app) as http:  # without the cookie that it was given
+        before = len(made)
+        assert "fwd" in (await http.head("/good")).headers["cache-status"]
+        await http.get("/good")
+        for how in [{"authorization": "Bearer x"}, {"cookie": "a=b"}, {"cache-control": "no-store"}, {"range": "bytes=0-1"}]:
+            assert "bypass" in (await http.get("/good", headers=how)).headers["cache-status"]
+        assert "bypass" in (await http.post("/good")).headers["cache-status"]
+        assert len(made) == before + 7
+        assert "hit" in (await http.get("/good")).headers["cache-status"]
+        for _ in range(2):
+            with pytest.raises(ValueError, match="broken"):
+                await http.get("/broken")
+
+
+async def test_the_applications_own_cache_control_counts(aio):
+    async def endpoint(request):
+        headers = {"cache-control": "public, max-age=5, s-maxage=600", "etag": '"own"', "surrogate-key": "a b"}
+        return PlainTextResponse("x", headers=headers)
+
+    app = Starlette(routes=[Route("/", endpoint)])
+    app.add_middleware(CacheMiddleware, cache=aio)
+    async with client(app) as http:
+        await http.get("/")
+        hit = await http.get("/")
+        assert (hit.headers["cache-control"], hit.headers["etag"]) == ("public, max-age=5, s-maxage=600", '"own"')
+        assert 590 <= int(hit.headers["cache-status"].rpartition("=")[2]) <= 600
+        await aio.invalidate(tags="b")
+        assert "hit" not in (await http.get("/")).headers["cache-status"]
+
+
+async def test_pages_differ_by_query_host_and_what_they_vary_by(shop):
+    async with client(shop) as http:
+        for how in [{}, {"params": {"q": "a"}}, {"headers": {"accept": "text/html"}}, {"headers": {"host": "b"}}]:
+            assert "fwd" in (await http.get("/users/7", **how)).headers["cache-status"]
+            assert "hit" in (await http.get("/users/7", **how)).headers["cache-status"]
+
+
+async def test_a_stale_page_is_given_while_another_request_makes_it(aio):
+    inside, go_on, made = asyncio.Event(), asyncio.Event(), []
+
+    async def endpoint(request):
+        made.append(1)
+        tag(request, "t")
+        if len(made) > 1:
+            inside.set()
+            await go_on.wait()
+        return PlainTextResponse(str(len(made)))
+
+    app = Starlette(routes=[Route("/", endpoint)])
+    app.add_middleware(CacheMiddleware, cache=aio, ttl="1m", stale_for="1h")
+    async with client(app) as http:
+        assert (await http.get("/")).text == "1"
+        await aio.invalidate(tags=["t"], soft=True)
+        making = asyncio.create_task(http.get("/"))
+        await inside.wait()
+        stale = await http.get("/")
+        assert (stale.text, stale.headers["cache-status"]) == ("1", "unstale; hit; ttl=-1")
+        go_on.set()
+        assert (await making).text == "2"
+        assert (await http.get("/")).text == "2"
+
+
+async def test_a_request_that_waited_in_vain_makes_its_own_page(aio):
+    inside, go_on, made = asyncio.Event(), asyncio.Event(), []
+
+    async def endpoint(request):
+        made.append(1)
+        if len(made) == 1:
+            inside.set()
+            await go_on.wait()
+        return PlainTextResponse(str(len(made)))
+
+    app = Starlette(routes=[Route("/", endpoint)])
+    app.add_middleware(CacheMiddleware, cache=aio, ttl="1m", wait=0)
+    async with client(app) as http:
+        making = asyncio.create_task(http.get("/"))
+        await inside.wait()
+        own = await http.get("/")
+        assert (own.text, own.headers["cache-status"]) == ("2", "unstale; fwd=miss; detail=busy")
+        go_on.set()
+        await making
+
+
+async def test_without_a_sidecar_pages_are_made(tmp_path):
+    async def endpoint(request):
+        return PlainTextResponse("x")
+
+    app = Starlette(routes=[Route("/", endpoint)])
+    app.add_middleware(CacheMiddleware, cache=AsyncCache(f"unix:{tmp_path}/none"), ttl="1m")
+    async with client(app) as http:
+        page = await http.get("/")
+        assert (page.text, page.headers["cache-status"]) == ("x", "unstale; fwd=bypass; detail=outage")
+
+
+async def test_a_decorated_function_is_a_fastapi_endpoint(aio):
+    app, calls = FastAPI(), []
+
+    @app.get("/users/{user_id}")
+    @aio.cached(key="user:{user_id}", ttl=60)
+    async def user(user_id: int, q: str = "none") -> dict[str, str]:
+        calls.append(1)
+        return {"q": q}
+
+    @app.get("/plain/{n}")
+    @aio.cached(key="plain:{n}", ttl=60)
+    def plain(n: int) -> dict[str, int]:
+        calls.append(1)
+        return {"n": n}
+
+    async with client(app) as http:
+        for _ in range(2):
+            assert (await http.get("/users/7?q=x")).json() == {"q": "x"}
+            assert (await http.get("/plain/3")).json() == {"n": 3}
+        assert (await http.get("/users/x")).status_code == 422
+    assert len(calls) == 2

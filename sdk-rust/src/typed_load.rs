@@ -1,0 +1,217 @@
+//! `get_or_load` of values of one Rust type.
+//!
+//! An entry that cannot be decoded is loaded again and replaced, by one caller
+//! of this process at a time: the sidecar, to which it is a hit, grants no
+//! lease for it. The write carries the position of that read, so that nothing
+//! older than an invalidation is stored.
+
+use crate::answer::{Answer, Degraded};
+use crate::fill::Voided;
+use crate::loaded::{Load, LoadOptions, Loaded, NotFilled};
+use crate::loading::{Begun, Loading};
+use crate::typed::Typed;
+use crate::{
+    CodecError, Content, EntryOptions, Error, LoadError, NotStoredReason, SetOptions, SetOutcome,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What [`Typed::get_or_load`] gives. `E` is the loader's error.
+#[derive(Debug)]
+pub struct TypedLoaded<T, E> {
+    /// The value; none when the origin has none.
+    pub value: Option<T>,
+    /// Where it came from, and what became of it.
+    pub from: Loaded<E>,
+}
+
+/// What a loader of [`Typed::get_or_load`] may return: a value, an `Option` of
+/// one, or one of these.
+///
+/// ```
+/// use unstale::{EntryOptions, TypedLoad};
+///
+/// let row_version = 42;
+/// let entry = EntryOptions::default().source_version(row_version);
+/// let load = TypedLoad::With(Some("Ada".to_owned()), entry);
+/// assert_ne!(load, TypedLoad::from("Ada".to_owned()));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TypedLoad<T> {
+    /// This value; stored as [`LoadOptions::entry`] says.
+    Value(T),
+    /// The origin has nothing.
+    NotFound,
+    /// This, or nothing; stored as these options say in place of the call's.
+    With(Option<T>, EntryOptions),
+}
+
+impl<T> From<T> for TypedLoad<T> {
+    fn from(value: T) -> Self {
+        Self::Value(value)
+    }
+}
+
+impl<T> From<Option<T>> for TypedLoad<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::NotFound, Self::Value)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned> Typed<T> {
+    /// [`crate::Cache::get_or_load`] for values of this type.
+    ///
+    /// # Errors
+    /// As that one; [`Error::Codec`] in [`LoadError::Cache`] when the loader's
+    /// value cannot be encoded: the lease was given back.
+    pub async fn get_or_load<F, L, V, E>(
+        &self,
+        key: impl Into<String>,
+        mut options: LoadOptions,
+        loader: F,
+    ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>>
+    where
+        F: FnOnce() -> L,
+        L: Future<Output = Result<V, E>>,
+        V: Into<TypedLoad<T>>,
+    {
+        let key = key.into();
+        options.entry.content_type = self.codec.content_type().to_owned();
+        let begun = self.cache.begin(key.as_str(), options.clone()).await?;
+        let answer = match begun {
+            Begun::Loading(loading) => return self.load(loading, loader).await,
+            Begun::Loaded(answer) => answer,
+        };
+        let error = match self.decode(&answer.result) {
+            Ok(value) => return Ok(answer.map(|from| TypedLoaded { value, from })),
+            Err(error) => error,
+        };
+        self.cache.tell(&error.clone().into());
+        let position = answer.position;
+        match self.cache.alone(key.clone(), options, error.into()).await? {
+            Begun::Loading(loading) => self.replace(key, loading, position, loader).await,
+            Begun::Loaded(answer) => self.decoded(answer),
+        }
+    }
+
+    async fn load<F, L, V, E>(
+        &self,
+        loading: Box<Loading>,
+        loader: F,
+    ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>>
+    where
+        F: FnOnce() -> L,
+        L: Future<Output = Result<V, E>>,
+        V: Into<TypedLoad<T>>,
+    {
+        match loading.run(loader()).await {
+            Ok((loading, load)) => {
+                let (value, load) = self.encoded(load.into())?;
+                let answer = loading.fill(load).await;
+                Ok(answer.map(|from| TypedLoaded { value, from }))
+            }
+            Err(ended) => self.decoded(ended?),
+        }
+    }
+
+    /// Loads what another codec wrote, and stores it in its place.
+    async fn replace<F, L, V, E>(
+        &self,
+        key: String,
+        loading: Box<Loading>,
+        position: String,
+        loader: F,
+    ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>>
+    where
+        F: FnOnce() -> L,
+        L: Future<Output = Result<V, E>>,
+        V: Into<TypedLoad<T>>,
+    {
+        let (loading, load) = match loading.run(loader()).await {
+            Ok(loaded) => loaded,
+            Err(ended) => return self.decoded(ended?),
+        };
+        let (value, load) = self.encoded(load.into())?;
+        let (content, entry) = loading.options.clone().storing(load.clone());
+        let answer: Answer<Loaded<E>> = loading.fill(load).await;
+        let options = SetOptions::from(entry).position(position);
+        let set = self.cache.set_with(key, content.clone(), options).await;
+        let (mut told, from) = match set {
+            Ok(set) => {
+                let (told, outcome) = set.split();
+                (told, replaced(content, outcome))
+            }
+            Err(error) => {
+                let why = NotFilled::Failed(error);
+                (answer.map(drop), Loaded::NotFilled { content, why })
+            }
+        };
+        told.degraded.push(Degraded::Undecodable);
+        Ok(told.map(|()| TypedLoaded { value, from }))
+    }
+
+    fn decoded<E>(
+        &self,
+        answer: Answer<Loaded<E>>,
+    ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>> {
+        let value = self.decode(&answer.result).map_err(Error::from)?;
+        Ok(answer.map(|from| TypedLoaded { value, from }))
+    }
+
+    fn decode<E>(&self, loaded: &Loaded<E>) -> Result<Option<T>, CodecError> {
+        match loaded {
+            Loaded::Hit(entry) | Loaded::Stale { entry, .. } => {
+                self.codec.decode_entry(entry).map(Some)
+            }
+            Loaded::Negative(_) => Ok(None),
+            // Of this process: written by this codec.
+            Loaded::Filled { content, .. } | Loaded::NotFilled { content, .. } => {
+                let value = content.value();
+                value.map(|value| self.codec.decode(value)).transpose()
+            }
+        }
+    }
+
+    /// The value, and how it is stored.
+    fn encoded(&self, load: TypedLoad<T>) -> Result<(Option<T>, Load), Error> {
+        let (value, entry) = match load {
+            TypedLoad::NotFound => return Ok((None, Load::NotFound)),
+            TypedLoad::Value(value) => {
+                let load = Load::Value(self.codec.encode(&value)?);
+                return Ok((Some(value), load));
+            }
+            TypedLoad::With(value, entry) => (value, entry),
+        };
+        let encoded = value.as_ref().map(|value| self.codec.encode(value));
+        let content = Content::from(encoded.transpose()?);
+        let content_type = self.codec.content_type().to_owned();
+        let entry = EntryOptions {
+            content_type,
+            ..entry
+        };
+        Ok((value, Load::With(content, entry)))
+    }
+}
+
+fn replaced<E>(content: Content, outcome: SetOutcome) -> Loaded<E> {
+    let reason = match outcome {
+        SetOutcome::Stored { version } => {
+            let version = version.unwrap_or_default();
+            return Loaded::Filled { content, version };
+        }
+        SetOutcome::NotStored { reason, .. } => reason,
+    };
+    let why = match reason {
+        NotStoredReason::Covered => Voided::Invalidated,
+        NotStoredReason::OlderSourceVersion { min_source_version } => {
+            Voided::OlderSourceVersion { min_source_version }
+        }
+        NotStoredReason::PositionTooOld
+        | NotStoredReason::PositionUnknown
+        | NotStoredReason::Present
+        | NotStoredReason::SidecarUnavailable
+        | NotStoredReason::Other => Voided::Other,
+    };
+    let why = NotFilled::Voided(why);
+    Loaded::NotFilled { content, why }
+}
