@@ -100,7 +100,8 @@ def _split(command):
     words = shlex.split(command)
     # A Python adapter runs in the Python that runs the cases.
     words[0] = sys.executable if words[0] == "python" else words[0]
-    return [word.replace("{root}", str(ROOT)) for word in words]
+    target = os.environ.get("CARGO_TARGET_DIR", ROOT / "target")
+    return [word.format(root=ROOT, target=target) for word in words]
 
 
 def _environment():

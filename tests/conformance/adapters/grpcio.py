@@ -8,6 +8,7 @@ codecs) is in grpcio_load.py, written out.
 import json
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -34,6 +35,10 @@ class Adapter:
             said = {"unsupported": str(error)}
         except Refused as error:
             said = {"error": error.fields}
+        except Exception as error:
+            # No kind of the protocol: the step fails, and shows this.
+            said = {"error": {"kind": "bug", "message": repr(error)}}
+            traceback.print_exc()
         with self._lock:
             print(json.dumps({"id": request["id"], **said}), flush=True)
 

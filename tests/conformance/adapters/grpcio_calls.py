@@ -1,5 +1,7 @@
 """The calls of the protocol over raw stubs, one method each."""
 
+import threading
+
 import grpc
 from google.protobuf.json_format import MessageToDict
 from grpcio_errors import Refused, Unsupported, answered, refused
@@ -36,15 +38,10 @@ class Calls:
             # Cases are no neighbours: each has its own connection.
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.max_receive_message_length", -1),
-            # A connection that has fallen silent is given up.
-            ("grpc.keepalive_time_ms", round(options.get("keep_alive", 5) * 1000)),
-            ("grpc.keepalive_timeout_ms", round(options.get("keep_alive", 5) * 1000)),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.max_pings_without_data", 0),
         ]
         self._channel = grpc.insecure_channel(address, settings)
         self.cache = stubs.CacheServiceStub(self._channel)
-        self._admin = admin_stubs.AdminServiceStub(self._channel)
+        self.admin = admin_stubs.AdminServiceStub(self._channel)
         self.flights = {}
 
     def close(self):
@@ -130,19 +127,19 @@ class Calls:
         return {"position": done.position or None, **sessions}
 
     def status(self, args):
-        status = self.ask(self._admin.Status, admin.StatusRequest())
+        status = self.ask(self.admin.Status, admin.StatusRequest())
         told = MessageToDict(status, preserving_proto_field_name=True)
         told["session_state"] = word(admin.SessionState, "SESSION_STATE", status.session_state)
         return {name: told.get(name) for name in STATUS} | {"pod": status.session.pod}
 
     def peers(self, args):
-        peers = self.ask(self._admin.Peers, admin.PeersRequest()).peers
+        peers = self.ask(self.admin.Peers, admin.PeersRequest()).peers
         return {"peers": [{"pod": each.session.pod, "own": each.own, "expelled": each.expelled} for each in peers]}
 
     def watch(self, args):
         """A stream whose first event has come."""
         request = self.request(pb.WatchRequest, args, "stream")
-        return Stream(self.cache.Watch(request))
+        return Stream(self.cache.Watch(request), self)
 
 
 #: What `status` tells.
@@ -152,8 +149,11 @@ STATUS = ("version", "fleet", "session_state", "position", "log", "remote")
 class Stream:
     """A watch."""
 
-    def __init__(self, events):
+    def __init__(self, events, calls):
         self._events = events
+        self._keep_alive = calls.options.get("keep_alive", 5)
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, args=[calls], daemon=True).start()
         self._position = self.next()["position"]
 
     def next(self):
@@ -174,8 +174,17 @@ class Stream:
             told["mode"] = word(entry.InvalidateMode, "INVALIDATE_MODE", what.mode)
         return told
 
+    def _watch(self, calls):
+        """Asks the sidecar whether it is there, and gives a silent one up."""
+        while not self._ended.wait(self._keep_alive):
+            try:
+                calls.ask(calls.admin.Status, admin.StatusRequest(), self._keep_alive)
+            except Refused:
+                return self.cancel()
+
     def cancel(self):
         """Ends it."""
+        self._ended.set()
         self._events.cancel()
 
 
