@@ -75,4 +75,4 @@ SHARED = {"one", "two"}
 CASE = {"case", "fleet", "clients", "steps", "about"}
 
 #: What a case may demand of what cannot be said in full.
-MATCHERS = {"$present", "$absent", "$between", "$not", "$one_of", "$has", "$count", "$starts"}
+MATCHERS = {"$present", "$absent", "$between", "$not", "$one_of", "$has"}

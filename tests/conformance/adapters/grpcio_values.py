@@ -82,6 +82,8 @@ def value(found, as_json=False):
 
 def known_of(message):
     """What entries, negative entries and answers without a value share."""
+    if message.freshness not in (entry.FRESHNESS_FRESH, entry.FRESHNESS_STALE):
+        raise Refused("answer", "an entry has no known freshness")
     known = {
         "version": message.version,
         "tier": word(entry.Tier, "TIER", message.tier),
