@@ -6,10 +6,14 @@ import json
 import sys
 import threading
 import traceback
+from pathlib import Path
 
-import unstale
-from python_calls import Calls
-from python_words import Loaders, Unsupported, error_of, event
+# Where sdk-python/tests/run installs it; else it is this Python's own.
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "target" / "sdk-python"))
+
+import unstale  # noqa: E402
+from python_calls import Calls  # noqa: E402
+from python_words import Loaders, Unsupported, error_of, event  # noqa: E402
 
 
 class Adapter:

@@ -23,7 +23,8 @@ pub(crate) fn given(args: &Json, name: &str) -> Option<String> {
 /// A list of texts; empty when it is not given.
 pub(crate) fn texts(args: &Json, name: &str) -> Vec<String> {
     let list = args[name].as_array().into_iter().flatten();
-    list.filter_map(|each| each.as_str().map(str::to_owned)).collect()
+    list.filter_map(|each| each.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// A number of seconds.
@@ -33,7 +34,9 @@ pub(crate) fn seconds(args: &Json, name: &str) -> Option<Duration> {
 
 /// A lazy client.
 pub(crate) fn client(args: &Json) -> Result<Cache, Refused> {
-    let builder = Cache::builder().endpoint(text(args, "endpoint")).namespace(text(args, "namespace"));
+    let builder = Cache::builder()
+        .endpoint(text(args, "endpoint"))
+        .namespace(text(args, "namespace"));
     let builder = match seconds(args, "timeout") {
         Some(timeout) => builder.timeout(timeout),
         None => builder,
@@ -56,7 +59,9 @@ pub(crate) fn content(args: &Json) -> Result<(Content, String), Refused> {
     let content = if let Some(text) = args["text"].as_str() {
         Content::Value(Value::Text(text.to_owned()))
     } else if let Some(data) = args["data"].as_str() {
-        let data = BASE64_STANDARD.decode(data).expect("the runner sends base64");
+        let data = BASE64_STANDARD
+            .decode(data)
+            .expect("the runner sends base64");
         Content::Value(Value::Data(data.into()))
     } else if let Some(json) = args.get("json") {
         Codec::Json.content_type().clone_into(&mut content_type);
@@ -121,7 +126,9 @@ pub(crate) fn lease(args: &Json) -> LeaseOptions {
 }
 
 pub(crate) fn invalidate(args: &Json) -> Invalidate {
-    let mut what = Invalidate::default().ack(ack(args)).reason(text(args, "reason"));
+    let mut what = Invalidate::default()
+        .ack(ack(args))
+        .reason(text(args, "reason"));
     what.keys = texts(args, "keys");
     what.tags = texts(args, "tags");
     what.prefixes = texts(args, "prefixes");

@@ -17,11 +17,18 @@ pub(crate) async fn call(cache: &Cache, call: &str, args: &Json) -> Answered {
         "set_many" => set_many(cache, args).await,
         "compare_and_set" => compare_and_set(cache, args).await,
         "lease" => {
-            let leased = cache.lease_with(args::text(args, "key"), args::lease(args)).await;
+            let leased = cache
+                .lease_with(args::text(args, "key"), args::lease(args))
+                .await;
             told(leased.map(|leased| answer(leased, |leased| lease(&leased))))
         }
         "lease_many" => lease_many(cache, args).await,
-        "renew" => told(cache.renew(args::text(args, "lease_token")).await.map(renewal)),
+        "renew" => told(
+            cache
+                .renew(args::text(args, "lease_token"))
+                .await
+                .map(renewal),
+        ),
         "fill" => fill(cache, args).await,
         "abandon" => abandon(cache, args).await,
         "invalidate" => invalidate(cache, args).await,
@@ -43,7 +50,10 @@ fn decoded(found: &Decoded<Json>) -> Json {
 async fn get(cache: &Cache, args: &Json) -> Answered {
     let (key, options) = (args::text(args, "key"), args::read(args));
     if args["as"] == "json" {
-        let found = cache.typed::<Json>(Codec::Json).get_with(key, options).await;
+        let found = cache
+            .typed::<Json>(Codec::Json)
+            .get_with(key, options)
+            .await;
         return told(found.map(|found| answer(found, |found| say::lookup(&found, decoded))));
     }
     let found = cache.get_with(key, options).await;
@@ -53,7 +63,10 @@ async fn get(cache: &Cache, args: &Json) -> Answered {
 async fn get_many(cache: &Cache, args: &Json) -> Answered {
     let keys = args::texts(args, "keys");
     if args["as"] == "json" {
-        let found = cache.typed::<Json>(Codec::Json).get_many(keys.clone()).await;
+        let found = cache
+            .typed::<Json>(Codec::Json)
+            .get_many(keys.clone())
+            .await;
         return told(found.map(|found| answer(found, |found| looked_up(&keys, &found, decoded))));
     }
     let found = cache.get_many_with(keys.clone(), args::read(args)).await;
@@ -71,7 +84,9 @@ async fn set(cache: &Cache, args: &Json) -> Answered {
     let mut options = SetOptions::from(args::entry(args, content_type)).ack(args::ack(args));
     options.position = args::given(args, "position");
     options.if_absent = args["if_absent"] == true;
-    let outcome = cache.set_with(args::text(args, "key"), content, options).await;
+    let outcome = cache
+        .set_with(args::text(args, "key"), content, options)
+        .await;
     told(outcome.map(|outcome| answer(outcome, |outcome| stored(&outcome))))
 }
 
@@ -130,7 +145,9 @@ async fn compare_and_set(cache: &Cache, args: &Json) -> Answered {
     let (content, content_type) = args::content(args)?;
     let entry = args::entry(args, content_type);
     let key = args::text(args, "key");
-    let outcome = cache.compare_and_set(key, expected, content, entry, args::ack(args)).await;
+    let outcome = cache
+        .compare_and_set(key, expected, content, entry, args::ack(args))
+        .await;
     told(outcome.map(|outcome| {
         answer(outcome, |outcome| match outcome {
             CasOutcome::Stored { version } => json!({"kind": "stored", "version": version}),
@@ -144,9 +161,7 @@ async fn compare_and_set(cache: &Cache, args: &Json) -> Answered {
 fn lease(leased: &Leased) -> Json {
     match leased {
         Leased::Hit(entry) => joined(json!({"kind": "hit"}), say::entry(entry)),
-        Leased::Negative(negative) => {
-            say::lookup(&Lookup::Negative(negative.clone()), say::entry)
-        }
+        Leased::Negative(negative) => say::lookup(&Lookup::Negative(negative.clone()), say::entry),
         Leased::Granted(grant) => json!({
             "kind": "granted", "lease_token": grant.token, "term": say::seconds(grant.term),
             "stale": grant.stale.as_ref().map(say::entry),
@@ -180,7 +195,9 @@ fn renewal(renewal: Renewal) -> Json {
 async fn fill(cache: &Cache, args: &Json) -> Answered {
     let (content, content_type) = args::content(args)?;
     let entry = args::entry(args, content_type);
-    let filled = cache.fill(args::text(args, "lease_token"), content, entry).await;
+    let filled = cache
+        .fill(args::text(args, "lease_token"), content, entry)
+        .await;
     told(filled.map(|filled| {
         answer(filled, |filled| match filled {
             Filled::Stored { version } => json!({"kind": "stored", "version": version}),
@@ -193,7 +210,9 @@ async fn abandon(cache: &Cache, args: &Json) -> Answered {
     let mut options = AbandonOptions::default();
     options.serve_stale_for = args::seconds(args, "serve_stale_for");
     options.retry_after = args::seconds(args, "retry_after");
-    let given_back = cache.abandon_with(args::text(args, "lease_token"), options).await;
+    let given_back = cache
+        .abandon_with(args::text(args, "lease_token"), options)
+        .await;
     told(given_back.map(|()| json!({})))
 }
 
@@ -201,7 +220,10 @@ async fn invalidate(cache: &Cache, args: &Json) -> Answered {
     let done = cache.invalidate(args::invalidate(args)).await;
     told(done.map(|done| {
         let pods = |sessions: &[unstale::Session]| {
-            sessions.iter().map(|session| session.pod.clone()).collect::<Vec<_>>()
+            sessions
+                .iter()
+                .map(|session| session.pod.clone())
+                .collect::<Vec<_>>()
         };
         let (acked, lapsed) = (pods(&done.acked), pods(&done.lapsed));
         json!({"position": done.position, "acked": acked, "lapsed": lapsed})
@@ -227,9 +249,9 @@ async fn status(cache: &Cache) -> Answered {
 
 async fn peers(cache: &Cache) -> Answered {
     told(cache.peers().await.map(|peers| {
-        let each = peers.iter().map(|peer| {
-            json!({"pod": peer.session.pod, "own": peer.own, "expelled": peer.expelled})
-        });
+        let each = peers.iter().map(
+            |peer| json!({"pod": peer.session.pod, "own": peer.own, "expelled": peer.expelled}),
+        );
         json!({"peers": each.collect::<Vec<_>>()})
     }))
 }

@@ -28,7 +28,10 @@ pub(crate) async fn get_or_load(cache: &Cache, gates: &Gates, args: &Json) -> An
 }
 
 fn options(args: &Json) -> LoadOptions {
-    let mut options = LoadOptions::from(args::entry(args, args::text(args, "content_type").to_owned()));
+    let mut options = LoadOptions::from(args::entry(
+        args,
+        args::text(args, "content_type").to_owned(),
+    ));
     options.negative_ttl = args::seconds(args, "negative_ttl");
     options.term = args::seconds(args, "term");
     options.hard_timeout = args::seconds(args, "hard_timeout");
@@ -41,8 +44,12 @@ fn options(args: &Json) -> LoadOptions {
 }
 
 async fn begin(gates: &Gates, loader: &Json) -> Result<(), String> {
-    gates.begin(args::text(loader, "name"), loader["gate"].as_str()).await;
-    loader["raises"].as_str().map_or(Ok(()), |message| Err(message.to_owned()))
+    gates
+        .begin(args::text(loader, "name"), loader["gate"].as_str())
+        .await;
+    loader["raises"]
+        .as_str()
+        .map_or(Ok(()), |message| Err(message.to_owned()))
 }
 
 async fn raw_load(gates: &Gates, loader: &Json) -> Result<Load, String> {
@@ -60,7 +67,10 @@ async fn typed_load(gates: &Gates, loader: &Json) -> Result<TypedLoad<Unsure>, S
         return Ok(TypedLoad::NotFound);
     }
     let unencodable = loader["unencodable"] == true;
-    Ok(TypedLoad::Value(Unsure(loader["returns"]["json"].clone(), unencodable)))
+    Ok(TypedLoad::Value(Unsure(
+        loader["returns"]["json"].clone(),
+        unencodable,
+    )))
 }
 
 fn said(loaded: &Loaded<String>) -> Json {
@@ -70,7 +80,9 @@ fn said(loaded: &Loaded<String>) -> Json {
         Loaded::Filled { .. } | Loaded::NotFilled { .. } => json!({"from": "loader"}),
     };
     let value = loaded.value().map(say::value);
-    let value = value.map_or(json!({"kind": "not_found"}), |v| joined(json!({"kind": "loaded"}), v));
+    let value = value.map_or(json!({"kind": "not_found"}), |v| {
+        joined(json!({"kind": "loaded"}), v)
+    });
     joined(value, source)
 }
 

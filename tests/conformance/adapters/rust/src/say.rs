@@ -74,7 +74,10 @@ pub(crate) fn about(entry: &Entry) -> Json {
         "tags": entry.tags, "source_version": entry.source_version, "age": seconds(entry.age),
         "ttl_left": seconds(entry.ttl_left), "stale_left": seconds(entry.stale_left),
     });
-    joined(about, known(entry.tier, entry.freshness, entry.stale_reason))
+    joined(
+        about,
+        known(entry.tier, entry.freshness, entry.stale_reason),
+    )
 }
 
 pub(crate) fn entry(entry: &Entry) -> Json {
@@ -87,7 +90,10 @@ fn negative(found: &Negative) -> Json {
         "source_version": found.source_version, "age": seconds(found.age),
         "ttl_left": seconds(found.ttl_left),
     });
-    joined(about, known(found.tier, found.freshness, found.stale_reason))
+    joined(
+        about,
+        known(found.tier, found.freshness, found.stale_reason),
+    )
 }
 
 fn not_modified(found: &NotModified) -> Json {
@@ -95,7 +101,10 @@ fn not_modified(found: &NotModified) -> Json {
         "kind": "not_modified", "etag": found.etag, "version": found.version,
         "age": seconds(found.age), "ttl_left": seconds(found.ttl_left),
     });
-    joined(about, known(found.tier, found.freshness, found.stale_reason))
+    joined(
+        about,
+        known(found.tier, found.freshness, found.stale_reason),
+    )
 }
 
 /// What a read found; `hit` says an entry.

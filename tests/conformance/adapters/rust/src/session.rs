@@ -87,8 +87,12 @@ impl Session {
 
     fn forget(&self, prefix: &str) -> Json {
         self.gates.forget(prefix);
-        with(&self.streams, |map| map.retain(|name, _| !name.starts_with(prefix)));
-        with(&self.clients, |map| map.retain(|name, _| !name.starts_with(prefix)));
+        with(&self.streams, |map| {
+            map.retain(|name, _| !name.starts_with(prefix))
+        });
+        with(&self.clients, |map| {
+            map.retain(|name, _| !name.starts_with(prefix))
+        });
         json!({})
     }
 }
