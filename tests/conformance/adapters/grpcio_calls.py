@@ -179,7 +179,7 @@ class Stream:
         while not self._ended.wait(self._keep_alive):
             try:
                 calls.ask(calls.admin.Status, admin.StatusRequest(), self._keep_alive)
-            except Refused:
+            except (Refused, ValueError):  # It is silent, or the client is closed.
                 return self.cancel()
 
     def cancel(self):
