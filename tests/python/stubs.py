@@ -28,4 +28,10 @@ def generate():
     arguments += [f"--python_out={out}", f"--grpc_python_out={out}", *map(str, files)]
     if protoc.main(arguments) != 0:
         raise RuntimeError(f"protoc failed on {[file.name for file in files]}")
+    # Packages of their own: the SDK for Python, where it is installed, is called
+    # unstale as well.
+    for package in ("unstale", "unstale/v1"):
+        (out / package / "__init__.py").touch()
     sys.path.insert(0, str(out))
+    if "unstale" in sys.modules:  # Its pytest plugin has been loaded.
+        sys.modules["unstale"].__path__.append(str(out / "unstale"))

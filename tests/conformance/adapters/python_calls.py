@@ -1,0 +1,175 @@
+"""The calls of the protocol, each by the method that a Python programmer uses."""
+
+import itertools
+
+import unstale
+from python_words import Own, OwnCodec, Unsupported, entry, given, lookup, outcome, said
+
+STORING = ("ttl", "tags", "stale_for", "valid_for", "jitter", "source_version")
+READ = ("max_staleness", "min_position", "if_none_match")
+
+#: Content types that cases have used so far: readers must know their codecs.
+_own = set()
+_numbers = itertools.count(1)
+_leases = {}
+
+
+def _some(args, names):
+    return {name: args[name] for name in names if name in args}
+
+
+def _how(args):
+    return {**_some(args, READ), "level": args.get("level", "BOUNDED").lower()}
+
+
+def _ack(args):
+    return args.get("ack", "LOG").lower()
+
+
+class Calls:
+    """One client."""
+
+    def __init__(self, options, loaders):
+        self._options = {name: value for name, value in options.items() if name != "no_sidecar"}
+        if options.get("no_sidecar"):
+            self._options["sidecar"] = False
+        self._loaders = loaders
+        self._caches = {}
+        self._cache(None)
+
+    def _cache(self, content_type):
+        """The cache whose codec writes this content type; none is the usual one,
+        which reads whatever was written so far."""
+        if content_type is not None:
+            _own.add(content_type)
+        known = content_type, frozenset(_own)
+        if known not in self._caches:
+            codecs = [OwnCodec(each) for each in sorted(_own)]
+            codec = {} if content_type is None else {"codec": OwnCodec(content_type)}
+            self._caches[known] = unstale.Cache(**self._options, codecs=codecs, **codec)
+        return self._caches[known]
+
+    def _storing(self, args):
+        """The cache, and the value as it takes it."""
+        value, content_type = given(args), args.get("content_type")
+        if content_type is None or value is unstale.NOT_FOUND:
+            return self._cache(None), value
+        return self._cache(content_type), Own(value)
+
+    def get(self, args):
+        return lookup(self._cache(None).lookup(args["key"], **_how(args)))
+
+    def get_many(self, args):
+        missing = object()
+        found = self._cache(None).get_many(args["keys"], **_how(args))
+        results = []
+        for key in args["keys"]:
+            value = found.get(key, missing)
+            # A cached nothing is given as None.
+            told = {"kind": "miss"} if value is missing else {"kind": "negative"}
+            if value is not missing and value is not None:
+                told = {"kind": "hit", **said(value)}
+            results.append({"key": key, **told})
+        return {"results": results}
+
+    def set(self, args):
+        cache, value = self._storing(args)
+        how = _some(args, (*STORING, "position", "if_absent"))
+        return outcome(cache.set(args["key"], value, ack=_ack(args), **how))
+
+    def set_many(self, args):
+        items = args["items"]
+        options = [{k: v for k, v in item.items() if k not in ("key", "text", "data", "json", "not_found")} for item in items]
+        if any(each != options[0] for each in options):
+            raise Unsupported("set_many has one set of options for all of its values")
+        shared = options[0] if options else {}
+        if {"position", "if_absent", "source_version"} & set(shared):
+            raise Unsupported("set_many has no position, if_absent or source_version")
+        if len({item["key"] for item in items}) != len(items):
+            raise Unsupported("the keys of a dict are there once")
+        stored = [self._storing(item) for item in items]
+        cache = stored[0][0] if stored else self._cache(None)
+        values = {item["key"]: value for item, (_, value) in zip(items, stored)}
+        how = {k: v for k, v in shared.items() if k != "content_type"}
+        outcomes = cache.set_many(values, ack=_ack(args), **how)
+        return {"results": [{"key": key, **_of_many(outcomes[key])} for key in values]}
+
+    def compare_and_set(self, args):
+        cache, value = self._storing(args)
+        how = _some(args, (*STORING, "version", "etag", "absent"))
+        return outcome(cache.compare_and_set(args["key"], value, ack=_ack(args), **how))
+
+    def lease(self, args):
+        how = _some(args, ("term", "wait", "min_position"))
+        lease = self._cache(None).lease(args["key"], **how)
+        try:
+            lease.__enter__()
+        except unstale.Busy as busy:
+            return {"kind": "busy", "retry_after": busy.retry_after}
+        told = {"kind": lease.kind, "position": lease.position}
+        if lease.granted:
+            token = f"lease {next(_numbers)}"
+            _leases[token] = lease
+            told["lease_token"] = token
+        if lease.entry is not None:
+            found = {**entry(lease.entry), **(said(lease.value) if lease.value is not None else {})}
+            told |= {"stale": found} if lease.kind in ("granted", "busy") else found
+        return told
+
+    def fill(self, args):
+        how = _some(args, ("ttl", "tags", "stale_for", "source_version"))
+        self._only(args, {*how, "lease_token", "text", "data", "json", "not_found"}, "Lease.fill")
+        became = outcome(_held(args).fill(given(args), **how))
+        return {**became, "kind": "voided"} if became["kind"] == "not_stored" else became
+
+    def abandon(self, args):
+        _held(args).abandon(**_some(args, ("serve_stale_for", "retry_after")))
+        return {}
+
+    def get_or_load(self, args):
+        names = ("negative_ttl", "term", "wait", "min_position", "allow_stale", "fail_safe", *STORING)
+        self._only(args, {*names, "key", "loader", "as", "content_type"}, "get_or_set")
+        content_type = args.get("content_type")
+        wrap = (lambda value: value) if content_type is None else Own
+        load = self._loaders.of(args["loader"], wrap)
+        value = self._cache(content_type).get_or_set(args["key"], load, **_some(args, names))
+        if value is None:
+            return {"kind": "not_found"}
+        value = value.value if isinstance(value, Own) else value
+        return {"kind": "loaded", **(said(value) if _is_plain(value) else {})}
+
+    def invalidate(self, args):
+        how = _some(args, ("tags", "prefixes", "all", "reason", "id", "min_source_version"))
+        how |= {"soft": args.get("mode") == "SOFT", "ack": _ack(args)}
+        done = self._cache(None).invalidate(*args.get("keys", []), **how)
+        sessions = {name: [pod for _, pod in getattr(done, name)] for name in ("acked", "lapsed")}
+        return {"position": done.position, **sessions}
+
+    def watch(self, args):
+        return iter(self._cache(None).watch(**_some(args, ("keys", "tags", "prefixes", "position"))))
+
+    def status(self, args):
+        status = self._cache(None).status()
+        names = ("version", "fleet", "session_state", "position", "log", "remote", "pod")
+        return {name: getattr(status, name) for name in names if hasattr(status, name)}
+
+    def _only(self, args, known, where):
+        unknown = set(args) - known
+        if unknown:
+            raise Unsupported(f"{where} has no {', '.join(sorted(unknown))}")
+
+
+def _held(args):
+    lease = _leases.get(args["lease_token"])
+    if lease is None or not lease.granted:
+        raise Unsupported("a lease is an object, not a token, and is used once")
+    return lease
+
+
+def _of_many(became):
+    told = outcome(became)
+    return {**told, "kind": "error"} if became.error is not None else told
+
+
+def _is_plain(value):
+    return isinstance(value, (str, bytes, int, float, bool, list, dict))

@@ -1,0 +1,108 @@
+"""Everything that runs cases: adapters by name, the fleets they share, and a
+pool, because most of a case with faults is waiting.
+"""
+
+import os
+import shlex
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from adapter import Adapter
+from case_files import HERE, all_cases, case, read_yaml
+from errors import table
+from fleets import Fleets
+from processes import ROOT
+from runner import Failed, Run
+
+#: Cases under way at once.
+AT_ONCE = 6
+#: The adapter that makes the calls `by: other`, and that SDKs are measured by.
+OTHER = "grpcio"
+
+
+def commands():
+    """Every adapter's command, by the name of its SDK."""
+    return {name: row["command"] for name, row in read_yaml(HERE / "adapters.yaml").items()}
+
+
+def known_failures(name):
+    """Case → why it fails, for those that are known to."""
+    path = HERE / "known" / f"{name}.yaml"
+    return read_yaml(path) or {} if path.exists() else {}
+
+
+def error_cases():
+    """One case per row of the error table: a sidecar says it, an SDK tells it."""
+    return [_error_case(row) for row in table().values() if row["code"] != "OK"]
+
+
+def _error_case(row):
+    error = {name: row[name] for name in ("reason", "code")}
+    error["retry_after"] = 0.25 if row["retryable"] else None
+    told = {"client": "newer", "error": row["reason"]}
+    if row["retryable"]:
+        told["error"] = {**row, "retry_after": {"$between": [0.24, 0.26]}}
+    steps = [{"script": {"rpc": rpc, "error": error}} for rpc in ("Get", "Invalidate")]
+    steps += [{"get": {"key": "k"}, **told}, {"invalidate": {"keys": ["k"]}, **told}]
+    name = f"{row['reason']} is told for what it is"
+    return case("errors", {"case": name, "clients": {"newer": {"endpoint": "scripted"}}, "steps": steps})
+
+
+def cases():
+    """Every case there is."""
+    return all_cases() + error_cases()
+
+
+class Suite:
+    """Runs cases; made once."""
+
+    def __init__(self, more=None):
+        self.commands = {**commands(), **(more or {})}
+        self._adapters, self._lock = {}, threading.Lock()
+        self._fleets = Fleets()
+        self._pool = ThreadPoolExecutor(AT_ONCE)
+
+    def begin(self, name, case):
+        """Begins a case through the named adapter; the future is what went
+        wrong, or None."""
+        return self._pool.submit(self._run, name, case)
+
+    def _run(self, name, case):
+        fleet, own = self._fleets.of(case.fleet)
+        try:
+            Run(case, self.adapter(name), self.adapter(f"other {OTHER}"), fleet).run()
+        except Failed as error:
+            return error
+        finally:
+            if own:
+                fleet.end()
+        return None
+
+    def adapter(self, name):
+        """A running adapter; a new one when the last has ended."""
+        with self._lock:
+            known = self._adapters.get(name)
+            if known is None or not known.is_alive:
+                command = self.commands[name.removeprefix("other ")]
+                known = self._adapters[name] = Adapter(name, _split(command), _environment())
+            return known
+
+    def end(self):
+        """Ends all of it; the names of adapters that did not end by themselves."""
+        self._pool.shutdown(cancel_futures=True)
+        codes = {name: adapter.stop() for name, adapter in self._adapters.items()}
+        self._fleets.end()
+        return {name: code for name, code in codes.items() if code != 0}
+
+
+def _split(command):
+    words = shlex.split(command)
+    # A Python adapter runs in the Python that runs the cases.
+    words[0] = sys.executable if words[0] == "python" else words[0]
+    target = os.environ.get("CARGO_TARGET_DIR", ROOT / "target")
+    return [word.format(root=ROOT, target=target) for word in words]
+
+
+def _environment():
+    return {k: v for k, v in os.environ.items() if not k.startswith("UNSTALE_")}
