@@ -135,6 +135,9 @@ fn of_some_tiers(runtime: &Arc<Runtime>, worlds: &[Arc<World>]) -> Vec<Trial> {
     cases! { trials, runtime, worlds, [Kind::Sealed],
         many::{a_record_that_does_not_open_takes_no_other_with_it}
     }
+    cases! { trials, runtime, worlds, [Kind::Redis],
+        many::{what_comes_in_parts_comes_together}
+    }
     cases! { trials, runtime, worlds, [Kind::Memcached],
         many::{of_two_servers_one_that_is_away_takes_only_its_own_keys}
     }

@@ -222,3 +222,68 @@ async fn only_some_are_away(pod: &Pod, keys: &[NameHash]) {
     };
     eventually("keys that are there and keys that are not", PATIENCE, ask).await;
 }
+
+/// As a network of 100 Mbit/s: a port that leads to that one.
+async fn narrow(to: u16) -> u16 {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    const BYTES: usize = 16 * 1024;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = tokio::net::TcpStream::connect(("127.0.0.1", to))
+                .await
+                .unwrap();
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) = server.into_split();
+            tokio::spawn(async move {
+                let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+            });
+            tokio::spawn(async move {
+                let mut bytes = vec![0; BYTES];
+                let mut due = tokio::time::Instant::now();
+                while let Ok(n) = from_server.read(&mut bytes).await {
+                    if n == 0 || to_client.write_all(&bytes[..n]).await.is_err() {
+                        break;
+                    }
+                    let now = tokio::time::Instant::now();
+                    due = due.max(now) + std::time::Duration::from_nanos(80 * n as u64);
+                    tokio::time::sleep_until(due).await;
+                }
+            });
+        }
+    });
+    port
+}
+
+/// 128 records of 64 KiB, 8 MiB: 0.7 s of a network of 100 Mbit/s.
+pub(crate) async fn what_comes_in_parts_comes_together(world: Arc<World>) {
+    let running = world.kind.start().await;
+    let direct = running.pod().await;
+    let keys: Vec<_> = (0..128).map(|_| key::new()).collect();
+    for key in &keys {
+        put(&*direct.remote, *key, Expect::Absent, vec![7; 64 * 1024]).await;
+    }
+    let Servers::Redis(redis) = &running.servers else {
+        panic!("no Redis");
+    };
+    let mut flags = running.flags();
+    flags.remote = Some(format!("redis://127.0.0.1:{}", narrow(redis.port()).await));
+    let pod = Pod::new(&flags);
+    pod.usable().await;
+    let found = |reads: &[Read]| reads.iter().filter(|r| matches!(r, Ok(Some(_)))).count();
+    // As a BatchGet did: 32 at a time.
+    let mut alone = 0;
+    for keys in keys.chunks(32) {
+        alone += found(&join_all(keys.iter().map(|key| pod.remote.get(*key))).await);
+    }
+    let mut together = Vec::new();
+    for _ in 0..6 {
+        together.push(found(&read(&pod, &keys).await));
+    }
+    let then = pod.remote.get(key::new()).await;
+    println!("found of 128: {alone} in fours, together {together:?}, then {then:?}");
+    assert_eq!(alone, 128);
+    assert_eq!(together[0], 128);
+    assert_eq!(then, Ok(None));
+}

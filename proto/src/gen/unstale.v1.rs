@@ -411,7 +411,7 @@ pub struct GetRequest {
 /// Response of Get.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetResponse {
-    /// This pod's position when it answered. Opaque; give it to Set, or to Get on
+    /// This pod's position when it judged what it answers. Opaque; give it to Set, or to Get on
     /// another pod as `min_position`.
     #[prost(string, tag = "3")]
     pub position: ::prost::alloc::string::String,
@@ -466,7 +466,7 @@ pub struct BatchGetResponse {
     /// One result per requested key, in the order of the request.
     #[prost(message, repeated, tag = "1")]
     pub results: ::prost::alloc::vec::Vec<BatchGetResult>,
-    /// This pod's position when it answered.
+    /// This pod's position when it judged what it answers.
     #[prost(string, tag = "2")]
     pub position: ::prost::alloc::string::String,
     /// Set when a part of the sidecar was not available.
@@ -646,7 +646,7 @@ pub struct BatchSetResponse {
     /// One result per write, in the order of the request.
     #[prost(message, repeated, tag = "1")]
     pub results: ::prost::alloc::vec::Vec<BatchSetResult>,
-    /// This pod's position when it answered.
+    /// This pod's position when it judged what it answers.
     #[prost(string, tag = "2")]
     pub position: ::prost::alloc::string::String,
     /// Set when a part of the sidecar was not available.
@@ -696,7 +696,7 @@ pub struct BatchError {
 /// Response of Set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetResponse {
-    /// This pod's position when it answered.
+    /// This pod's position when it judged what it answers.
     #[prost(string, tag = "3")]
     pub position: ::prost::alloc::string::String,
     /// Set when a part of the sidecar was not available.
@@ -820,7 +820,7 @@ pub struct Absent {}
 /// Response of CompareAndSet.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CompareAndSetResponse {
-    /// This pod's position when it answered.
+    /// This pod's position when it judged what it answers.
     #[prost(string, tag = "3")]
     pub position: ::prost::alloc::string::String,
     /// Set when a part of the sidecar was not available.
@@ -896,7 +896,7 @@ pub struct LeaseRequest {
 /// Response of Lease.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LeaseResponse {
-    /// This pod's position when it answered.
+    /// This pod's position when it judged what it answers.
     #[prost(string, tag = "4")]
     pub position: ::prost::alloc::string::String,
     /// Set when a part of the sidecar was not available. With the remote tier
@@ -977,7 +977,7 @@ pub struct BatchLeaseResponse {
     /// One result per key, in the order of the request.
     #[prost(message, repeated, tag = "1")]
     pub results: ::prost::alloc::vec::Vec<BatchLeaseResult>,
-    /// This pod's position when it answered; that of the oldest read.
+    /// This pod's position when it judged what it answers; that of the oldest read.
     #[prost(string, tag = "2")]
     pub position: ::prost::alloc::string::String,
     /// Set when a part of the sidecar was not available.
@@ -1111,7 +1111,7 @@ pub mod fill_request {
 /// Response of Fill.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FillResponse {
-    /// This pod's position when it answered.
+    /// This pod's position when it judged what it answers.
     #[prost(string, tag = "3")]
     pub position: ::prost::alloc::string::String,
     /// Set when a part of the sidecar was not available.

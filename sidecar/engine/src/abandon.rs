@@ -33,7 +33,7 @@ pub(crate) async fn abandon(engine: &Engine, abandon: Abandon) -> Result<(), Err
         prolong(engine, stale, serve);
         engine.l1.insert(Entry::clone(stale));
     }
-    throttle(engine, grant, rest, abandon.deadline).await;
+    throttle(engine, (abandon.token, grant), rest, abandon.deadline).await;
     Ok(())
 }
 
@@ -46,7 +46,12 @@ fn prolong(engine: &Engine, stale: &mut Entry, serve: Duration) {
 
 /// Nobody is granted the lease before `rest` has passed. If the tier is away,
 /// that holds in this pod only.
-async fn throttle(engine: &Engine, grant: Grant, rest: Duration, deadline: Moment) {
+async fn throttle(
+    engine: &Engine,
+    (old, grant): (LeaseToken, Grant),
+    rest: Duration,
+    deadline: Moment,
+) {
     // A new token, told to nobody.
     let token = LeaseToken(engine.ports.random.bits());
     let Some((revision, _)) = grant.marker else {
@@ -57,7 +62,8 @@ async fn throttle(engine: &Engine, grant: Grant, rest: Duration, deadline: Momen
             until,
             ..grant
         };
-        engine.leases.give(token, resting);
+        // Not over a newer loader's.
+        engine.leases.give_after(Some(old), token, resting);
         return;
     };
     let marker = NewMarker {

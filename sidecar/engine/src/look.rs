@@ -14,6 +14,7 @@ use crate::read;
 use crate::remote::{Read, RemoteError, Revision};
 use crate::request::{Found, StaleReason, Tier};
 use crate::tier;
+use std::sync::Arc;
 
 /// What the remote tier holds under a key, when it is no hit.
 pub(crate) enum Remains {
@@ -47,6 +48,16 @@ pub(crate) struct Missed {
     pub(crate) source_version: Option<u64>,
 }
 
+impl Missed {
+    fn of(remains: Result<Remains, RemoteError>) -> Box<Self> {
+        Box::new(Self {
+            remains,
+            stale: None,
+            source_version: None,
+        })
+    }
+}
+
 /// The outcome of looking a key up.
 pub(crate) enum Lookup {
     Hit(Found),
@@ -55,11 +66,20 @@ pub(crate) enum Lookup {
 
 impl Lookup {
     fn miss(remains: Remains, stale: Option<Stale>) -> Self {
-        Self::Miss(Box::new(Missed {
-            remains: Ok(remains),
-            stale,
-            source_version: None,
-        }))
+        Self::Miss(Missed::of(Ok(remains))).or_stale(stale)
+    }
+
+    /// What could not be judged.
+    pub(crate) fn unjudged() -> Self {
+        Self::miss(Remains::Unjudged, None)
+    }
+
+    /// The same, or what L1 holds and may be served stale.
+    pub(crate) fn or_stale(mut self, held: Option<Stale>) -> Self {
+        if let Self::Miss(missed) = &mut self {
+            missed.stale = missed.stale.take().or(held);
+        }
+        self
     }
 
     /// A miss that tells how far the origin was known to be.
@@ -73,6 +93,8 @@ impl Lookup {
 
 /// What looking in L1 came to.
 pub(crate) enum Near {
+    /// It is fresh, as judged at this position.
+    Hit(Arc<Entry>, Position),
     /// Nobody else has to be asked.
     Settled(Lookup),
     /// The remote tier has to be; this may be served stale.
@@ -87,7 +109,13 @@ pub(crate) async fn look_up(
     wants_stale: impl FnOnce() -> bool,
     deadline: Moment,
 ) -> Lookup {
-    match look_near(engine, key, wants_stale) {
+    let held = engine.l1.get(key.hash());
+    let judged = held.map(|held| {
+        let judged = judge_at(engine, &held.facts, Source::L1);
+        (held, judged)
+    });
+    match near(engine, key, judged, wants_stale) {
+        Near::Hit(held, position) => hit(engine, &held, position),
         Near::Settled(lookup) => lookup,
         Near::Ask(held) => {
             let read = tier::read(engine, key, deadline).await;
@@ -96,16 +124,24 @@ pub(crate) async fn look_up(
     }
 }
 
-/// Looks in L1, and says whether the remote tier has to be asked.
-pub(crate) fn look_near(engine: &Engine, key: &Key, wants_stale: impl FnOnce() -> bool) -> Near {
+/// A hit in L1.
+pub(crate) fn hit(engine: &Engine, held: &Entry, position: Position) -> Lookup {
+    engine.meter.hit_l1();
+    Lookup::Hit(found(engine, held, Tier::L1, position))
+}
+
+/// What is made of what L1 holds, as it was judged; whether the remote tier has
+/// to be asked.
+pub(crate) fn near(
+    engine: &Engine,
+    key: &Key,
+    judged: Option<(Arc<Entry>, (Freshness, Position))>,
+    wants_stale: impl FnOnce() -> bool,
+) -> Near {
     let mut held_stale = None;
-    if let Some(held) = engine.l1.get(key.hash()) {
-        let (freshness, position) = judge_at(engine, &held.facts, Source::L1);
+    if let Some((held, (freshness, position))) = judged {
         match freshness {
-            Freshness::Fresh => {
-                engine.meter.hit_l1();
-                return Near::Settled(Lookup::Hit(found(engine, &held, Tier::L1, position)));
-            }
+            Freshness::Fresh => return Near::Hit(held, position),
             Freshness::Stale(reason) => {
                 let (entry, tier) = (Entry::clone(&held), Tier::L1);
                 held_stale = Some(Stale {
@@ -129,53 +165,70 @@ pub(crate) fn look_near(engine: &Engine, key: &Key, wants_stale: impl FnOnce() -
 }
 
 /// Judges what the remote tier answered, and L1 if that is no hit.
-pub(crate) async fn settle(
+async fn settle(
     engine: &Engine,
     key: &Key,
     (held, read): (Option<Stale>, (Source, Read)),
     deadline: Moment,
 ) -> Lookup {
-    match settle_read(engine, key, read, deadline).await {
-        Lookup::Hit(found) => Lookup::Hit(found),
-        Lookup::Miss(mut missed) => {
-            missed.stale = missed.stale.or(held);
-            Lookup::Miss(missed)
+    let brought = match unpack(engine, key, read) {
+        Ok(brought) => brought,
+        Err(missed) => return Lookup::Miss(missed).or_stale(held),
+    };
+    let mut judged = judge_at(engine, brought.facts(), brought.source);
+    if judged.0 == Freshness::Future {
+        if !read::barrier(engine, deadline).await {
+            return Lookup::miss(Remains::Unjudged, None).or_stale(held);
+        }
+        judged = judge_at(engine, brought.facts(), brought.source);
+    }
+    brought.settle(engine, judged).or_stale(held)
+}
+
+/// What the remote tier brought, to be judged.
+pub(crate) struct Brought {
+    pub(crate) source: Source,
+    revision: Revision,
+    content: Content,
+}
+
+impl Brought {
+    pub(crate) fn facts(&self) -> &Facts {
+        self.content.facts()
+    }
+
+    /// What is made of it, as it was judged.
+    pub(crate) fn settle(self, engine: &Engine, judged: (Freshness, Position)) -> Lookup {
+        match self.content {
+            Content::Entry(entry) => settle_entry(engine, (judged, self.revision), entry),
+            Content::Marker(marker) => {
+                settle_marker(engine, self.source, (judged.0, self.revision), marker)
+            }
         }
     }
 }
 
-async fn settle_read(
+/// Unpacks what was read, or says what it comes to without a judgement.
+pub(crate) fn unpack(
     engine: &Engine,
     key: &Key,
     (source, read): (Source, Read),
-    deadline: Moment,
-) -> Lookup {
+) -> Result<Brought, Box<Missed>> {
     let stored = match read {
         Ok(Some(stored)) => stored,
-        Ok(None) => return Lookup::miss(Remains::Nothing, None),
+        Ok(None) => return Err(Missed::of(Ok(Remains::Nothing))),
         Err(error) => {
-            return Lookup::Miss(Box::new(Missed {
-                remains: Err(error),
-                stale: None,
-                source_version: None,
-            }));
+            return Err(Missed::of(Err(error)));
         }
     };
-    let Ok(content) = tier::decode(engine, key, &stored) else {
-        return Lookup::miss(Remains::Dead(stored.revision), None);
-    };
-    let mut judged = judge_at(engine, content.facts(), source);
-    if judged.0 == Freshness::Future {
-        if !read::barrier(engine, deadline).await {
-            return Lookup::miss(Remains::Unjudged, None);
-        }
-        judged = judge_at(engine, content.facts(), source);
-    }
-    match content {
-        Content::Entry(entry) => settle_entry(engine, (judged, stored.revision), entry),
-        Content::Marker(marker) => {
-            settle_marker(engine, source, (judged.0, stored.revision), marker)
-        }
+    let revision = stored.revision;
+    match tier::decode(engine, key, &stored) {
+        Ok(content) => Ok(Brought {
+            source,
+            revision,
+            content,
+        }),
+        Err(_) => Err(Missed::of(Ok(Remains::Dead(revision)))),
     }
 }
 
@@ -197,6 +250,18 @@ pub(crate) fn judge_at(engine: &Engine, facts: &Facts, source: Source) -> (Fresh
     engine.ask(|machine, now| {
         let position = machine.position().unwrap_or_default();
         (machine.judge(facts, source, now), position)
+    })
+}
+
+/// Judges many at one position.
+pub(crate) fn judge_all<'a>(
+    engine: &Engine,
+    all: impl Iterator<Item = (&'a Facts, Source)>,
+) -> (Vec<Freshness>, Position) {
+    engine.ask(|machine, now| {
+        let position = machine.position().unwrap_or_default();
+        let judged = all.map(|(facts, source)| machine.judge(facts, source, now));
+        (judged.collect(), position)
     })
 }
 

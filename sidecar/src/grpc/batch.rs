@@ -12,8 +12,8 @@ use unstale_engine::request::{Answer, Degraded, Found};
 use unstale_engine::{Engine, limits};
 use unstale_proto::v1;
 
-/// Most keys of one batch under way at a time: a batch costs the pod no more
-/// than so many single calls.
+/// Most writes or leases of one batch under way at a time: a batch costs the pod
+/// no more than so many single calls.
 pub(super) const CONCURRENT: usize = 32;
 
 /// A batch's answer, as far as it is known.

@@ -79,8 +79,10 @@ pub(super) async fn batch_set(
     }
     // Not the oldest: this one reflects every write of the batch in the log.
     let positions = answers.iter().flatten().map(|answer| answer.position);
-    let newest = positions.max_by_key(|position| position.sequence);
-    let position = newest.unwrap_or_else(|| engine.status().position);
+    let own = engine.status().position;
+    // One of an epoch that ended meanwhile is reached by nobody.
+    let of_now = positions.filter(|position| position.epoch == own.epoch);
+    let position = of_now.max_by_key(|p| p.sequence).unwrap_or(own);
     let results = request.items.into_iter().zip(answers);
     let results = results.map(|(item, answer)| v1::BatchSetResult {
         key: item.key,

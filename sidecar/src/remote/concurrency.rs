@@ -74,10 +74,15 @@ impl Remote for Concurrency {
     }
 
     async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
-        match self.turns(keys.len()).await {
-            Ok(_turns) => self.inner.get_many(keys).await,
-            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        let mut reads = Vec::with_capacity(keys.len());
+        // A tier may ask for each key by itself.
+        for keys in keys.chunks(self.at_once as usize) {
+            match self.turns(keys.len()).await {
+                Ok(_turns) => reads.extend(self.inner.get_many(keys).await),
+                Err(error) => reads.extend(keys.iter().map(|_| Err(error.clone()))),
+            }
         }
+        reads
     }
 
     async fn put(

@@ -470,3 +470,132 @@ async fn what_is_not_sent_is_not_sealed() {
     assert!(put(&*tier).now_or_never().is_some(), "it is left alone");
     assert_eq!(nonces.0.load(SeqCst), drawn);
 }
+
+/// A tier that asks for each key by itself, as NATS does: what is asked for
+/// [`LOST`] never comes.
+struct OneIsLost(Arc<MemoryTier>);
+
+const LOST: NameHash = NameHash(7);
+
+#[async_trait::async_trait]
+impl Remote for OneIsLost {
+    fn name(&self) -> &'static str {
+        "one is lost"
+    }
+
+    async fn get(&self, key: NameHash) -> Read {
+        match key == LOST {
+            true => std::future::pending().await,
+            false => self.0.get(key).await,
+        }
+    }
+
+    async fn put(
+        &self,
+        key: NameHash,
+        expect: Expect,
+        record: Bytes,
+        ttl: Duration,
+    ) -> Result<PutOutcome, RemoteError> {
+        self.0.put(key, expect, record, ttl).await
+    }
+
+    async fn delete(&self, key: NameHash, revision: Revision) -> Result<(), RemoteError> {
+        self.0.delete(key, revision).await
+    }
+
+    async fn ping(&self) -> Result<(), RemoteError> {
+        Ok(())
+    }
+
+    fn hint(&self, _: NameHash) {}
+
+    async fn hinted(&self, _: NameHash) {}
+}
+
+fn one_is_lost(counts: &Arc<RemoteCounts>) -> Arc<dyn Remote> {
+    let calls = Calls {
+        timeout: SOON,
+        concurrency: 1024,
+        hedge: None,
+    };
+    let ports = (Arc::new(BootTime) as _, Arc::new(OsRandom) as _);
+    let tier = OneIsLost(MemoryTier::new(1 << 20, Arc::new(BootTime)));
+    stack::around(
+        Arc::new(tier),
+        (&calls, SealConfig::default()),
+        ports,
+        counts,
+    )
+    .remote
+}
+
+/// The last of 64.
+fn with_one_lost() -> Vec<NameHash> {
+    (100..163).map(NameHash).chain([LOST]).collect()
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_takes_few_other_keys_answers_with_it() {
+    let tier = one_is_lost(&counts());
+    let reads = tier.get_many(&with_one_lost()).await;
+    assert!(reads[63].is_err());
+    assert!(reads[..32].iter().all(Result::is_ok), "of another part");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_does_not_tell_that_the_tier_is_silent() {
+    let counts = counts();
+    let tier = one_is_lost(&counts);
+    for _ in 0..6 {
+        tier.get_many(&with_one_lost()).await;
+    }
+    assert_eq!(turns(&counts, Phase::Open), 0);
+    assert_eq!(tier.get(KEY).await, Ok(None));
+}
+
+/// A tier that asks for each key by itself, as NATS and a Redis cluster do: more
+/// keys than may be under way.
+struct Each(Arc<Faulty>);
+
+#[async_trait::async_trait]
+impl Remote for Each {
+    fn name(&self) -> &'static str {
+        "each"
+    }
+
+    async fn get(&self, key: NameHash) -> Read {
+        self.0.get(key).await
+    }
+
+    async fn put(
+        &self,
+        key: NameHash,
+        expect: Expect,
+        record: Bytes,
+        ttl: Duration,
+    ) -> Result<PutOutcome, RemoteError> {
+        self.0.put(key, expect, record, ttl).await
+    }
+
+    async fn delete(&self, key: NameHash, revision: Revision) -> Result<(), RemoteError> {
+        self.0.delete(key, revision).await
+    }
+
+    async fn ping(&self) -> Result<(), RemoteError> {
+        self.0.ping().await
+    }
+
+    fn hint(&self, _: NameHash) {}
+
+    async fn hinted(&self, _: NameHash) {}
+}
+
+#[tokio::test]
+async fn a_read_of_many_is_no_more_calls_at_once_than_allowed() {
+    let faulty = Faulty::new();
+    let tier = Concurrency::new(Arc::new(Each(faulty.clone())), (4, 8), counts());
+    let keys: Vec<_> = (0..128).map(NameHash).collect();
+    tier.get_many(&keys).await;
+    assert_eq!(faulty.most.load(SeqCst), 4);
+}

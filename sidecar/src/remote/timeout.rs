@@ -1,16 +1,21 @@
 //! A tier whose every call ends within a time of its own.
 //!
 //! Guarantees: a read that is late is unavailable; a put or delete that is late
-//! is unknown, because it may have happened. The caller's own deadline is kept
+//! is unknown, because it may have happened. Of a read of many keys some may be
+//! late: those that come go on to count, as long as more come in time. The caller's own deadline is kept
 //! by the engine, whichever comes first. Waiting for a hint has no bound here.
 
 use crate::telemetry::remote::RemoteCounts;
 use bytes::Bytes;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use unstale_engine::key::NameHash;
 use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision};
+
+/// So many keys of a read of many stand or fall together.
+const TOGETHER: usize = 32;
 
 /// A tier with a bound on the time of each call.
 pub struct Timeout {
@@ -59,12 +64,27 @@ impl Remote for Timeout {
     }
 
     async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
-        let late = |why: String| {
-            let late = |_| Err(RemoteError::Unavailable(why.clone()));
-            keys.iter().map(late).collect()
-        };
-        let reads = self.in_time(self.inner.get_many(keys)).await;
-        reads.unwrap_or_else(late)
+        let parts = keys.chunks(TOGETHER).enumerate();
+        let calls = parts.map(|(n, keys)| async move { (n, self.inner.get_many(keys).await) });
+        let mut calls: FuturesUnordered<_> = calls.collect();
+        let mut came = vec![None; keys.len().div_ceil(TOGETHER)];
+        let mut late = String::new();
+        while !calls.is_empty() {
+            match self.in_time(calls.next()).await {
+                Ok(Some((n, reads))) => came[n] = Some(reads),
+                Ok(None) => break,
+                Err(why) => {
+                    late = why;
+                    break;
+                }
+            }
+        }
+        let missing =
+            |keys: &[NameHash]| vec![Err(RemoteError::Unavailable(late.clone())); keys.len()];
+        let parts = keys.chunks(TOGETHER).zip(came);
+        parts
+            .flat_map(|(keys, came)| came.unwrap_or_else(|| missing(keys)))
+            .collect()
     }
 
     async fn put(

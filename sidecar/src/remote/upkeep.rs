@@ -21,6 +21,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(4);
 const REFUSED_DELAY: Duration = Duration::from_secs(10);
 /// Before it is looked whether another server has taken over.
 const LOOK_DELAY: Duration = Duration::from_millis(500);
+/// A connection that was wanted for so long is no longer looked past.
+const CALM: Duration = Duration::from_secs(30);
 /// A tier that gives another key's record again and again has stored it so: it
 /// is not the connection.
 const DISTRUST_EVERY: Duration = Duration::from_secs(10);
@@ -204,7 +206,10 @@ impl<D: Dial> Upkeep<D> {
     /// Hands the connection out, and any that takes its place, until it is over;
     /// why it is.
     async fn hold(&self, mut connection: D::Connection) -> String {
+        // How often another was looked for in a row.
+        let mut looked = 0;
         loop {
+            let began = Instant::now();
             let over = CancellationToken::new();
             let open = Open {
                 connection: connection.clone(),
@@ -216,7 +221,11 @@ impl<D: Dial> Upkeep<D> {
             let next = tokio::select! {
                 () = over.cancelled() => return "the connection was given up".to_owned(),
                 why = self.dial.over(&connection) => return why,
-                next = self.another() => next,
+                next = self.another(looked) => next,
+            };
+            looked = match began.elapsed() >= CALM {
+                true => 0,
+                false => looked + 1,
             };
             // Calls under way get their answers from where they were sent.
             end.disarm();
@@ -225,10 +234,12 @@ impl<D: Dial> Upkeep<D> {
     }
 
     /// A connection to take the place of the one that is up, once it is wanted.
-    async fn another(&self) -> D::Connection {
+    async fn another(&self, looked: u32) -> D::Connection {
+        let delay = (LOOK_DELAY * 2u32.pow(looked.min(6))).min(LONGEST_DELAY / 2);
         loop {
             self.wanted.notified().await;
-            tokio::time::sleep(LOOK_DELAY + jitter(LOOK_DELAY)).await;
+            // At first within a second; who refuses for long is not hurried.
+            tokio::time::sleep(delay / 2 + jitter(delay)).await;
             // Whoever wanted one meanwhile wanted this one.
             let _ = self.wanted.notified().now_or_never();
             // What is there is better than nothing.
@@ -355,5 +366,18 @@ mod tests {
         let open = upkeep.open().unwrap();
         upkeep.distrust();
         assert_eq!(open.answer(async { 7 }).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_refuses_puts_for_ever_is_not_connected_to_in_a_hurry() {
+        let upkeep = run(|| Ok(()), false);
+        upkeep.settled().await;
+        for _ in 0..60_000 {
+            upkeep.look_again();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        // As of a server that hangs up again and again: every 2 s in the mean.
+        let attempts = upkeep.dial.attempts.load(Relaxed);
+        assert!((200..600).contains(&attempts), "{attempts}");
     }
 }

@@ -297,3 +297,30 @@ async fn who_waited_is_not_given_what_was_covered_meanwhile() {
         assert!(granted, "{:?}", answer.result);
     }
 }
+
+/// The tier is away: the lease is this pod's. A loader whose term is over gives
+/// up when another is at work, and says when to try again.
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_late_does_not_hide_a_newer_loader() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    p.tier.1.store(true, std::sync::atomic::Ordering::SeqCst);
+    let granted = |outcome| match outcome {
+        LeaseOutcome::Granted(token, ..) => Some(token),
+        _ => None,
+    };
+    let old = granted(p.lease("k", 0).await).expect("nobody loads");
+    tokio::time::sleep(std::time::Duration::from_secs(11)).await;
+    let new = granted(p.lease("k", 0).await).expect("its term is over");
+    assert_ne!(old, new);
+    let abandon = Abandon {
+        token: old,
+        serve_stale_for: None,
+        retry_after: Some(std::time::Duration::from_millis(100)),
+        deadline: p.dl(),
+    };
+    p.e.abandon(abandon).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let third = p.lease("k", 0).await;
+    assert!(matches!(third, LeaseOutcome::Busy(..)), "{third:?}");
+}

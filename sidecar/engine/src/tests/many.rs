@@ -137,3 +137,75 @@ async fn a_call_that_is_given_up_takes_nobodys_read_away() {
     p.tier.1.store(false, SeqCst);
     assert_eq!(get_many(&p, &keys).await.0, [None, remote("b")]);
 }
+
+/// `reader` was told of a newer value than `behind` holds, with a position. Given
+/// that, `behind` must not go back to the older value.
+async fn told(one: bool) -> Option<String> {
+    let mut w = World::new();
+    let (writer, reader, behind) = (w.pod().await, w.pod().await, w.pod().await);
+    writer.set("k", new("old", 60_000), Ack::Log).await;
+    assert_eq!(behind.get("k", Level::Bounded).await.unwrap().0, "old");
+    let mark = w.core.lock().unwrap().recs.len();
+    reader.log.deaf.store(true, SeqCst);
+    behind.log.deaf.store(true, SeqCst);
+    let stored = writer.set("k", new("new", 60_000), Ack::Log).await;
+    let read = async {
+        if one {
+            let a = reader
+                .e
+                .get(Get::plain(key("k"), reader.dl()))
+                .await
+                .unwrap();
+            (a.result, a.position)
+        } else {
+            let mut a = reader.e.get_many(many(&reader, &["k"])).await.unwrap();
+            (a.result.pop().unwrap(), a.position)
+        }
+    };
+    let mut read = Box::pin(read);
+    assert!(
+        futures::poll!(read.as_mut()).is_pending(),
+        "waits for the record of it"
+    );
+    reader.log.undeaf(mark);
+    let (outcome, position) = read.await;
+    let found = outcome.found().expect("it is fresh").clone();
+    assert_eq!(found.payload.data(), b"new");
+    assert!(position.sequence >= stored.position.sequence);
+    let again = Get {
+        min_position: Some(position),
+        deadline: behind.e.now().plus(std::time::Duration::from_millis(300)),
+        ..Get::plain(key("k"), behind.dl())
+    };
+    let again = behind.e.get(again).await.ok()?;
+    let found = again.result.found()?;
+    Some(String::from_utf8(found.payload.data().to_vec()).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_goes_back_behind_the_position_of_a_get() {
+    assert_ne!(told(true).await.as_deref(), Some("old"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_goes_back_behind_the_position_of_a_read_of_many() {
+    assert_ne!(told(false).await.as_deref(), Some("old"));
+}
+
+/// I-12: nothing is fresh later than its expiry + 50 ms.
+#[tokio::test(start_paused = true)]
+async fn what_expires_while_the_tier_is_waited_for_is_not_answered_as_fresh() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    p.set("near", new("near", 100), Ack::Log).await;
+    p.tier.1.store(true, SeqCst);
+    p.tier.3.store(400, SeqCst);
+    let began = p.e.now();
+    let answer = p.e.get_many(many(&p, &["near", "far"])).await.unwrap();
+    let late = p.e.now().since(began);
+    let fresh = answer.result[0].found().is_some_and(|f| f.stale.is_none());
+    assert!(
+        !fresh,
+        "fresh {late:?} after the call began, of a ttl of 100 ms"
+    );
+}
