@@ -27,7 +27,7 @@ pub(crate) struct RawEntry {
     /// The tags it was stored with.
     #[pyo3(get)]
     tags: Vec<String>,
-    /// "L1" or "REMOTE".
+    /// "L1", "REMOTE" or "OTHER".
     #[pyo3(get)]
     tier: &'static str,
     /// Whether it may be treated as current.
@@ -178,6 +178,7 @@ fn tier(tier: Tier) -> &'static str {
     match tier {
         Tier::L1 => "L1",
         Tier::Remote => "REMOTE",
+        _ => "OTHER",
     }
 }
 

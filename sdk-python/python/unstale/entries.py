@@ -42,7 +42,7 @@ class Entry(Generic[T]):
     etag: str
     source_version: int | None
     tags: tuple[str, ...]
-    #: "L1" or "REMOTE".
+    #: "L1", "REMOTE" or "OTHER" (one that this version does not know).
     tier: str
     #: Whether it may be treated as current.
     fresh: bool
