@@ -127,6 +127,7 @@ fn stored(outcome: &SetOutcome) -> Json {
         NotStoredReason::PositionUnknown => ("POSITION_UNKNOWN", None),
         NotStoredReason::Present => ("PRESENT", None),
         NotStoredReason::SidecarUnavailable => ("SIDECAR_UNAVAILABLE", None),
+        NotStoredReason::Failed { reason } => (reason.as_str(), None),
         NotStoredReason::OlderSourceVersion { min_source_version } => {
             ("OLDER_SOURCE_VERSION", Some(*min_source_version))
         }
