@@ -38,7 +38,7 @@ mod _native {
     #[pymodule_export]
     use super::reactor::Reactor;
     #[pymodule_export]
-    use super::reply::{Invalidated, Status, Written};
+    use super::reply::{Invalidated, Peer, Status, Written};
     #[pymodule_export]
     use super::watch::{Watch, WatchEvent};
 }

@@ -17,6 +17,7 @@ pub(crate) enum Reply {
     Lookup(Told<Lookup>),
     Lookups(Told<Vec<Lookup>>),
     Leased(Box<(Told<Leased>, Option<Held>)>),
+    LeasedMany(Told<Vec<(Leased, Option<Held>)>>),
     Set(Told<SetOutcome>),
     SetMany(Told<SetResults>),
     Cas(Told<CasOutcome>),
@@ -25,6 +26,7 @@ pub(crate) enum Reply {
     Watch(unstale::Watch),
     Event(Option<unstale::WatchEvent>),
     Status(Box<unstale::Status>),
+    Peers(Vec<unstale::Peer>),
 }
 
 impl Reply {
@@ -37,7 +39,12 @@ impl Reply {
                 object(py, answer?)?
             }
             Self::Lookups(told) => lookups(py, told)?,
-            Self::Leased(both) => object(py, leased(py, both.0, both.1)?)?,
+            Self::Leased(both) => {
+                let (told, held) = *both;
+                let degraded = degraded(told.degraded);
+                object(py, leased(py, told.result, held, told.position, degraded)?)?
+            }
+            Self::LeasedMany(told) => leased_many(py, told)?,
             Self::Set(told) => object(py, Written::set(py, told.result, told.position)?)?,
             Self::SetMany(told) => set_many(py, told)?,
             Self::Cas(told) => object(py, Written::cas(py, told)?)?,
@@ -47,6 +54,7 @@ impl Reply {
             Self::Event(None) => py.None(),
             Self::Event(Some(event)) => object(py, WatchEvent::from(event))?,
             Self::Status(status) => object(py, Status::from(*status))?,
+            Self::Peers(peers) => self::peers(py, peers)?,
         })
     }
 }
@@ -68,22 +76,48 @@ fn lookups(py: Python<'_>, told: Told<Vec<Lookup>>) -> PyResult<Py<PyAny>> {
     Ok(answers.into_pyobject(py)?.unbind())
 }
 
-fn leased(py: Python<'_>, told: Told<Leased>, held: Option<Held>) -> PyResult<Answer> {
-    let (kind, entry, grant): (_, Option<RawEntry>, _) = match told.result {
-        Leased::Hit(entry) => ("hit", Some(entry.into()), None),
-        Leased::Negative(negative) => ("negative", Some(negative.into()), None),
-        Leased::Granted(grant) => ("granted", grant.stale.map(RawEntry::from), held),
-        Leased::Busy { stale, .. } => ("busy", stale.map(RawEntry::from), None),
+fn leased(
+    py: Python<'_>,
+    leased: Leased,
+    held: Option<Held>,
+    position: String,
+    degraded: Vec<&'static str>,
+) -> PyResult<Answer> {
+    let retry_after = match &leased {
+        Leased::Busy { retry_after, .. } => Some(retry_after.as_secs_f64()),
+        Leased::Hit(_) | Leased::Negative(_) | Leased::Granted(_) => None,
     };
+    let (kind, entry): (_, Option<RawEntry>) = match leased {
+        Leased::Hit(entry) => ("hit", Some(entry.into())),
+        Leased::Negative(negative) => ("negative", Some(negative.into())),
+        Leased::Granted(grant) => ("granted", grant.stale.map(RawEntry::from)),
+        Leased::Busy { stale, .. } => ("busy", stale.map(RawEntry::from)),
+    };
+    let grant = held.map(|held| Py::new(py, Grant::new(held)));
     Ok(Answer {
         kind,
         entry: entry.map(|entry| Py::new(py, entry)).transpose()?,
-        grant: grant
-            .map(|held| Py::new(py, Grant::new(held)))
-            .transpose()?,
-        position: told.position,
-        degraded: degraded(told.degraded),
+        grant: grant.transpose()?,
+        retry_after,
+        position,
+        degraded,
     })
+}
+
+fn leased_many(py: Python<'_>, told: Told<Vec<(Leased, Option<Held>)>>) -> PyResult<Py<PyAny>> {
+    let degraded = degraded(told.degraded);
+    let mut answers = Vec::with_capacity(told.result.len());
+    for (one, held) in told.result {
+        let answer = leased(py, one, held, told.position.clone(), degraded.clone())?;
+        answers.push(Py::new(py, answer)?);
+    }
+    Ok(answers.into_pyobject(py)?.unbind())
+}
+
+fn peers(py: Python<'_>, peers: Vec<unstale::Peer>) -> PyResult<Py<PyAny>> {
+    let each = peers.into_iter().map(|peer| Py::new(py, Peer::from(peer)));
+    let peers = each.collect::<PyResult<Vec<_>>>()?;
+    Ok(peers.into_pyobject(py)?.unbind())
 }
 
 fn set_many(py: Python<'_>, told: Told<SetResults>) -> PyResult<Py<PyAny>> {
@@ -232,10 +266,16 @@ pub(crate) struct Status {
     session_state: &'static str,
     /// The pod's position.
     position: String,
+    /// The pod's name; none before it has a session.
+    pod: Option<String>,
     /// The sidecar's process: another one after each start.
     instance: String,
+    /// "local" or "nats".
+    log: String,
     /// What keeps the log away; empty when it is connected.
     log_error: String,
+    /// "memory", "nats", "redis" or "memcached".
+    remote: String,
     /// What keeps the remote tier away; empty when it is up.
     remote_error: String,
 }
@@ -253,9 +293,36 @@ impl From<unstale::Status> for Status {
                 _ => "OTHER",
             },
             position: status.position,
+            pod: status.session.map(|session| session.pod),
             instance: status.instance,
+            log: status.log,
             log_error: status.log_error,
+            remote: status.remote,
             remote_error: status.remote_error,
+        }
+    }
+}
+
+/// A pod of the fleet, as the answering one knows it from the log.
+#[pyclass(frozen, get_all, module = "unstale._native")]
+pub(crate) struct Peer {
+    /// The pod's name.
+    pod: String,
+    /// The session's random id.
+    id: String,
+    /// Whether this is the answering pod itself.
+    own: bool,
+    /// Whether it was expelled and is being waited out.
+    expelled: bool,
+}
+
+impl From<unstale::Peer> for Peer {
+    fn from(peer: unstale::Peer) -> Self {
+        Self {
+            pod: peer.session.pod,
+            id: peer.session.id,
+            own: peer.own,
+            expelled: peer.expelled,
         }
     }
 }
