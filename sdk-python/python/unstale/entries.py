@@ -99,6 +99,24 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Item(Generic[T]):
+    """A value of `set_many` with options of its own, as of `set`; what it does
+    not give is the call's."""
+
+    value: T
+    ttl: Duration | None = None
+    #: In place of the call's tags.
+    tags: Sequence[str] | None = None
+    stale_for: Duration | None = None
+    valid_for: Duration | None = None
+    jitter: Duration | None = None
+    source_version: int | None = None
+    position: str | None = None
+    if_absent: bool = False
+    content_type: str | None = None
+
+
+@dataclass(frozen=True)
 class Loaded(Generic[T]):
     """What a loader may return for what only it knows; the rest is the call's."""
 
