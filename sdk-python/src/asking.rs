@@ -56,9 +56,29 @@ fn again(
 
 /// A grant is held from the moment at which it arrives.
 pub(crate) fn held(driver: &'static Driver, cache: &Cache, leased: Answer<Leased>) -> Reply {
-    let held = match &leased.result {
-        Leased::Granted(grant) => Some(Held::new(driver, cache, grant)),
-        _ => None,
-    };
+    let held = grant_of(driver, cache, &leased.result);
     Reply::Leased(Box::new((leased, held)))
+}
+
+/// The same for a batch.
+pub(crate) fn held_many(
+    driver: &'static Driver,
+    cache: &Cache,
+    leased: Answer<Vec<Leased>>,
+) -> Reply {
+    Reply::LeasedMany(leased.map(|leased| {
+        let each = leased.into_iter();
+        each.map(|one| {
+            let held = grant_of(driver, cache, &one);
+            (one, held)
+        })
+        .collect()
+    }))
+}
+
+fn grant_of(driver: &'static Driver, cache: &Cache, leased: &Leased) -> Option<Held> {
+    match leased {
+        Leased::Granted(grant) => Some(Held::new(driver, cache, grant)),
+        Leased::Hit(_) | Leased::Negative(_) | Leased::Busy { .. } => None,
+    }
 }

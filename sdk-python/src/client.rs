@@ -3,7 +3,7 @@
 //! It connects at the first call, and anew in a forked child: what belonged to
 //! the parent is left untouched there, not even closed.
 
-use crate::asking::{held, obtain};
+use crate::asking::{held, held_many, obtain};
 use crate::call::Call;
 use crate::link::Link;
 use crate::options::{Store, ack, content, expected, level, mode, seconds, stored};
@@ -124,6 +124,14 @@ impl Client {
         self.call(py, |cache| async move {
             Ok(Reply::Status(Box::new(cache.status().await?)))
         })
+    }
+
+    /// A call that tells who is in the fleet.
+    fn peers(&self, py: Python<'_>) -> PyResult<Call> {
+        self.call(
+            py,
+            |cache| async move { Ok(Reply::Peers(cache.peers().await?)) },
+        )
     }
 
     /// A call that reads one key.
@@ -257,6 +265,29 @@ impl Client {
             };
             let leased = obtain(ask, options, allow_stale).await?;
             Ok(held(driver, link.cache().await?, leased))
+        })
+    }
+
+    /// A call that reads up to 256 keys, or obtains the right to load them,
+    /// waiting up to `wait` seconds for other loaders.
+    #[pyo3(signature = (keys, term=None, wait=0.0, min_position=None))]
+    fn lease_many(
+        &self,
+        py: Python<'_>,
+        keys: Vec<String>,
+        term: Option<f64>,
+        wait: f64,
+        min_position: Option<String>,
+    ) -> PyResult<Call> {
+        let options = LeaseOptions {
+            term: seconds(term)?,
+            wait: seconds(Some(wait))?.unwrap_or_default(),
+            min_position,
+        };
+        let driver = runtime::current(py)?;
+        self.call(py, move |cache| async move {
+            let leased = cache.lease_many(keys, options).await?;
+            Ok(held_many(driver, &cache, leased))
         })
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct RawEntry {
     /// The tags it was stored with.
     #[pyo3(get)]
     tags: Vec<String>,
-    /// "L1" or "REMOTE".
+    /// "L1", "REMOTE" or "OTHER".
     #[pyo3(get)]
     tier: &'static str,
     /// Whether it may be treated as current.
@@ -128,6 +128,9 @@ pub(crate) struct Answer {
     /// The right to load, with "granted".
     #[pyo3(get)]
     pub(crate) grant: Option<Py<Grant>>,
+    /// Seconds after which to ask again, with "busy".
+    #[pyo3(get)]
+    pub(crate) retry_after: Option<f64>,
     /// The pod's position.
     #[pyo3(get)]
     pub(crate) position: String,
@@ -148,6 +151,7 @@ impl Answer {
             kind,
             entry: entry.map(|entry| Py::new(py, entry)).transpose()?,
             grant: None,
+            retry_after: None,
             position,
             degraded,
         })
@@ -178,6 +182,7 @@ fn tier(tier: Tier) -> &'static str {
     match tier {
         Tier::L1 => "L1",
         Tier::Remote => "REMOTE",
+        _ => "OTHER",
     }
 }
 

@@ -60,14 +60,16 @@ impl From<Error> for Told {
                 retry_after,
                 ..
             } => told("Unavailable", reason, retry_after),
-            Error::Overloaded { retry_after, .. } => {
-                told("Overloaded", "OVERLOADED".to_owned(), retry_after)
-            }
+            Error::Overloaded {
+                reason,
+                retry_after,
+                ..
+            } => told("Overloaded", reason, retry_after),
             Error::DeadlineExceeded { reason, .. } => told("DeadlineExceeded", reason, None),
             Error::OutcomeUnknown { reason, .. } => told("OutcomeUnknown", reason, None),
             Error::UnknownLease(_) => told("UnknownLease", "UNKNOWN_LEASE".to_owned(), None),
             Error::Busy { retry_after } => told("Busy", String::new(), Some(retry_after)),
-            Error::Unsupported(_) => told("Unsupported", String::new(), None),
+            Error::Unsupported { reason, .. } => told("Unsupported", reason, None),
             Error::Answer(_) => told("AnswerError", String::new(), None),
             Error::Other { reason, .. } => told("Error", reason, None),
             _ => told("Error", String::new(), None),

@@ -27,6 +27,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 pub(crate) struct Held {
     cache: Cache,
     token: String,
+    term: Duration,
     pid: u32,
     driver: &'static Driver,
     /// The renewals need somebody to drive them.
@@ -44,6 +45,7 @@ impl Held {
         Self {
             cache: cache.clone(),
             token: grant.token.clone(),
+            term: grant.term,
             pid: process::id(),
             renewing: Some(driver.spawn(renewal)),
             busy: Some(driver.busy()),
@@ -111,6 +113,9 @@ pub(crate) struct Grant {
     /// Names the lease.
     #[pyo3(get)]
     token: String,
+    /// Seconds that it lasts unless it is renewed.
+    #[pyo3(get)]
+    term: f64,
     held: Mutex<Option<Held>>,
 }
 
@@ -118,6 +123,7 @@ impl Grant {
     pub(crate) fn new(held: Held) -> Self {
         Self {
             token: held.token.clone(),
+            term: held.term.as_secs_f64(),
             held: Mutex::new(Some(held)),
         }
     }

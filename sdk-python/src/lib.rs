@@ -17,6 +17,7 @@ mod error;
 mod grant;
 mod link;
 mod options;
+mod pods;
 mod reactor;
 mod reply;
 mod runtime;
@@ -36,9 +37,11 @@ mod _native {
     #[pymodule_export]
     use super::grant::Grant;
     #[pymodule_export]
+    use super::pods::{Peer, Status};
+    #[pymodule_export]
     use super::reactor::Reactor;
     #[pymodule_export]
-    use super::reply::{Invalidated, Status, Written};
+    use super::reply::{Invalidated, Written};
     #[pymodule_export]
     use super::watch::{Watch, WatchEvent};
 }

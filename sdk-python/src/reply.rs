@@ -3,12 +3,13 @@
 use crate::entry::{Answer, RawEntry, degraded, raw};
 use crate::error::exception;
 use crate::grant::{Grant, Held};
+use crate::pods::{Status, peers};
 use crate::watch::{Watch, WatchEvent};
 use pyo3::prelude::*;
 use pyo3::{PyClass, PyClassInitializer};
 use unstale::{
     Answer as Told, CasOutcome, Filled, Invalidated as Acked, Leased, Lookup, NotStoredReason,
-    Session, SessionState, SetOutcome, SetResults, Voided,
+    Session, SetOutcome, SetResults, Voided,
 };
 
 /// What a call came to.
@@ -17,6 +18,7 @@ pub(crate) enum Reply {
     Lookup(Told<Lookup>),
     Lookups(Told<Vec<Lookup>>),
     Leased(Box<(Told<Leased>, Option<Held>)>),
+    LeasedMany(Told<Vec<(Leased, Option<Held>)>>),
     Set(Told<SetOutcome>),
     SetMany(Told<SetResults>),
     Cas(Told<CasOutcome>),
@@ -25,6 +27,7 @@ pub(crate) enum Reply {
     Watch(unstale::Watch),
     Event(Option<unstale::WatchEvent>),
     Status(Box<unstale::Status>),
+    Peers(Vec<unstale::Peer>),
 }
 
 impl Reply {
@@ -37,7 +40,12 @@ impl Reply {
                 object(py, answer?)?
             }
             Self::Lookups(told) => lookups(py, told)?,
-            Self::Leased(both) => object(py, leased(py, both.0, both.1)?)?,
+            Self::Leased(both) => {
+                let (told, held) = *both;
+                let degraded = degraded(told.degraded);
+                object(py, leased(py, told.result, held, told.position, degraded)?)?
+            }
+            Self::LeasedMany(told) => leased_many(py, told)?,
             Self::Set(told) => object(py, Written::set(py, told.result, told.position)?)?,
             Self::SetMany(told) => set_many(py, told)?,
             Self::Cas(told) => object(py, Written::cas(py, told)?)?,
@@ -47,6 +55,7 @@ impl Reply {
             Self::Event(None) => py.None(),
             Self::Event(Some(event)) => object(py, WatchEvent::from(event))?,
             Self::Status(status) => object(py, Status::from(*status))?,
+            Self::Peers(known) => peers(py, known)?,
         })
     }
 }
@@ -68,22 +77,42 @@ fn lookups(py: Python<'_>, told: Told<Vec<Lookup>>) -> PyResult<Py<PyAny>> {
     Ok(answers.into_pyobject(py)?.unbind())
 }
 
-fn leased(py: Python<'_>, told: Told<Leased>, held: Option<Held>) -> PyResult<Answer> {
-    let (kind, entry, grant): (_, Option<RawEntry>, _) = match told.result {
-        Leased::Hit(entry) => ("hit", Some(entry.into()), None),
-        Leased::Negative(negative) => ("negative", Some(negative.into()), None),
-        Leased::Granted(grant) => ("granted", grant.stale.map(RawEntry::from), held),
-        Leased::Busy { stale, .. } => ("busy", stale.map(RawEntry::from), None),
+fn leased(
+    py: Python<'_>,
+    leased: Leased,
+    held: Option<Held>,
+    position: String,
+    degraded: Vec<&'static str>,
+) -> PyResult<Answer> {
+    let retry_after = match &leased {
+        Leased::Busy { retry_after, .. } => Some(retry_after.as_secs_f64()),
+        Leased::Hit(_) | Leased::Negative(_) | Leased::Granted(_) => None,
     };
+    let (kind, entry): (_, Option<RawEntry>) = match leased {
+        Leased::Hit(entry) => ("hit", Some(entry.into())),
+        Leased::Negative(negative) => ("negative", Some(negative.into())),
+        Leased::Granted(grant) => ("granted", grant.stale.map(RawEntry::from)),
+        Leased::Busy { stale, .. } => ("busy", stale.map(RawEntry::from)),
+    };
+    let grant = held.map(|held| Py::new(py, Grant::new(held)));
     Ok(Answer {
         kind,
         entry: entry.map(|entry| Py::new(py, entry)).transpose()?,
-        grant: grant
-            .map(|held| Py::new(py, Grant::new(held)))
-            .transpose()?,
-        position: told.position,
-        degraded: degraded(told.degraded),
+        grant: grant.transpose()?,
+        retry_after,
+        position,
+        degraded,
     })
+}
+
+fn leased_many(py: Python<'_>, told: Told<Vec<(Leased, Option<Held>)>>) -> PyResult<Py<PyAny>> {
+    let degraded = degraded(told.degraded);
+    let mut answers = Vec::with_capacity(told.result.len());
+    for (one, held) in told.result {
+        let answer = leased(py, one, held, told.position.clone(), degraded.clone())?;
+        answers.push(Py::new(py, answer)?);
+    }
+    Ok(answers.into_pyobject(py)?.unbind())
 }
 
 fn set_many(py: Python<'_>, told: Told<SetResults>) -> PyResult<Py<PyAny>> {
@@ -219,43 +248,4 @@ fn sessions(sessions: Vec<Session>) -> Vec<(String, String)> {
         .into_iter()
         .map(|session| (session.id, session.pod));
     each.collect()
-}
-
-/// What the sidecar is doing.
-#[pyclass(frozen, get_all, module = "unstale._native")]
-pub(crate) struct Status {
-    /// The sidecar's version.
-    version: String,
-    /// The fleet's name; empty with the local log.
-    fleet: String,
-    /// "JOINING", "FRESH", "LAPSED", "LEFT" or "OTHER".
-    session_state: &'static str,
-    /// The pod's position.
-    position: String,
-    /// The sidecar's process: another one after each start.
-    instance: String,
-    /// What keeps the log away; empty when it is connected.
-    log_error: String,
-    /// What keeps the remote tier away; empty when it is up.
-    remote_error: String,
-}
-
-impl From<unstale::Status> for Status {
-    fn from(status: unstale::Status) -> Self {
-        Self {
-            version: status.version,
-            fleet: status.fleet,
-            session_state: match status.session_state {
-                SessionState::Joining => "JOINING",
-                SessionState::Fresh => "FRESH",
-                SessionState::Lapsed => "LAPSED",
-                SessionState::Left => "LEFT",
-                _ => "OTHER",
-            },
-            position: status.position,
-            instance: status.instance,
-            log_error: status.log_error,
-            remote_error: status.remote_error,
-        }
-    }
 }

@@ -53,6 +53,8 @@ pub(crate) struct WatchEvent {
     kind: &'static str,
     /// How far the watch is complete.
     position: String,
+    /// Where it was invalidated; empty but for invalidations.
+    namespace: String,
     /// The invalidated keys.
     keys: Vec<String>,
     /// The invalidated tags.
@@ -72,6 +74,7 @@ impl WatchEvent {
         Self {
             kind,
             position,
+            namespace: String::new(),
             keys: Vec::new(),
             tags: Vec::new(),
             prefixes: Vec::new(),
@@ -90,6 +93,7 @@ impl From<unstale::WatchEvent> for WatchEvent {
             Event::Heartbeat { position } => Self::bare("heartbeat", position),
             Event::Lagged { position } => Self::bare("lagged", position),
             Event::Invalidation { what, position } => Self {
+                namespace: what.namespace,
                 keys: what.keys,
                 tags: what.tags,
                 prefixes: what.prefixes,

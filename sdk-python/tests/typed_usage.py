@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from unstale import AsyncCache, Cache, Entry, Lookup, Outcome
+from unstale import AsyncCache, Cache, Entry, Item, Lookup, Outcome
 
 cache, aio = Cache(), AsyncCache()
 
@@ -56,6 +56,11 @@ def plain() -> None:
     lookup: Lookup[Any] = cache.lookup("k")
     entry: Entry[Any] | None = lookup.entry
     outcome: Outcome = cache.set("k", 1, ttl="5m", ack="fleet")
+    outcomes: dict[str, Outcome] = cache.set_many({"a": 1, "b": Item(2, ttl="1m", if_absent=True)})
+    with cache.lease_many(["a", "b"]) as leases:
+        term: float | None = leases["a"].term
+    pods: list[str] = [peer.pod for peer in cache.peers()]
+    print(outcomes, term, pods)
     cache.set("k", 1, ack="all")  # type: ignore[arg-type]
     print(name, again, key, wrong, of_method, typed, untyped, entry, outcome)
 
@@ -67,5 +72,7 @@ async def tasks() -> None:
     found(7).name  # type: ignore[attr-defined]
     async with aio.lease("k") as lease:
         outcome: Outcome = await lease.fill(1)
+    async with aio.lease_many(["a"]) as leases:
+        await leases["a"].fill(1, valid_for="1h", jitter=5)
     async for event in aio.watch(tags="t"):
         print(event.keys, maybe, outcome)

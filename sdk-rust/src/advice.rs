@@ -22,7 +22,7 @@ impl Error {
             | Self::Overloaded { .. }
             | Self::DeadlineExceeded { .. }
             | Self::OutcomeUnknown { .. }
-            | Self::Unsupported(_)
+            | Self::Unsupported { .. }
             | Self::Answer(_)
             | Self::Other { .. } => true,
             Self::Endpoint(_)
@@ -48,15 +48,15 @@ impl Error {
         let reason: &str = match self {
             Self::Invalid { reason, .. }
             | Self::Unavailable { reason, .. }
+            | Self::Overloaded { reason, .. }
+            | Self::Unsupported { reason, .. }
             | Self::DeadlineExceeded { reason, .. }
             | Self::OutcomeUnknown { reason, .. }
             | Self::Other { reason, .. } => reason,
-            Self::Overloaded { .. } => "OVERLOADED",
             Self::UnknownLease(_) => "UNKNOWN_LEASE",
             Self::Endpoint(_)
             | Self::Unreachable(_)
             | Self::Busy { .. }
-            | Self::Unsupported(_)
             | Self::Codec(_)
             | Self::Answer(_) => "",
         };
@@ -85,7 +85,7 @@ impl Error {
             | Self::DeadlineExceeded { .. }
             | Self::OutcomeUnknown { .. }
             | Self::UnknownLease(_)
-            | Self::Unsupported(_)
+            | Self::Unsupported { .. }
             | Self::Codec(_)
             | Self::Answer(_)
             | Self::Other { .. } => None,

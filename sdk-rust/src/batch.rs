@@ -115,7 +115,7 @@ impl Cache {
         let items = items.into_iter().filter(judged).map(SetItem::message);
         let items: Vec<_> = items.collect();
         let asked = items.len();
-        let away = || (0..asked).map(|_| Ok(SetOutcome::away())).collect();
+        let away = |error: &Error| (0..asked).map(|_| Ok(SetOutcome::failed(error))).collect();
         let answer = match sent.contains(&true) || sent.is_empty() {
             true => self.or_else(self.write_many(items, ack), away).await?,
             false => Answer::away(Vec::new()),
@@ -138,7 +138,7 @@ impl Cache {
     /// One write, by the policy.
     fn judged(&self, result: Result<SetOutcome, Error>) -> Result<SetOutcome, Error> {
         match result {
-            Err(error) if self.goes_on(&error) => Ok(SetOutcome::away()),
+            Err(error) if self.goes_on(&error) => Ok(SetOutcome::failed(&error)),
             result => result,
         }
     }

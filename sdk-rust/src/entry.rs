@@ -54,8 +54,8 @@ pub struct Entry {
 
 impl Entry {
     pub(crate) fn decode(entry: v1::Entry) -> Result<Self, Error> {
-        let tier = Tier::decode(entry.tier())?;
-        let freshness = Freshness::decode(entry.freshness())?;
+        let tier = Tier::decode(entry.tier);
+        let freshness = Freshness::decode(entry.freshness)?;
         let stale_reason = StaleReason::decode(freshness, entry.stale_reason());
         let value = match entry.value.ok_or(Error::Answer("an entry has no value"))? {
             v1::entry::Value::Data(data) => Value::Data(data),
@@ -116,9 +116,9 @@ pub struct Negative {
 
 impl Negative {
     pub(crate) fn decode(negative: v1::Negative) -> Result<Self, Error> {
-        let freshness = Freshness::decode(negative.freshness())?;
+        let freshness = Freshness::decode(negative.freshness)?;
         Ok(Self {
-            tier: Tier::decode(negative.tier())?,
+            tier: Tier::decode(negative.tier),
             freshness,
             stale_reason: StaleReason::decode(freshness, negative.stale_reason()),
             version: negative.version,
@@ -167,9 +167,9 @@ pub struct NotModified {
 
 impl NotModified {
     pub(crate) fn decode(same: v1::NotModified) -> Result<Self, Error> {
-        let freshness = Freshness::decode(same.freshness())?;
+        let freshness = Freshness::decode(same.freshness)?;
         Ok(Self {
-            tier: Tier::decode(same.tier())?,
+            tier: Tier::decode(same.tier),
             freshness,
             stale_reason: StaleReason::decode(freshness, same.stale_reason()),
             etag: same.etag,
@@ -225,19 +225,22 @@ pub enum Lookup<E = Entry> {
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Tier {
     /// The memory of the sidecar.
     L1,
     /// The shared remote tier.
     Remote,
+    /// A tier this client does not know yet.
+    Other,
 }
 
 impl Tier {
-    fn decode(tier: v1::Tier) -> Result<Self, Error> {
-        match tier {
-            v1::Tier::L1 => Ok(Self::L1),
-            v1::Tier::Remote => Ok(Self::Remote),
-            v1::Tier::Unspecified => Err(Error::Answer("an entry has no known tier")),
+    fn decode(tier: i32) -> Self {
+        match v1::Tier::try_from(tier) {
+            Ok(v1::Tier::L1) => Self::L1,
+            Ok(v1::Tier::Remote) => Self::Remote,
+            Ok(v1::Tier::Unspecified) | Err(_) => Self::Other,
         }
     }
 }
@@ -261,16 +264,17 @@ impl Tier {
 pub enum Freshness {
     /// Coherent.
     Fresh,
-    /// Not current.
+    /// Not current, or not known to be: so is what a newer sidecar says that
+    /// this client does not know.
     Stale,
 }
 
 impl Freshness {
-    fn decode(freshness: v1::Freshness) -> Result<Self, Error> {
-        match freshness {
-            v1::Freshness::Fresh => Ok(Self::Fresh),
-            v1::Freshness::Stale => Ok(Self::Stale),
-            v1::Freshness::Unspecified => Err(Error::Answer("an entry has no known freshness")),
+    fn decode(freshness: i32) -> Result<Self, Error> {
+        match v1::Freshness::try_from(freshness) {
+            Ok(v1::Freshness::Fresh) => Ok(Self::Fresh),
+            Ok(v1::Freshness::Stale) | Err(_) => Ok(Self::Stale),
+            Ok(v1::Freshness::Unspecified) => Err(Error::Answer("an entry has no freshness")),
         }
     }
 }
@@ -339,5 +343,18 @@ mod tests {
         assert_eq!(unknown.stale_reason, Some(StaleReason::Other));
         let unsaid = Negative::decode(negative(v1::Freshness::Unspecified, 0));
         assert!(matches!(unsaid, Err(Error::Answer(_))), "{unsaid:?}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_current_and_hides_no_entry() {
+        let told = v1::Negative {
+            tier: 99,
+            freshness: 99,
+            ..v1::Negative::default()
+        };
+        let found = Negative::decode(told).unwrap();
+        assert_eq!(found.tier, Tier::Other);
+        assert_eq!(found.freshness, Freshness::Stale);
+        assert_eq!(found.stale_reason, Some(StaleReason::Other));
     }
 }

@@ -20,7 +20,7 @@ const UNKNOWN: [&str; 2] = ["FLEET_UNKNOWN", "REMOTE_UNKNOWN"];
 /// fn advice(error: &Error) -> &'static str {
 ///     match error {
 ///         Error::Endpoint(_) | Error::Invalid { .. } => "mend the program",
-///         Error::Unsupported(_) => "upgrade the sidecar",
+///         Error::Unsupported { .. } => "upgrade the sidecar",
 ///         Error::OutcomeUnknown { .. } => "repeat it with the same id",
 ///         error if error.is_outage() => "go on without the cache",
 ///         _ => "tell somebody",
@@ -59,9 +59,13 @@ pub enum Error {
         /// When to try again.
         retry_after: Option<Duration>,
     },
-    /// The sidecar has more calls in flight than it allows.
+    /// The sidecar has more calls in flight than it allows, or a limit of the
+    /// transport was reached.
     #[error("{message}")]
     Overloaded {
+        /// `OVERLOADED`, or `RESOURCE_EXHAUSTED` of the gRPC library; empty when
+        /// the sidecar had no word in it.
+        reason: String,
         /// What is exhausted.
         message: String,
         /// When to try again.
@@ -97,8 +101,13 @@ pub enum Error {
         retry_after: Duration,
     },
     /// The sidecar is older than this client and has no such call: upgrade it.
-    #[error("the sidecar is too old for this call: {0}")]
-    Unsupported(String),
+    #[error("the sidecar is too old for this call: {message}")]
+    Unsupported {
+        /// `UNIMPLEMENTED`; empty when the sidecar gave none.
+        reason: String,
+        /// What it does not have.
+        message: String,
+    },
     /// The value has no form in its codec, or is none of the type asked for.
     #[error(transparent)]
     Codec(#[from] CodecError),
@@ -191,12 +200,13 @@ impl From<Status> for Error {
             // transport's.
             Code::Unavailable => Self::Unreachable(chain(&status)),
             Code::ResourceExhausted => Self::Overloaded {
+                reason,
                 message,
                 retry_after: retry_after(&status),
             },
             Code::DeadlineExceeded => Self::DeadlineExceeded { reason, message },
-            Code::FailedPrecondition => Self::UnknownLease(message),
-            Code::Unimplemented => Self::Unsupported(message),
+            Code::FailedPrecondition if reason == "UNKNOWN_LEASE" => Self::UnknownLease(message),
+            Code::Unimplemented => Self::Unsupported { reason, message },
             // tonic's own word for a deadline that passed on this side.
             Code::Cancelled if !told && timed_out(&status) => {
                 Self::DeadlineExceeded { reason, message }
@@ -210,6 +220,7 @@ impl From<Status> for Error {
             | Code::NotFound
             | Code::AlreadyExists
             | Code::PermissionDenied
+            | Code::FailedPrecondition
             | Code::Aborted
             | Code::Internal
             | Code::DataLoss
@@ -239,7 +250,8 @@ impl From<v1::BatchError> for Error {
                 message,
                 retry_after,
             },
-            "OVERLOADED" => Self::Overloaded {
+            "OVERLOADED" | "RESOURCE_EXHAUSTED" => Self::Overloaded {
+                reason,
                 message,
                 retry_after,
             },
@@ -347,8 +359,14 @@ mod tests {
         }
         let error = Error::from(told(Code::FailedPrecondition, "UNKNOWN_LEASE"));
         assert!(matches!(error, Error::UnknownLease(_)), "{error:?}");
+        let error = Error::from(told(Code::FailedPrecondition, "OF_TOMORROW"));
+        assert!(matches!(error, Error::Other { .. }), "{error:?}");
+        assert_eq!(error.reason(), Some("OF_TOMORROW"));
         let error = Error::from(told(Code::ResourceExhausted, "OVERLOADED"));
         assert!(matches!(error, Error::Overloaded { .. }), "{error:?}");
+        let error = Error::from(told(Code::ResourceExhausted, "RESOURCE_EXHAUSTED"));
+        assert!(matches!(error, Error::Overloaded { .. }), "{error:?}");
+        assert_eq!(error.reason(), Some("RESOURCE_EXHAUSTED"));
         let error = Error::from(told(Code::DeadlineExceeded, "POSITION_NOT_REACHED"));
         assert!(matches!(error, Error::DeadlineExceeded { .. }), "{error:?}");
         let error = Error::from(Status::unavailable("tcp connect error"));
@@ -357,7 +375,10 @@ mod tests {
         let error = Error::from(Status::from_error(Box::new(cause)));
         assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
         let error = Error::from(Status::unimplemented("no such call"));
-        assert!(matches!(error, Error::Unsupported(_)), "{error:?}");
+        assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
+        assert_eq!(error.reason(), None);
+        let error = Error::from(told(Code::Unimplemented, "UNIMPLEMENTED"));
+        assert_eq!(error.reason(), Some("UNIMPLEMENTED"));
         let error = Error::from(Status::internal("bug"));
         assert!(matches!(error, Error::Other { .. }), "{error:?}");
     }
@@ -372,6 +393,8 @@ mod tests {
             (Code::Unknown, "REMOTE_UNKNOWN"),
             (Code::InvalidArgument, "VALUE_TOO_LARGE"),
             (Code::ResourceExhausted, "OVERLOADED"),
+            (Code::ResourceExhausted, "RESOURCE_EXHAUSTED"),
+            (Code::FailedPrecondition, "UNKNOWN_LEASE"),
             (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
             (Code::Unknown, "NEW_REASON"),
         ];

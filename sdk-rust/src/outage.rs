@@ -60,10 +60,10 @@ impl Cache {
     pub(crate) async fn or_else<T>(
         &self,
         call: impl Future<Output = Result<Answer<T>, Error>>,
-        instead: impl FnOnce() -> T,
+        instead: impl FnOnce(&Error) -> T,
     ) -> Result<Answer<T>, Error> {
         match self.attempt(call).await {
-            Err(error) if self.goes_on(&error) => Ok(Answer::away(instead())),
+            Err(error) if self.goes_on(&error) => Ok(Answer::away(instead(&error))),
             answer => answer,
         }
     }

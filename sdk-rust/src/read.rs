@@ -152,7 +152,7 @@ impl Cache {
         options: ReadOptions,
     ) -> Result<Answer<Lookup>, Error> {
         let reading = self.read(key.into(), options);
-        self.or_else(reading, || Lookup::Miss).await
+        self.or_else(reading, |_| Lookup::Miss).await
     }
 
     async fn read(&self, key: String, options: ReadOptions) -> Result<Answer<Lookup>, Error> {
@@ -225,7 +225,7 @@ impl Cache {
         let keys: Vec<String> = keys.into_iter().map(Into::into).collect();
         let asked = keys.len();
         let reading = self.read_many(keys, options);
-        self.or_else(reading, || vec![Lookup::Miss; asked]).await
+        self.or_else(reading, |_| vec![Lookup::Miss; asked]).await
     }
 
     async fn read_many(

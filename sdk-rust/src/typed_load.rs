@@ -239,6 +239,7 @@ fn replaced<E>(content: Content, outcome: SetOutcome) -> Loaded<E> {
         | NotStoredReason::PositionUnknown
         | NotStoredReason::Present
         | NotStoredReason::SidecarUnavailable
+        | NotStoredReason::Failed { .. }
         | NotStoredReason::Other => Voided::Other,
     };
     let why = NotFilled::Voided(why);

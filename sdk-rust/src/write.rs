@@ -149,7 +149,7 @@ pub enum SetOutcome {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotStoredReason {
     /// An invalidation or another write came after the caller's position.
@@ -166,10 +166,16 @@ pub enum NotStoredReason {
     },
     /// Something is cached, and `if_absent` was asked for.
     Present,
-    /// The sidecar did not confirm it ([`crate::Builder::strict`] makes that an
+    /// The sidecar did not answer ([`crate::Builder::strict`] makes that an
     /// error). It was not stored as far as is known; when the answer got lost,
     /// it may have been.
     SidecarUnavailable,
+    /// The sidecar could not do it, and said why ([`crate::Builder::strict`]
+    /// makes that an error).
+    Failed {
+        /// `LOG_UNAVAILABLE`, `OVERLOADED`…: [`Error::reason`].
+        reason: String,
+    },
     /// A reason this client does not know yet.
     Other,
 }
@@ -199,6 +205,19 @@ impl SetOutcome {
     pub(crate) fn away() -> Self {
         Self::NotStored {
             reason: NotStoredReason::SidecarUnavailable,
+            current: None,
+        }
+    }
+
+    /// What a write that failed is, when the policy goes on without it.
+    pub(crate) fn failed(error: &Error) -> Self {
+        let Some(reason) = error.reason() else {
+            return Self::away();
+        };
+        Self::NotStored {
+            reason: NotStoredReason::Failed {
+                reason: reason.to_owned(),
+            },
             current: None,
         }
     }
@@ -278,7 +297,7 @@ impl Cache {
         options: SetOptions,
     ) -> Result<Answer<SetOutcome>, Error> {
         let writing = self.write(key.into(), content.into(), options);
-        self.or_else(writing, SetOutcome::away).await
+        self.or_else(writing, SetOutcome::failed).await
     }
 
     async fn write(

@@ -10,6 +10,8 @@ import subprocess
 import threading
 from concurrent.futures import Future
 
+from vocabulary import CAPABILITIES
+
 #: The version of PROTOCOL.md.
 PROTOCOL = 1
 #: Seconds within which every request must be answered. Far above any deadline.
@@ -36,6 +38,10 @@ class Adapter:
         self.hello = self.call("hello", {"protocol": PROTOCOL}).get("result")
         if not isinstance(self.hello, dict) or "sdk" not in self.hello:
             raise AdapterFailed(f"{name}: hello must be answered with the name of the sdk")
+        #: The capabilities that its SDK has.
+        self.has = frozenset(self.hello.get("has", ()))
+        if not self.has <= CAPABILITIES:
+            raise AdapterFailed(f"{name}: no capabilities: {sorted(self.has - CAPABILITIES)}")
 
     def begin(self, call, args, client=None):
         """Sends a request; the future is its answer."""

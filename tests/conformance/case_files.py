@@ -35,6 +35,8 @@ class Case:
     clients: dict
     steps: list
     about: str = field(default="")
+    #: Capabilities without which an SDK cannot pass.
+    needs: frozenset = frozenset()
 
     @property
     def id(self):
@@ -88,6 +90,9 @@ def case(subject, given):
         _only(options, words.CLIENT, where)
         if options.get("endpoint", "nobody") not in words.ENDPOINTS:
             raise BadCase(f"{where}: {options['endpoint']!r} is no endpoint")
+    needs = frozenset(given.get("needs", ()))
+    if not needs <= words.CAPABILITIES or "needs" in given and not needs:
+        raise BadCase(f"{where}: needs {given['needs']}; known: {sorted(words.CAPABILITIES)}")
     steps = [_step(each, where) for each in given["steps"]]
     _judges(steps, where)
     for step in steps:
@@ -96,7 +101,7 @@ def case(subject, given):
         name = step.beside.get("client", "main")
         if name != "main" and name not in clients:
             raise BadCase(f"{where}: there is no client {name!r}")
-    return Case(subject, given["case"], fleet, clients, steps, given.get("about", ""))
+    return Case(subject, given["case"], fleet, clients, steps, given.get("about", ""), needs)
 
 
 def _step(given, where):

@@ -50,6 +50,12 @@ def wrong(request):
 
 
 @pytest.fixture
+def lacks(request, adapter_name, conformance_case):
+    """The capabilities that the SDK does not have and the case needs."""
+    return request.config.conformance.lacks(adapter_name, conformance_case)
+
+
+@pytest.fixture
 def known(adapter_name):
     """Case → why it is known to fail."""
     return known_failures(adapter_name)

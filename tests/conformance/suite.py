@@ -79,6 +79,10 @@ class Suite:
                 fleet.end()
         return None
 
+    def lacks(self, name, case):
+        """What the case needs and the adapter's SDK does not have."""
+        return case.needs - self.adapter(name).has
+
     def adapter(self, name):
         """A running adapter; a new one when the last has ended."""
         with self._lock:

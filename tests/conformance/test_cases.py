@@ -1,11 +1,17 @@
 """Every case through every adapter. What is known to fail is listed with its
-reason, and fails here as soon as it passes."""
+reason, and fails here as soon as it passes. So does a case that needs what the
+SDK says it does not have."""
 
 import pytest
 from suite import cases, commands, known_failures
 
 
-def test_case(adapter_name, conformance_case, known, wrong):
+def test_case(adapter_name, conformance_case, known, lacks, wrong):
+    if lacks:
+        assert conformance_case.id not in known, "it is no failure: the SDK does not have what it needs"
+        if wrong is None:
+            pytest.fail(f"it passes: the adapter must say that its SDK has {sorted(lacks)}")
+        pytest.skip(f"the SDK has no {', '.join(sorted(lacks))}")
     why = known.get(conformance_case.id)
     if why is None:
         assert wrong is None, str(wrong)

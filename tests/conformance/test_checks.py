@@ -47,6 +47,8 @@ GOOD = {"case": "c", "steps": [{"get": {"key": "k"}, "expect": {"kind": "miss"}}
     "change",
     [
         lambda c: c.update(stepz=[]),
+        lambda c: c.update(needs=["wings"]),
+        lambda c: c.update(needs=[]),
         lambda c: c.update(fleet="three"),
         lambda c: c.update(fleet={"pod": 1}),
         lambda c: c.update(clients={"a": {"strikt": True}}),

@@ -3,7 +3,7 @@ arguments, results, reasons. What is not is named here."""
 
 import pytest
 from suite import cases
-from vocabulary import CALLS, CLIENT, ENDPOINTS, FAULTS, ITEM, LOADER, MATCHERS
+from vocabulary import CALLS, CAPABILITIES, CLIENT, ENDPOINTS, FAULTS, ITEM, LOADER, MATCHERS
 
 #: rpc → call.
 RPCS = {
@@ -97,6 +97,10 @@ def _is_expected(kind):
 def test_every_level_and_ack_is_used():
     given = {word for step in steps() for word in words(step.args)}
     assert {"BOUNDED", "STRONG", "STALE_OK", "LOCAL", "LOG", "FLEET", "HARD", "SOFT"} - given == set()
+
+
+def test_every_capability_is_needed():
+    assert {need for case in cases() for need in case.needs} == CAPABILITIES
 
 
 def test_every_other_word_is_used():

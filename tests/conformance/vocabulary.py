@@ -72,7 +72,10 @@ FLEET = {"pods", "nats", "redis", "session_ttl", "flags", "config"}
 SHARED = {"one", "two"}
 
 #: Keys of a case.
-CASE = {"case", "fleet", "clients", "steps", "about"}
+CASE = {"case", "fleet", "clients", "steps", "about", "needs"}
+
+#: What an SDK may leave out by design; PROTOCOL.md tells what each means.
+CAPABILITIES = {"tokens", "renew", "whole_batches", "repeated_keys"}
 
 #: What a case may demand of what cannot be said in full.
 MATCHERS = {"$present", "$absent", "$between", "$not", "$one_of", "$has"}

@@ -93,7 +93,7 @@ async fn what_is_created_where_nothing_was_is_seen_by_all() {
     let second = create("other").await.expect("Set answers").result;
     let present = NotStoredReason::Present;
     assert!(
-        matches!(second, SetOutcome::NotStored { reason, .. } if reason == present),
+        matches!(&second, SetOutcome::NotStored { reason, .. } if *reason == present),
         "{second:?}"
     );
     for pod in &pods {

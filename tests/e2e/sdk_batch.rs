@@ -29,7 +29,7 @@ async fn of_a_batch_each_write_is_decided_by_itself() {
         .expect("BatchSet answers");
     let reason = |outcome: &Result<SetOutcome, Error>| match outcome {
         Ok(SetOutcome::Stored { .. }) => None,
-        Ok(SetOutcome::NotStored { reason, .. }) => Some(*reason),
+        Ok(SetOutcome::NotStored { reason, .. }) => Some(reason.clone()),
         Err(error) => panic!("{error:?}"),
     };
     let reasons: Vec<_> = written.result.iter().map(reason).collect();
@@ -109,7 +109,7 @@ async fn a_position_of_the_future_is_refused_with_its_reason() {
     let set = cache.set_with("k", "v", far).await.expect("Set answers");
     let unknown = NotStoredReason::PositionUnknown;
     assert!(
-        matches!(set.result, SetOutcome::NotStored { reason, .. } if reason == unknown),
+        matches!(&set.result, SetOutcome::NotStored { reason, .. } if *reason == unknown),
         "{set:?}"
     );
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use unstale::{
-    Bytes, Cache, Degraded, EntryOptions, Error, LoadOptions, Loaded, Lookup, NotFilled,
-    NotStoredReason, SetOutcome, StaleReason, WatchEvent,
+    Bytes, Cache, Degraded, EntryOptions, Error, Freshness, LoadOptions, Loaded, Lookup, NotFilled,
+    NotStoredReason, SetOutcome, StaleReason, Tier, WatchEvent,
 };
 use unstale_proto::v1;
 
@@ -120,6 +120,20 @@ async fn what_a_newer_sidecar_adds_is_passed_over() {
     };
     assert_eq!(entry.stale_reason, Some(StaleReason::Other));
     assert_eq!(read.degraded, [Degraded::Other]);
+    let unsaid = v1::Entry {
+        tier: 99,
+        freshness: 99,
+        ..self::entry()
+    };
+    let cache = Sidecar::message(&found(unsaid), UNKNOWN).await;
+    let read = cache.strict().await.get("k").await.expect("an answer");
+    let Lookup::Hit(entry) = read.result else {
+        panic!("{read:?}");
+    };
+    assert_eq!(
+        (entry.tier, entry.freshness),
+        (Tier::Other, Freshness::Stale)
+    );
     let not = v1::SetResponse {
         result: Some(v1::set_response::Result::NotStored(v1::NotStored {
             reason: 99,
@@ -137,7 +151,7 @@ async fn what_a_newer_sidecar_adds_is_passed_over() {
 #[tokio::test]
 async fn an_answer_that_cannot_be_understood_is_a_miss_and_never_a_guess() {
     let unsaid = v1::Entry {
-        freshness: 99,
+        freshness: 0,
         ..entry()
     };
     for sidecar in [
@@ -187,14 +201,17 @@ async fn a_call_that_an_older_sidecar_does_not_know_says_so() {
     let sidecar = Sidecar::says(Says::Status(status)).await;
     let (cache, strict) = (sidecar.client().await, sidecar.strict().await);
     let read = strict.get("k").await;
-    assert!(matches!(read, Err(Error::Unsupported(_))), "{read:?}");
+    assert!(matches!(read, Err(Error::Unsupported { .. })), "{read:?}");
     let read = cache.get("k").await.expect("a miss");
     assert!(read.result == Lookup::Miss && read.is_outage(), "{read:?}");
     loads(&cache).await;
     let gone = cache.delete("k").await;
-    assert!(matches!(gone, Err(Error::Unsupported(_))), "{gone:?}");
+    assert!(matches!(gone, Err(Error::Unsupported { .. })), "{gone:?}");
     let filled = cache.fill("token", "v", EntryOptions::default()).await;
-    assert!(matches!(filled, Err(Error::Unsupported(_))), "{filled:?}");
+    assert!(
+        matches!(filled, Err(Error::Unsupported { .. })),
+        "{filled:?}"
+    );
 }
 
 #[tokio::test]

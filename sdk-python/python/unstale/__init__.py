@@ -12,15 +12,16 @@ functions run uncached, and a warning says so now and then (`strict=True`
 raises); what did not get invalidated always raises.
 """
 
-from ._native import Invalidated, Status, WatchEvent
+from ._native import Invalidated, Peer, Status, WatchEvent
 from .aio import AsyncCache
 from .cache import Cache
 from .codecs import Codec
 from .decorators import CachedCoroutine, CachedFunction
 from .durations import Duration
-from .entries import NOT_FOUND, Entry, Loaded, Lookup, Outcome
+from .entries import NOT_FOUND, Entry, Item, Loaded, Lookup, Outcome
 from .errors import (
     AnswerError,
+    BatchError,
     Busy,
     DeadlineExceeded,
     DecodeError,
@@ -28,6 +29,7 @@ from .errors import (
     EndpointError,
     Error,
     Invalid,
+    LoadTimedOut,
     OutcomeUnknown,
     Overloaded,
     TemplateError,
@@ -36,13 +38,15 @@ from .errors import (
     Unreachable,
     Unsupported,
 )
-from .leases import AsyncLease, Lease
+from .leases import AsyncLease, AsyncLeases, Lease, Leases
 
 __all__ = [
     "NOT_FOUND",
     "AnswerError",
     "AsyncCache",
     "AsyncLease",
+    "AsyncLeases",
+    "BatchError",
     "Busy",
     "Cache",
     "CachedCoroutine",
@@ -57,12 +61,16 @@ __all__ = [
     "Error",
     "Invalid",
     "Invalidated",
+    "Item",
     "Lease",
+    "Leases",
+    "LoadTimedOut",
     "Loaded",
     "Lookup",
     "Outcome",
     "OutcomeUnknown",
     "Overloaded",
+    "Peer",
     "Status",
     "TemplateError",
     "Unavailable",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._native import Invalidated, Status, Watch, WatchEvent
+from ._native import Invalidated, Peer, Status, Watch, WatchEvent
 from .base import Base, expectation
 from .codecs import UNHINTED
 from .decorators import Decorating
 from .durations import Duration, optional_seconds, seconds
 from .entries import Lookup, Outcome
-from .leases import Lease
+from .leases import Lease, Leases
 from .operations import Operations
 from .options import Ack, Level, Load, Store, names
 from .steps import Operation, run
@@ -32,6 +32,11 @@ class Cache(Decorating, Base):
     def status(self) -> Status:
         """What the sidecar is doing; raises when it cannot say."""
         return run(_status(self._operations))
+
+    def peers(self) -> list[Peer]:
+        """The pods of the fleet that the sidecar knows, its own included; raises
+        when it cannot say."""
+        return run(_peers(self._operations))
 
     @overload
     def get(
@@ -122,6 +127,7 @@ class Cache(Decorating, Base):
         position: str | None = None,
         if_absent: bool = False,
         ack: Ack = "log",
+        content_type: str | None = None,
         type: Any = UNHINTED,
     ) -> Outcome:
         """Writes one key: a value, None, or NOT_FOUND. What is not given is the
@@ -133,8 +139,10 @@ class Cache(Decorating, Base):
         source_version: the origin's version; an older write is refused.
         position: held before the origin was read; the write is refused if
             anything covered the key since.
+        content_type: of bytes or text that you have encoded; a reader needs a
+            codec for it.
         """
-        store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version)
+        store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version, content_type)
         how = position, if_absent, ack.upper()
         return run(self._operations.set(key, value, type, store, *how))
 
@@ -150,7 +158,9 @@ class Cache(Decorating, Base):
         ack: Ack = "log",
         type: Any = UNHINTED,
     ) -> dict[str, Outcome]:
-        """Writes any number of keys, each decided by itself."""
+        """Writes any number of keys, each decided by itself. A value may be an
+        Item(value, ttl=…, if_absent=True) with options of its own. What is
+        raised for some of them is a BatchError; its `results` has every outcome."""
         store = Store.of(ttl, stale_for, valid_for, jitter, tags)
         return run(self._operations.set_many(values, type, store, ack.upper()))
 
@@ -194,6 +204,7 @@ class Cache(Decorating, Base):
         wait: Duration = 30,
         allow_stale: bool = True,
         fail_safe: Duration | None = None,
+        hard_timeout: Duration | None = None,
         min_position: str | None = None,
         type: Any = UNHINTED,
     ) -> Any:
@@ -210,10 +221,22 @@ class Cache(Decorating, Base):
         allow_stale: take the stale entry, if there is one, in place of waiting.
         fail_safe: when the loader fails, the stale entry is given in place of
             its exception, and may be served for this long.
+        hard_timeout: a loader that takes longer is given up: its lease goes back,
+            and LoadTimedOut is raised. With it the loader runs in a thread of
+            its own, not in the caller's. Python cannot end a thread: a loader
+            that was given up runs on, and what it returns is dropped.
         """
         store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version)
         load = Load.of(
-            store, negative_ttl, term, wait, allow_stale, fail_safe, min_position, type
+            store,
+            negative_ttl,
+            term,
+            wait,
+            allow_stale,
+            fail_safe,
+            min_position,
+            type,
+            hard_timeout,
         )
         return run(self._operations.get_or_set(key, loader, load))
 
@@ -260,6 +283,25 @@ class Cache(Decorating, Base):
         asked = key, optional_seconds(term), seconds(wait), min_position, allow_stale, False
         return Lease(self._operations, asked, type)
 
+    def lease_many(
+        self,
+        keys: Iterable[str],
+        *,
+        type: Any = UNHINTED,
+        term: Duration | None = None,
+        wait: Duration = 0,
+        min_position: str | None = None,
+    ) -> Leases:
+        """The values of any number of keys, or the right to load them: `with
+        cache.lease_many(keys) as leases`, a dict of Lease. Those that are not
+        filled in the block go back. A key that another loads is "busy", with
+        `retry_after`. Always raises when the sidecar cannot answer.
+
+        wait: how long other loaders are waited for, at most a minute.
+        """
+        asked = optional_seconds(term), seconds(wait), min_position
+        return Leases(self._operations, list(dict.fromkeys(keys)), asked, type)
+
     def watch(
         self,
         *,
@@ -297,6 +339,11 @@ def _connect(operations: Operations) -> Operation[None]:
 def _status(operations: Operations) -> Operation[Status]:
     status: Status = yield operations.client.status()
     return status
+
+
+def _peers(operations: Operations) -> Operation[list[Peer]]:
+    peers: list[Peer] = yield operations.client.peers()
+    return peers
 
 
 def _watch(

@@ -238,6 +238,7 @@ class Decorating:
         wait: Duration = 30,
         allow_stale: bool = True,
         fail_safe: Duration | None = None,
+        hard_timeout: Duration | None = None,
         type: Any = UNHINTED,
     ) -> Decorator:
         """Caches what a function returns, as `get_or_set` does.
@@ -251,7 +252,9 @@ class Decorating:
         if not key:
             raise TemplateError("cached needs a key")
         store = Store.of(ttl, stale_for, valid_for, jitter)
-        load = Load.of(store, negative_ttl, term, wait, allow_stale, fail_safe, None, type)
+        load = Load.of(
+            store, negative_ttl, term, wait, allow_stale, fail_safe, None, type, hard_timeout
+        )
         return Decorator(self._operations, key, tags, load)
 
 

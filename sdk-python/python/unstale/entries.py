@@ -42,7 +42,7 @@ class Entry(Generic[T]):
     etag: str
     source_version: int | None
     tags: tuple[str, ...]
-    #: "L1" or "REMOTE".
+    #: "L1", "REMOTE" or "OTHER" (one that this version does not know).
     tier: str
     #: Whether it may be treated as current.
     fresh: bool
@@ -96,6 +96,24 @@ class Outcome:
 
     def __bool__(self) -> bool:
         return self.stored
+
+
+@dataclass(frozen=True)
+class Item(Generic[T]):
+    """A value of `set_many` with options of its own, as of `set`; what it does
+    not give is the call's."""
+
+    value: T
+    ttl: Duration | None = None
+    #: In place of the call's tags.
+    tags: Sequence[str] | None = None
+    stale_for: Duration | None = None
+    valid_for: Duration | None = None
+    jitter: Duration | None = None
+    source_version: int | None = None
+    position: str | None = None
+    if_absent: bool = False
+    content_type: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,11 @@ A miss, a conflict and a voided lease are values, never exceptions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .entries import Outcome
 
 
 class Error(Exception):
@@ -72,6 +76,26 @@ class Unsupported(Error):
 
 class AnswerError(Error):
     """The answer cannot be understood: the sidecar is a newer version."""
+
+
+class BatchError(Error):
+    """Some writes of `set_many` failed. `results` has the outcome of each key,
+    of those that succeeded too; the rest is the first failure's."""
+
+    def __init__(self, results: Mapping[str, Outcome]) -> None:
+        failures = [outcome.error for outcome in results.values() if outcome.error is not None]
+        first = failures[0]
+        told = f"{len(failures)} of {len(results)} writes failed, the first: {first.message}"
+        super().__init__(told, first.reason, first.retry_after, first.violations)
+        #: What became of each key.
+        self.results = dict(results)
+
+    def __reduce__(self) -> tuple[type[Error], tuple[object, ...]]:
+        return type(self), (self.results,)
+
+
+class LoadTimedOut(TimeoutError):
+    """The loader took longer than its `hard_timeout`; its lease went back."""
 
 
 class EncodeError(TypeError):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ._native import Answer, Grant, Written
 from .durations import Duration, optional_seconds
@@ -13,13 +14,16 @@ from .options import Store
 from .steps import Loop, Operation, run
 
 _Asked = tuple[str, "float | None", float, "str | None", bool, bool]
+_AskedMany = tuple["float | None", float, "str | None"]
+#: Of one call.
+_BATCH_KEYS = 256
 
 
 class _Leased:
     """What a lease call found. In the block one of these holds: `granted`, and
     the caller loads and fills; else `entry` is what is cached."""
 
-    def __init__(self, operations: Operations, asked: _Asked, type: Any) -> None:
+    def __init__(self, operations: Operations, asked: _Asked | None, type: Any) -> None:
         self._operations = operations
         self._asked = asked
         self._type = type
@@ -28,8 +32,15 @@ class _Leased:
         self.entry: Entry[Any] | None = None
         #: "hit", "negative", "granted" or "busy" (a stale entry, another loads).
         self.kind = ""
+        #: Seconds that a granted lease outlives a holder that died; it is renewed
+        #: while it is held.
+        self.term: float | None = None
+        #: Seconds after which to ask again, with "busy".
+        self.retry_after: float | None = None
         #: The pod's position.
         self.position = ""
+        #: What was not available: with "SESSION_NOT_FRESH" other pods may load, too.
+        self.degraded: tuple[str, ...] = ()
 
     @property
     def granted(self) -> bool:
@@ -42,8 +53,15 @@ class _Leased:
         return None if self.entry is None else self.entry.value
 
     def _ask(self) -> Operation[None]:
+        if self._asked is None:
+            raise RuntimeError("a lease of lease_many is asked for with the others")
         answer: Answer = yield self._operations.client.lease(*self._asked)
+        self._answered(answer)
+
+    def _answered(self, answer: Answer) -> None:
         self._grant, self.kind, self.position = answer.grant, answer.kind, answer.position
+        self.term = None if answer.grant is None else answer.grant.term
+        self.retry_after, self.degraded = answer.retry_after, tuple(answer.degraded)
         self.entry = self._operations.entry(answer.entry, self._type)
 
     def _fill(self, value: Any, store: Store) -> Operation[Outcome]:
@@ -86,10 +104,14 @@ class Lease(_Leased):
         ttl: Duration | None = None,
         tags: tuple[str, ...] | list[str] | str = (),
         stale_for: Duration | None = None,
+        valid_for: Duration | None = None,
+        jitter: Duration | None = None,
         source_version: int | None = None,
+        content_type: str | None = None,
     ) -> Outcome:
-        """Stores what was loaded; not stored when the lease was voided."""
-        store = Store.of(ttl, stale_for, tags=tags, source_version=source_version)
+        """Stores what was loaded, with the options of `set`; not stored when the
+        lease was voided."""
+        store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version, content_type)
         return run(self._fill(value, store))
 
     def abandon(
@@ -118,10 +140,14 @@ class AsyncLease(_Leased):
         ttl: Duration | None = None,
         tags: tuple[str, ...] | list[str] | str = (),
         stale_for: Duration | None = None,
+        valid_for: Duration | None = None,
+        jitter: Duration | None = None,
         source_version: int | None = None,
+        content_type: str | None = None,
     ) -> Outcome:
-        """Stores what was loaded; not stored when the lease was voided."""
-        store = Store.of(ttl, stale_for, tags=tags, source_version=source_version)
+        """Stores what was loaded, with the options of `set`; not stored when the
+        lease was voided."""
+        store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version, content_type)
         return await Loop.current().run(self._fill(value, store))
 
     async def abandon(
@@ -130,3 +156,58 @@ class AsyncLease(_Leased):
         """Gives the lease back: the load failed."""
         seconds = optional_seconds(serve_stale_for), optional_seconds(retry_after)
         await Loop.current().run(self._abandon(*seconds))
+
+
+_L = TypeVar("_L", bound=_Leased)
+
+
+class _LeasedMany(Generic[_L]):
+    """What a call for many leases found."""
+
+    def __init__(
+        self, operations: Operations, keys: list[str], asked: _AskedMany, type: Any
+    ) -> None:
+        self._operations, self._keys, self._asked, self._type = operations, keys, asked, type
+        self._leases: dict[str, _L] = {}
+
+    def _ask(self, kind: Callable[[Operations, None, Any], _L]) -> Operation[None]:
+        try:
+            for start in range(0, len(self._keys), _BATCH_KEYS):
+                batch = self._keys[start : start + _BATCH_KEYS]
+                answers: list[Answer] = yield self._operations.client.lease_many(batch, *self._asked)
+                for key, answer in zip(batch, answers):
+                    lease = self._leases[key] = kind(self._operations, None, self._type)
+                    lease._answered(answer)
+        except BaseException:
+            self._release()
+            raise
+
+    def _release(self) -> None:
+        for lease in self._leases.values():
+            lease._release()
+
+
+class Leases(_LeasedMany[Lease]):
+    """Leases held by a thread; in the block, a dict of them."""
+
+    def __enter__(self) -> dict[str, Lease]:
+        run(self._ask(Lease))
+        return self._leases
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._release()
+
+
+class AsyncLeases(_LeasedMany[AsyncLease]):
+    """Leases held by a task; in the block, a dict of them."""
+
+    async def __aenter__(self) -> dict[str, AsyncLease]:
+        await Loop.current().run(self._ask(AsyncLease))
+        return self._leases
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._release()

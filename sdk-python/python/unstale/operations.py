@@ -16,9 +16,9 @@ from . import errors
 from ._native import Answer, Client, Grant, Invalidated, RawEntry, Written
 from .codecs import UNHINTED, Codecs
 from .entries import NOT_FOUND, Entry, Kind, Loaded, Lookup, Outcome
-from .errors import DecodeError, EncodeError, Error
+from .errors import BatchError, DecodeError, EncodeError, Error
 from .flights import Flights
-from .options import Load, Loader, NativeStore, Store, Tagging
+from .options import Load, Loader, NativeStore, Store, Tagging, separate
 from .outages import Counts, Warnings
 from .steps import Loading, Operation
 
@@ -98,7 +98,7 @@ class Operations:
     def set_many(
         self, values: Mapping[str, Any], type: Any, store: Store, ack: str
     ) -> Operation[dict[str, Outcome]]:
-        items: list[Any] = [(key, *self.encoded(value, type, store), None, False) for key, value in values.items()]
+        items = [self._item(key, value, type, store) for key, value in values.items()]
         outcomes: dict[str, Outcome] = {}
         while items:
             count = _fitting([len(item[1] or "") for item in items])
@@ -106,15 +106,25 @@ class Operations:
             try:
                 results: list[Written | Error] = yield self.client.set_many(batch, ack)
             except Error as error:
-                self.failed(error)
+                if not outcomes:
+                    # Nothing is known of any key: the failure is all there is to say.
+                    self.failed(error)
                 results = [error] * len(batch)
             for item, result in zip(batch, results):
                 outcomes[item[0]] = self._one_of_many(result, type)
+        failures = [outcome.error for outcome in outcomes.values() if outcome.error is not None]
+        if any(self.raises(error) for error in failures):
+            raise BatchError(outcomes) from failures[0]
         return outcomes
+
+    def _item(self, key: str, value: Any, type: Any, shared: Store) -> Any:
+        value, store, position, if_absent = separate(value, shared)
+        return (key, *self.encoded(value, type, store), position, if_absent)
 
     def _one_of_many(self, result: Written | Error, type: Any) -> Outcome:
         if isinstance(result, Error):
-            self.failed(result)
+            if not self.raises(result):
+                self.failed(result)
             return Outcome(False, reason="FAILED", error=result)
         return self.outcome(result, type)
 
@@ -158,7 +168,7 @@ class Operations:
             )
         except Error as error:
             self.failed(error)
-            alone: Any = yield Loading(loader, (self.flights, key))
+            alone: Any = yield Loading(loader, (self.flights, key), load.hard_timeout)
             return alone.value if isinstance(alone, Loaded) else _given(alone)
         grant = answer.grant
         if grant is not None:
@@ -180,7 +190,7 @@ class Operations:
         self, key: str, loader: Loader, load: Load, grant: Grant, stale: RawEntry | None
     ) -> Operation[Any]:
         try:
-            loaded = yield Loading(loader)
+            loaded = yield Loading(loader, None, load.hard_timeout)
         except Exception:
             saved = object()
             safe = load.fail_safe if stale is not None else None
@@ -226,7 +236,7 @@ class Operations:
         load: what is invalidated meanwhile makes the write a refused one."""
         if position is None:
             position = (yield from self.lookup(key, UNHINTED)).position
-        loaded = yield Loading(loader)
+        loaded = yield Loading(loader, None, load.hard_timeout)
         value, store = load.storing(loaded)
         try:
             data, native = self.encoded(value, load.type, store)
@@ -248,6 +258,10 @@ class Operations:
         """The data, and how it is stored; none for NOT_FOUND."""
         if value is NOT_FOUND:
             return None, store.native("")
+        if store.content_type is not None:
+            if not isinstance(value, (bytes, str)):
+                raise EncodeError("with a content type of its own, a value is bytes or str")
+            return value, store.native(store.content_type)
         data, content_type = self.codecs.encode(value, type)
         return data, store.native(content_type)
 
@@ -311,13 +325,17 @@ class Operations:
         if isinstance(error, errors.Invalid) and lenient and error.reason == "VALUE_TOO_LARGE":
             self.warnings.say("large", f"a value was not cached: {error.reason}")
             return
-        if self.strict or isinstance(error, _NO_OUTAGE):
+        if self.raises(error):
             raise error
         if not self._sidecar:
             return
         self.counts.failed_open += 1
         kind = type(error).__name__
         self.warnings.say(kind, f"the cache is not used: {kind}: {error.message}")
+
+    def raises(self, error: Error) -> bool:
+        """Whether the caller cannot go on without what failed."""
+        return self.strict or isinstance(error, _NO_OUTAGE)
 
     def undecodable(self, error: DecodeError) -> None:
         """Raises when strict, and counts."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from .codecs import UNHINTED
 from .durations import Duration, optional_seconds, seconds
-from .entries import NOT_FOUND, Loaded
+from .entries import NOT_FOUND, Item, Loaded
 
 Ack = Literal["local", "log", "fleet"]
 Level = Literal["bounded", "strong", "stale_ok"]
@@ -27,6 +27,8 @@ class Store:
     jitter: float | None = None
     tags: tuple[str, ...] = ()
     source_version: int | None = None
+    #: Of bytes or text that the caller has encoded; None: the codec's.
+    content_type: str | None = None
 
     @classmethod
     def of(
@@ -37,6 +39,7 @@ class Store:
         jitter: Duration | None = None,
         tags: Iterable[str] | str = (),
         source_version: int | None = None,
+        content_type: str | None = None,
     ) -> Store:
         """The options as people write them."""
         return cls(
@@ -46,7 +49,13 @@ class Store:
             optional_seconds(jitter),
             names(tags),
             source_version,
+            content_type,
         )
+
+    def over(self, other: Store) -> Store:
+        """These options, and of the others those that are not given here."""
+        given = {name: value for name, value in vars(self).items() if value not in (None, ())}
+        return replace(other, **given)
 
     def native(self, content_type: str) -> NativeStore:
         """As the native module takes them."""
@@ -78,6 +87,8 @@ class Load:
     fail_safe: float | None = None
     min_position: str | None = None
     type: Any = UNHINTED
+    #: Seconds after which a loader is given up.
+    hard_timeout: float | None = None
 
     @classmethod
     def of(
@@ -90,6 +101,7 @@ class Load:
         fail_safe: Duration | None,
         min_position: str | None,
         type: Any,
+        hard_timeout: Duration | None = None,
     ) -> Load:
         """The options as people write them."""
         return cls(
@@ -102,6 +114,7 @@ class Load:
             optional_seconds(fail_safe),
             min_position,
             type,
+            optional_seconds(hard_timeout),
         )
 
     def storing(self, loaded: Any) -> tuple[Any, Store]:
@@ -124,6 +137,25 @@ class Load:
             # A negative entry has no stale_for: nothing is better than an old nothing.
             store = Store(self.negative_ttl, tags=store.tags, source_version=store.source_version)
         return value, store
+
+
+def separate(value: Any, shared: Store) -> tuple[Any, Store, str | None, bool]:
+    """A value of `set_many`, how it is stored, its position and if_absent."""
+    if not isinstance(value, Item):
+        return value, shared, None, False
+    own = Store.of(
+        value.ttl,
+        value.stale_for,
+        value.valid_for,
+        value.jitter,
+        value.tags or (),
+        value.source_version,
+        value.content_type,
+    )
+    store = own.over(shared)
+    if value.tags is not None:
+        store = replace(store, tags=own.tags)
+    return value.value, store, value.position, value.if_absent
 
 
 def names(given: Iterable[str] | str) -> tuple[str, ...]:

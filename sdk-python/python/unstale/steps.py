@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar, Union
 from weakref import WeakKeyDictionary
 
+from . import patience
 from ._native import Call, Reactor
 from .flights import Flights
 
@@ -21,16 +22,27 @@ T = TypeVar("T")
 class Loading:
     """A loader to run; `alone` when the sidecar cannot keep others from it."""
 
-    def __init__(self, loader: Callable[[], Any], alone: tuple[Flights, str] | None = None) -> None:
+    def __init__(
+        self,
+        loader: Callable[[], Any],
+        alone: tuple[Flights, str] | None = None,
+        hard_timeout: float | None = None,
+    ) -> None:
         self._loader = loader
         self._alone = alone
+        self._hard_timeout = hard_timeout
 
     def wait(self) -> Any:
-        """Runs it in this thread."""
+        """Runs it in this thread; with a hard timeout, in one of its own."""
         if self._alone is None:
-            return self._loaded()
+            return self._within()
         flights, key = self._alone
-        return flights.run(key, self._loaded)
+        return flights.run(key, self._within)
+
+    def _within(self) -> Any:
+        if self._hard_timeout is None:
+            return self._loaded()
+        return patience.wait(self._loaded, self._hard_timeout)
 
     def _loaded(self) -> Any:
         value = self._loader()
@@ -43,9 +55,14 @@ class Loading:
     async def made(self) -> Any:
         """Runs it in this task; a plain function is as good as an async one."""
         if self._alone is None:
-            return await self._awaited()
+            return await self._awaited_within()
         flights, key = self._alone
-        return await flights.run_async(key, self._awaited)
+        return await flights.run_async(key, self._awaited_within)
+
+    async def _awaited_within(self) -> Any:
+        if self._hard_timeout is None:
+            return await self._awaited()
+        return await patience.made(self._awaited(), self._hard_timeout)
 
     async def _awaited(self) -> Any:
         value = self._loader()

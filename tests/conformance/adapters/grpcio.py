@@ -44,7 +44,8 @@ class Adapter:
 
     def _do(self, call, args, client):
         if call == "hello":
-            return {"sdk": "grpcio", "version": grpc.__version__, "codes": True}
+            has = ["tokens", "renew", "whole_batches", "repeated_keys"]
+            return {"sdk": "grpcio", "version": grpc.__version__, "codes": True, "has": has}
         if call == "open":
             self._clients[client] = Calls(args, self._loaders)
             return {}

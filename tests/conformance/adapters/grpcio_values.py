@@ -82,13 +82,16 @@ def value(found, as_json=False):
 
 def known_of(message):
     """What entries, negative entries and answers without a value share."""
-    if message.freshness not in (entry.FRESHNESS_FRESH, entry.FRESHNESS_STALE):
-        raise Refused("answer", "an entry has no known freshness")
+    if message.freshness == entry.FRESHNESS_UNSPECIFIED:
+        raise Refused("answer", "an entry does not say whether it is fresh")
+    # What this version does not know is not current, for a reason of its own.
+    fresh = message.freshness == entry.FRESHNESS_FRESH
+    why = word(entry.StaleReason, "STALE_REASON", message.stale_reason)
     known = {
         "version": message.version,
         "tier": word(entry.Tier, "TIER", message.tier),
-        "freshness": word(entry.Freshness, "FRESHNESS", message.freshness),
-        "stale_reason": word(entry.StaleReason, "STALE_REASON", message.stale_reason),
+        "freshness": "FRESH" if fresh else "STALE",
+        "stale_reason": None if fresh else why or "OTHER",
         "age": seconds(message.age),
         "ttl_left": seconds(message.ttl_left),
     }

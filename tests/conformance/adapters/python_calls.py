@@ -79,19 +79,15 @@ class Calls:
 
     def set_many(self, args):
         items = args["items"]
-        options = [{k: v for k, v in item.items() if k not in ("key", "text", "data", "json", "not_found")} for item in items]
-        if any(each != options[0] for each in options):
-            raise Unsupported("set_many has one set of options for all of its values")
-        shared = options[0] if options else {}
-        if {"position", "if_absent", "source_version"} & set(shared):
-            raise Unsupported("set_many has no position, if_absent or source_version")
         if len({item["key"] for item in items}) != len(items):
             raise Unsupported("the keys of a dict are there once")
-        stored = [self._storing(item) for item in items]
-        cache = stored[0][0] if stored else self._cache(None)
-        values = {item["key"]: value for item, (_, value) in zip(items, stored)}
-        how = {k: v for k, v in shared.items() if k != "content_type"}
-        outcomes = cache.set_many(values, ack=_ack(args), **how)
+        names = (*STORING, "position", "if_absent", "content_type")
+        values = {item["key"]: unstale.Item(given(item), **_some(item, names)) for item in items}
+        _own.update(item["content_type"] for item in items if "content_type" in item)
+        try:
+            outcomes = self._cache(None).set_many(values, ack=_ack(args))
+        except unstale.BatchError as error:
+            outcomes = error.results
         return {"results": [{"key": key, **_of_many(outcomes[key])} for key in values]}
 
     def compare_and_set(self, args):
@@ -106,7 +102,16 @@ class Calls:
             lease.__enter__()
         except unstale.Busy as busy:
             return {"kind": "busy", "retry_after": busy.retry_after}
-        told = {"kind": lease.kind, "position": lease.position}
+        return self._leased(lease)
+
+    def lease_many(self, args):
+        leases = self._cache(None).lease_many(args["keys"], **_some(args, ("term", "wait", "min_position")))
+        held = leases.__enter__()
+        return {"results": [{"key": key, **self._leased(lease)} for key, lease in held.items()]}
+
+    def _leased(self, lease):
+        told = {"kind": lease.kind, "position": lease.position, "degraded": list(lease.degraded)}
+        told |= {"term": lease.term, "retry_after": lease.retry_after}
         if lease.granted:
             token = f"lease {next(_numbers)}"
             _leases[token] = lease
@@ -117,8 +122,9 @@ class Calls:
         return told
 
     def fill(self, args):
-        how = _some(args, ("ttl", "tags", "stale_for", "source_version"))
-        self._only(args, {*how, "lease_token", "text", "data", "json", "not_found"}, "Lease.fill")
+        how = _some(args, (*STORING, "content_type"))
+        if "content_type" in how:
+            _own.add(how["content_type"])
         became = outcome(_held(args).fill(given(args), **how))
         return {**became, "kind": "voided"} if became["kind"] == "not_stored" else became
 
@@ -127,7 +133,7 @@ class Calls:
         return {}
 
     def get_or_load(self, args):
-        names = ("negative_ttl", "term", "wait", "min_position", "allow_stale", "fail_safe", *STORING)
+        names = ("negative_ttl", "term", "wait", "min_position", "allow_stale", "fail_safe", "hard_timeout", *STORING)
         self._only(args, {*names, "key", "loader", "as", "content_type"}, "get_or_set")
         content_type = args.get("content_type")
         wrap = (lambda value: value) if content_type is None else Own
@@ -151,7 +157,12 @@ class Calls:
     def status(self, args):
         status = self._cache(None).status()
         names = ("version", "fleet", "session_state", "position", "log", "remote", "pod")
-        return {name: getattr(status, name) for name in names if hasattr(status, name)}
+        return {name: getattr(status, name) for name in names}
+
+    def peers(self, args):
+        names = ("pod", "own", "expelled")
+        peers = self._cache(None).peers()
+        return {"peers": [{name: getattr(peer, name) for name in names} for peer in peers]}
 
     def _only(self, args, known, where):
         unknown = set(args) - known

@@ -39,7 +39,9 @@ class Adapter:
 
     def _do(self, call, args, client):
         if call == "hello":
-            return {"sdk": "python", "version": "0.1.0"}
+            # A lease is an object that is used once and renews itself, batches
+            # are split, and the keys of a dict are there once.
+            return {"sdk": "python", "version": "0.1.0", "has": []}
         if call == "open":
             self._clients[client] = Calls(args, self._loaders)
             return {}

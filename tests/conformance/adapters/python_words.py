@@ -33,6 +33,7 @@ KINDS = {
     "DecodeError": "decode",
     "Error": "other",
     "LoaderFailed": "loader",
+    "LoadTimedOut": "load_timed_out",
 }
 
 
@@ -117,9 +118,7 @@ def event(told):
     what = {"kind": told.kind, "position": told.position}
     if told.kind == "invalidation":
         what |= {name: getattr(told, name) for name in ("keys", "tags", "prefixes", "all", "reason")}
-        what["mode"] = "SOFT" if told.soft else "HARD"
-        if hasattr(told, "namespace"):
-            what["namespace"] = told.namespace
+        what |= {"mode": "SOFT" if told.soft else "HARD", "namespace": told.namespace}
     return what
 
 

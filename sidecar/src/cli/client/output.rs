@@ -123,6 +123,7 @@ fn standing(tier: Tier, stale: Option<StaleReason>, age: Duration) -> Map<String
     let tier = match tier {
         Tier::L1 => "L1",
         Tier::Remote => "REMOTE",
+        _ => "OTHER",
     };
     let freshness = if stale.is_some() { "STALE" } else { "FRESH" };
     let reason = stale.map(|reason| match reason {

@@ -60,13 +60,13 @@ fn print(outcome: &SetOutcome) -> Result<(), Failure> {
         SetOutcome::Stored { version: Some(v) } => output::line(v),
         SetOutcome::Stored { version: None } => Ok(()),
         SetOutcome::NotStored { reason, .. } => {
-            note(&format!("not stored: {}", words(*reason)));
+            note(&format!("not stored: {}", words(reason)));
             Ok(())
         }
     }
 }
 
-fn words(reason: NotStoredReason) -> String {
+fn words(reason: &NotStoredReason) -> String {
     match reason {
         NotStoredReason::PositionTooOld => "the position is too old".to_owned(),
         NotStoredReason::PositionUnknown => {
@@ -80,7 +80,7 @@ fn words(reason: NotStoredReason) -> String {
     }
 }
 
-fn name(reason: NotStoredReason) -> &'static str {
+fn name(reason: &NotStoredReason) -> &'static str {
     match reason {
         NotStoredReason::Covered => "COVERED",
         NotStoredReason::PositionTooOld => "POSITION_TOO_OLD",
@@ -97,7 +97,7 @@ fn print_json(answer: &Answer<SetOutcome>) -> Result<(), Failure> {
         SetOutcome::NotStored { reason, current } => {
             let mut object = json!({
                 "result": "not_stored",
-                "reason": name(*reason),
+                "reason": name(reason),
                 "current": current.as_deref().map(output::entry),
             });
             if let NotStoredReason::OlderSourceVersion { min_source_version } = reason {

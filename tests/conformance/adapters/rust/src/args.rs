@@ -83,7 +83,6 @@ pub(crate) fn entry(args: &Json, content_type: String) -> EntryOptions {
         jitter: seconds(args, "jitter"),
         tags: texts(args, "tags"),
         source_version: args["source_version"].as_u64(),
-        ..EntryOptions::default()
     }
 }
 
@@ -142,10 +141,10 @@ pub(crate) fn invalidate(args: &Json) -> Invalidate {
 }
 
 pub(crate) fn watch(args: &Json) -> WatchOptions {
-    let mut options = WatchOptions::default();
-    options.position = given(args, "position");
-    options.keys = texts(args, "keys");
-    options.prefixes = texts(args, "prefixes");
-    options.tags = texts(args, "tags");
-    options
+    WatchOptions {
+        position: given(args, "position"),
+        keys: texts(args, "keys"),
+        prefixes: texts(args, "prefixes"),
+        tags: texts(args, "tags"),
+    }
 }

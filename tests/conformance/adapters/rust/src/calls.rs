@@ -127,6 +127,7 @@ fn stored(outcome: &SetOutcome) -> Json {
         NotStoredReason::PositionUnknown => ("POSITION_UNKNOWN", None),
         NotStoredReason::Present => ("PRESENT", None),
         NotStoredReason::SidecarUnavailable => ("SIDECAR_UNAVAILABLE", None),
+        NotStoredReason::Failed { reason } => (reason.as_str(), None),
         NotStoredReason::OlderSourceVersion { min_source_version } => {
             ("OLDER_SOURCE_VERSION", Some(*min_source_version))
         }
@@ -207,9 +208,10 @@ async fn fill(cache: &Cache, args: &Json) -> Answered {
 }
 
 async fn abandon(cache: &Cache, args: &Json) -> Answered {
-    let mut options = AbandonOptions::default();
-    options.serve_stale_for = args::seconds(args, "serve_stale_for");
-    options.retry_after = args::seconds(args, "retry_after");
+    let options = AbandonOptions {
+        serve_stale_for: args::seconds(args, "serve_stale_for"),
+        retry_after: args::seconds(args, "retry_after"),
+    };
     let given_back = cache
         .abandon_with(args::text(args, "lease_token"), options)
         .await;

@@ -53,6 +53,7 @@ fn known(tier: Tier, freshness: Freshness, reason: Option<StaleReason>) -> Json 
     let tier = match tier {
         Tier::L1 => "L1",
         Tier::Remote => "REMOTE",
+        _ => "OTHER",
     };
     let freshness = match freshness {
         Freshness::Fresh => "FRESH",
@@ -155,7 +156,7 @@ pub(crate) fn error(error: &Error) -> Json {
         Error::OutcomeUnknown { .. } => ("outcome_unknown", None),
         Error::UnknownLease(_) => ("unknown_lease", None),
         Error::Busy { .. } => ("busy", None),
-        Error::Unsupported(_) => ("unsupported", None),
+        Error::Unsupported { .. } => ("unsupported", None),
         Error::Answer(_) => ("answer", None),
         Error::Codec(CodecError::Encode(_)) => ("encode", None),
         Error::Codec(_) => ("decode", None),

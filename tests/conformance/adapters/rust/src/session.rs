@@ -29,7 +29,10 @@ impl Session {
         let args = &request["args"];
         let client = request["client"].as_str().unwrap_or_default();
         match request["call"].as_str().unwrap_or_default() {
-            "hello" => Ok(json!({"sdk": "rust", "version": env!("CARGO_PKG_VERSION")})),
+            "hello" => Ok(json!({
+                "sdk": "rust", "version": env!("CARGO_PKG_VERSION"),
+                "has": ["tokens", "renew", "whole_batches", "repeated_keys"],
+            })),
             "open" => {
                 let cache = args::client(args)?;
                 with(&self.clients, |map| map.insert(client.to_owned(), cache));
