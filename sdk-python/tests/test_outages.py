@@ -8,7 +8,17 @@ import threading
 
 import pytest
 
-from unstale import AnswerError, AsyncCache, Cache, EndpointError, Error, Unreachable, Unsupported, outages
+from unstale import (
+    AnswerError,
+    AsyncCache,
+    Cache,
+    EndpointError,
+    Error,
+    UnknownLease,
+    Unreachable,
+    Unsupported,
+    outages,
+)
 from unstale.testing import Sidecar
 
 
@@ -305,3 +315,19 @@ def test_a_socket_that_nobody_serves_is_a_miss(tmp_path):
         place = f"http://127.0.0.1:{other.getsockname()[1]}"
         assert Cache(place, timeout=0.5).get("k", "miss") == "miss"
         talking.join()
+
+
+def test_a_sidecar_restarted_while_a_loader_runs_costs_no_value(sidecar, caplog):
+    cache = Cache(sidecar.endpoint)
+
+    def load(n: int = 0) -> int:
+        sidecar.kill()
+        sidecar.start()
+        return 9
+
+    assert cache.get_or_set("sync", load) == 9
+    assert asyncio.run(cache.aio.get_or_set("async", load)) == 9
+    assert cache.cached(key="decorated:{n}")(load)(1) == 9
+    assert cache.counts.failed_open == 3 and "not cached" in caplog.text
+    with pytest.raises(UnknownLease):
+        Cache(sidecar.endpoint, strict=True).get_or_set("strict", load)

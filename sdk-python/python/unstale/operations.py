@@ -308,8 +308,7 @@ class Operations:
     def failed(self, error: Error, lenient: bool = False) -> None:
         """Raises what must be raised, and counts the rest. Lenient: the value
         is there, and that it was too large to be cached is no reason to lose it."""
-        if isinstance(error, errors.Invalid) and lenient and error.reason == "VALUE_TOO_LARGE":
-            self.warnings.say("large", f"a value was not cached: {error.reason}")
+        if lenient and self._unstored(error):
             return
         if self.strict or isinstance(error, _NO_OUTAGE):
             raise error
@@ -318,6 +317,20 @@ class Operations:
         self.counts.failed_open += 1
         kind = type(error).__name__
         self.warnings.say(kind, f"the cache is not used: {kind}: {error.message}")
+
+    def _unstored(self, error: Error) -> bool:
+        """Whether no more is to be done about a loaded value that was not stored."""
+        large = error.reason == "VALUE_TOO_LARGE"
+        if isinstance(error, errors.UnknownLease) and not self.strict:
+            # The sidecar was restarted while the loader ran.
+            self.counts.failed_open += 1
+            self.warnings.say("lease", f"a loaded value was not cached: {error.message}")
+            return True
+        return isinstance(error, errors.Invalid) and large and self._too_large(error)
+
+    def _too_large(self, error: Error) -> bool:
+        self.warnings.say("large", f"a value was not cached: {error.reason}")
+        return True
 
     def undecodable(self, error: DecodeError) -> None:
         """Raises when strict, and counts."""
