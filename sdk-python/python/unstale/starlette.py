@@ -13,10 +13,15 @@ Browsers ask again each time and get 304 unless the page has changed; they and
 CDNs see ETag, Cache-Control, Age, Cache-Status (RFC 9211) and Surrogate-Key.
 
 Cached is what is safe to give to everybody: GET with 200, 203, 301, 308, 404
-or 410 and a known length, without Set-Cookie, `private` or `no-store`, with no
-`Vary` but by the headers that the middleware was told of; for requests without
-Authorization and Cookie. Everything else passes through as if nothing were
-there, and so does everything while the sidecar is away.
+or 410 and a known length, without Set-Cookie, `private`, `no-store`, `no-cache`
+or an `Expires` in the past, with no `Vary` but by the headers that the
+middleware was told of; for requests without Authorization and Cookie.
+Everything else passes through as if nothing were there, and so does everything
+while the sidecar is away. `max-age` and `s-maxage` are how long a page is kept;
+`must-revalidate`, `proxy-revalidate` and `s-maxage` keep it from being stale.
+
+The application makes a page for everybody: it does not see If-None-Match and
+If-Modified-Since, and sees a header that pages vary by as one line.
 """
 
 from __future__ import annotations
@@ -28,12 +33,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from .aio import AsyncCache
 from .codecs import UNHINTED, Codecs
 from .durations import Duration, optional_seconds, seconds
 from .entries import Entry
 from .errors import Busy, Error, Invalid
+from .freshness import Terms, directives, never_stale, terms
 from .leases import AsyncLease
 
 Scope = MutableMapping[str, Any]
@@ -49,13 +56,20 @@ _STATUSES = frozenset((200, 203, 301, 308, 404, 410))
 _PAGE_BYTES = 1_000_000
 #: Seconds for which a page that could not be cached is not tried again.
 _PASS = 30.0
+#: The same where the application failed twice in a row.
+_PASS_FAILED = 1.0
 _PASSES = 4096
+#: The browser's conditions: a page that is made for the cache is made whole.
+_CONDITIONS = frozenset((b"if-none-match", b"if-modified-since"))
+#: What a tag in a header is made of; the rest is percent-encoded.
+_TAG_SAFE = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}"
 #: What a 304 repeats (RFC 9110, 15.4.5).
 _REPEATED = frozenset((b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary", b"surrogate-key"))
 
 
 def tag(request: Any, *tags: str) -> None:
-    """Tags the page that this request makes. Takes a request or a scope."""
+    """Tags the page that this request makes. Takes a request or a scope. In
+    Surrogate-Key spaces, `%` and what is not printable ASCII are percent-encoded."""
     scope = getattr(request, "scope", request)
     scope.setdefault(_TAGS, []).extend(tags)
 
@@ -124,17 +138,17 @@ class CacheMiddleware:
         self._ignore_cookies = ignore_cookies
         self._prefix = prefix
         self._passes: dict[str, float] = {}
+        self._failing: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request = dict(scope["headers"])
+        request = _combined(scope["headers"])
         key = self._key(scope, request)
         if not self._asks(scope, request) or self._passed(key):
             return await self._app(scope, receive, _marking(send, b"unstale; fwd=bypass"))
-        lease = AsyncLease(self._operations, (key, None, self._wait, None, True, True), UNHINTED)
         try:
-            await lease.__aenter__()
+            lease = await self._leased(key)
         except Busy:
             return await self._app(scope, receive, _marking(send, b"unstale; fwd=miss; detail=busy"))
         except Error as error:
@@ -150,10 +164,26 @@ class CacheMiddleware:
         finally:
             await lease.__aexit__(None, None, None)
 
+    async def _leased(self, key: str) -> AsyncLease:
+        lease = self._lease(key, True)
+        await lease.__aenter__()
+        entry = lease.entry
+        if lease.granted or entry is None or entry.fresh:
+            return lease
+        if not never_stale(directives(entry.value.header(b"cache-control"))):
+            return lease
+        # Invalidated softly, and not to be given: wait for who makes it.
+        lease = self._lease(key, False)
+        await lease.__aenter__()
+        return lease
+
+    def _lease(self, key: str, allow_stale: bool) -> AsyncLease:
+        return AsyncLease(self._operations, (key, None, self._wait, None, allow_stale, True), UNHINTED)
+
     def _asks(self, scope: Scope, request: dict[bytes, bytes]) -> bool:
         if scope["method"] not in ("GET", "HEAD") or b"authorization" in request or b"range" in request:
             return False
-        if b"no-store" in _directives(request.get(b"cache-control", b"")):
+        if b"no-store" in directives(request.get(b"cache-control", b"")):
             return False
         return self._ignore_cookies or b"cookie" not in request
 
@@ -173,11 +203,23 @@ class CacheMiddleware:
     def _passed(self, key: str) -> bool:
         return self._passes.get(key, 0.0) > time.monotonic()
 
-    def _pass(self, key: str) -> None:
-        """Not cacheable: nobody shall wait for it for a while."""
+    def _pass(self, key: str, status: int) -> None:
+        """Not cacheable: nobody shall wait for it for a while. One failure is
+        no reason, it may be over."""
+        pause = _PASS
+        if status >= 400:
+            if key not in self._failing:
+                self._fails(key)
+                return
+            pause = _PASS_FAILED
         if len(self._passes) >= _PASSES:
             self._passes.clear()
-        self._passes[key] = time.monotonic() + _PASS
+        self._passes[key] = time.monotonic() + pause
+
+    def _fails(self, key: str) -> None:
+        if len(self._failing) >= _PASSES:
+            self._failing.clear()
+        self._failing.add(key)
 
     async def _give(
         self, scope: Scope, send: Send, request: dict[bytes, bytes], entry: Entry[_Page]
@@ -196,58 +238,29 @@ class CacheMiddleware:
         lease: AsyncLease,
         key: str,
     ) -> None:
-        tags: list[str] = scope.setdefault(_TAGS, [])
-        made: list[_Page] = []
-        begun: list[Message] = []
-        body = bytearray()
+        making = _Making(self, scope, send, request, lease, key)
+        headers = scope["headers"]
+        if scope["method"] == "GET":
+            scope["headers"] = _for_everybody(headers, request, self._vary)
+        try:
+            # In place: what is around the middleware reads what the application
+            # leaves in the scope.
+            await self._app(scope, receive, making.collect)
+        finally:
+            scope["headers"] = headers
 
-        async def collect(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                # A page of HEAD has no body to keep.
-                if scope["method"] == "GET":
-                    if self._cacheable(message):
-                        begun.append(message)
-                        return
-                    self._pass(key)
-                message = _marked(message, b"unstale; fwd=uri-miss")
-            elif begun and message["type"] == "http.response.body":
-                body.extend(message.get("body", b""))
-                if not message.get("more_body", False):
-                    made.append(self._page(begun[0], bytes(body), tags))
-                return
-            await send(message)
-
-        await self._app(scope, receive, collect)
-        if not made:
-            return
-        page = made[0]
-        stored = await self._store(page, tags, lease)
-        status = b"unstale; fwd=uri-miss" + (b"; stored" if stored else b"")
-        await _send(scope, send, request, page, [(b"cache-status", status)])
-
-    def _cacheable(self, start: Message) -> bool:
-        headers: dict[bytes, bytes] = {}
-        for name, value in start["headers"]:
-            name = name.lower()
-            headers[name] = headers[name] + b", " + value if name in headers else value
+    def _terms(self, start: Message) -> Terms | None:
+        """How long the page may be kept; None when it is not for everybody."""
+        headers = _combined(start["headers"])
         if start["status"] not in _STATUSES or b"set-cookie" in headers:
-            return False
+            return None
         length = headers.get(b"content-length", b"")
         if not length.isdigit() or int(length) > _PAGE_BYTES:
-            return False
+            return None
         vary = {name.strip().lower() for name in headers.get(b"vary", b"").split(b",") if name.strip()}
         # Cookies are not part of the key, but no request with one comes here.
         allowed = {*self._vary, b"cookie"} if not self._ignore_cookies else {*self._vary}
-        return vary <= allowed and self._lifetime(headers.get(b"cache-control", b"")) is not None
-
-    def _lifetime(self, cache_control: bytes) -> float | None:
-        directives = _directives(cache_control)
-        if {b"no-store", b"private"} & directives.keys():
-            return None
-        for name in (b"s-maxage", b"max-age"):
-            if directives.get(name, b"").isdigit():
-                return float(directives[name]) or None
-        return self._ttl
+        return terms(headers, self._ttl, self._stale_for) if vary <= allowed else None
 
     def _page(self, start: Message, body: bytes, tags: list[str]) -> _Page:
         headers = [(name.lower(), value) for name, value in start["headers"]]
@@ -260,15 +273,12 @@ class CacheMiddleware:
         if self._vary and b"vary" not in names:
             headers.append((b"vary", b", ".join(self._vary)))
         if tags and b"surrogate-key" not in names:
-            headers.append((b"surrogate-key", " ".join(tags).encode()))
+            headers.append((b"surrogate-key", b" ".join(map(_named, tags))))
         return _Page(start["status"], headers, body)
 
-    async def _store(self, page: _Page, tags: list[str], lease: AsyncLease) -> bool:
-        control = page.header(b"cache-control")
-        ttl = self._ttl if control == self._browser else self._lifetime(control)
-        every = list(dict.fromkeys([*tags, *page.header(b"surrogate-key").decode("latin-1").split()]))
+    async def _store(self, page: _Page, terms: Terms, tags: list[str], lease: AsyncLease) -> bool:
         try:
-            outcome = await lease.fill(page, ttl=ttl, stale_for=self._stale_for, tags=every)
+            outcome = await lease.fill(page, ttl=terms.ttl, stale_for=terms.stale_for, tags=tags)
         except Invalid as error:
             # Too many tags, or too large with its headers: the page is there.
             self._operations.warnings.say("page", f"a page was not cached: {error.reason}")
@@ -276,14 +286,102 @@ class CacheMiddleware:
         except Error as error:
             self._operations.failed(error, lenient=True)
             return False
+        except ValueError:
+            self._operations.warnings.say("page", "a page was not cached: a tag is no Unicode text")
+            return False
         return outcome.stored
+
+
+class _Making:
+    """One page being made: what the application sends is kept until the page
+    is whole, and then sent at once, whatever the application does after."""
+
+    def __init__(
+        self,
+        middleware: CacheMiddleware,
+        scope: Scope,
+        send: Send,
+        request: dict[bytes, bytes],
+        lease: AsyncLease,
+        key: str,
+    ) -> None:
+        self._middleware, self._scope, self._send = middleware, scope, send
+        self._request, self._lease, self._key = request, lease, key
+        self._tags: list[str] = scope.setdefault(_TAGS, [])
+        self._kept: tuple[Message, Terms] | None = None
+        self._body = bytearray()
+
+    async def collect(self, message: Message) -> None:
+        """Takes the application's messages."""
+        kept = self._kept
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        elif kept is None:
+            await self._send(message)
+        elif message["type"] == "http.response.body":
+            self._body.extend(message.get("body", b""))
+            if not message.get("more_body", False):
+                self._kept = None
+                await self._whole(*kept)
+        else:
+            # A file that the server sends by itself, trailers: not kept.
+            self._kept = None
+            await self._send(_marked(kept[0], b"unstale; fwd=uri-miss"))
+            if self._body:
+                await self._send({"type": "http.response.body", "body": bytes(self._body), "more_body": True})
+            await self._send(message)
+
+    async def _start(self, message: Message) -> None:
+        # A page of HEAD has no body to keep.
+        if self._scope["method"] == "GET":
+            terms = self._middleware._terms(message)
+            if terms is not None:
+                self._kept = message, terms
+                return
+            self._middleware._pass(self._key, message["status"])
+        await self._send(_marked(message, b"unstale; fwd=uri-miss"))
+
+    async def _whole(self, start: Message, terms: Terms) -> None:
+        page = self._middleware._page(start, bytes(self._body), self._tags)
+        own = [] if self._tags_told(start) else page.header(b"surrogate-key").decode("latin-1").split()
+        every = list(dict.fromkeys([*self._tags, *own]))
+        stored = await self._middleware._store(page, terms, every, self._lease)
+        self._middleware._failing.discard(self._key)
+        status = b"unstale; fwd=uri-miss" + (b"; stored" if stored else b"")
+        await _send(self._scope, self._send, self._request, page, [(b"cache-status", status)])
+
+    def _tags_told(self, start: Message) -> bool:
+        """Whether Surrogate-Key is made of the tags, not the application's."""
+        return all(name.lower() != b"surrogate-key" for name, _ in start["headers"])
+
+
+def _combined(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Each header once: several lines are one list (RFC 9110, 5.3)."""
+    whole: dict[bytes, bytes] = {}
+    for name, value in headers:
+        name = name.lower()
+        whole[name] = whole[name] + b", " + value if name in whole else value
+    return whole
+
+
+def _for_everybody(
+    headers: Iterable[tuple[bytes, bytes]], request: dict[bytes, bytes], vary: tuple[bytes, ...]
+) -> list[tuple[bytes, bytes]]:
+    """The request of a page for the cache: without conditions, and what pages
+    vary by in one line, as the key has it."""
+    left = [(k, v) for k, v in headers if k.lower() not in _CONDITIONS and k.lower() not in vary]
+    return left + [(name, request[name]) for name in vary if name in request]
+
+
+def _named(tag: str) -> bytes:
+    return quote(tag, _TAG_SAFE, errors="surrogatepass").encode()
 
 
 async def _send(
     scope: Scope, send: Send, request: dict[bytes, bytes], page: _Page, told: list[tuple[bytes, bytes]]
 ) -> None:
     headers, status, body = page.headers + told, page.status, page.body
-    if status == 200 and _matches(request.get(b"if-none-match", b""), page.header(b"etag")):
+    if status == 200 and _unchanged(request, page):
         headers = [pair for pair in page.headers if pair[0] in _REPEATED] + told
         status, body = 304, b""
     elif scope["method"] == "HEAD":
@@ -292,17 +390,19 @@ async def _send(
     await send({"type": "http.response.body", "body": body})
 
 
+def _unchanged(request: dict[bytes, bytes], page: _Page) -> bool:
+    if b"if-none-match" in request:
+        return _matches(request[b"if-none-match"], page.header(b"etag"))
+    modified = page.header(b"last-modified")
+    return bool(modified) and request.get(b"if-modified-since") == modified
+
+
 def _matches(condition: bytes, etag: bytes) -> bool:
     """Weak comparison, as If-None-Match wants it (RFC 9110, 13.1.2)."""
     if condition.strip() == b"*":
         return True
     weak = etag.removeprefix(b"W/")
     return any(each.removeprefix(b"W/") == weak for each in re.findall(rb'(?:W/)?"[^"]*"', condition))
-
-
-def _directives(cache_control: bytes) -> dict[bytes, bytes]:
-    parts = (part.strip().lower().partition(b"=") for part in cache_control.split(b","))
-    return {name.strip(): value.strip().strip(b'"') for name, _, value in parts if name}
 
 
 def _marked(start: Message, status: bytes) -> Message:
