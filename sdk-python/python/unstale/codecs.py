@@ -62,6 +62,8 @@ class Text:
     content_type = "text/plain; charset=utf-8"
 
     def encode(self, value: Any, hinted: bool) -> bytes | str:
+        if not value.isascii():
+            value.encode()  # a lone surrogate is no text
         return str(value)
 
     def decode(self, data: bytes | str) -> Any:
@@ -133,6 +135,8 @@ class Codecs:
             why = "" if hint is not UNHINTED else " without a type hint"
             # orjson keeps the words of what it asked in the cause.
             words = error.__cause__ or error
+            if isinstance(words, UnicodeError):
+                words = TypeError("a lone surrogate is no text")  # the error's words hold the value
             raise EncodeError(f"a {type(value).__name__} cannot be encoded{why}: {words}") from error
 
     def decode(self, data: bytes | str, content_type: str, hint: Any) -> Any:
