@@ -41,7 +41,7 @@ def _taken_for(value: Any, back: Any, loose: bool) -> bool:
     if type(value) is float and back is None:
         return bool(value - value != 0)
     if isinstance(value, (bytearray, memoryview)):
-        return bytes(value) == back
+        return bool(bytes(value) == back)
     return isinstance(value, str) and not isinstance(value, Enum) and str(value) == back
 
 
