@@ -249,3 +249,19 @@ def test_braces_are_text_and_a_format_holds_no_field(cache):
     assert key_of("{{{a}}}:{{b}}", "a")(1) == "{1}:{b}"
     with pytest.raises(TemplateError, match="format"):
         cache.cached(key="{a:{b}}")(lambda a, b: "")
+
+
+def test_a_bound_method_takes_no_self(cache):
+    class Users:
+        @cache.cached(key="u:{n}")
+        def find(self, n: int) -> int:
+            return n
+
+        @classmethod
+        @cache.cached(key="c:{n}")
+        def made(cls, n: int) -> int:
+            return n
+
+    assert list(inspect.signature(Users().find).parameters) == ["n"]
+    assert list(inspect.signature(Users.find).parameters) == ["self", "n"]
+    assert list(inspect.signature(Users.made).parameters) == ["n"]

@@ -96,6 +96,8 @@ class _Cached(Generic[P, R]):
         self._function = function
         self._plan = plan
         self._bound = bound
+        if bound:
+            self.__signature__ = plan.arguments.signature_bound
 
     def key_for(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of a call with these arguments."""

@@ -67,6 +67,8 @@ class Operations:
         return self.value(answer.entry, default, type)
 
     def get_many(self, keys: Iterable[str], type: Any, *how: Any) -> Operation[dict[str, Any]]:
+        if isinstance(keys, str):
+            raise TypeError("get_many takes several keys, not one text")
         asked = list(dict.fromkeys(keys))
         found: dict[str, Any] = {}
         while asked:

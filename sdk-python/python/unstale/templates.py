@@ -9,6 +9,7 @@ so does one that looks like such a key. Values of one text (7 and "7") are one.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import re
@@ -44,6 +45,14 @@ class Arguments:
             p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty
         }
         self._required = len(self.names) - len(self._defaults)
+
+    @functools.cached_property
+    def signature_bound(self) -> inspect.Signature:
+        """That of a method, which has its first argument already."""
+        parameters = list(self.signature.parameters.values())
+        if parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
+            del parameters[0]
+        return self.signature.replace(parameters=parameters)
 
     def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Every argument of one call; TypeError as the call itself would."""
