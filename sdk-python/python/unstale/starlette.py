@@ -27,13 +27,9 @@ If-Modified-Since, and sees a header that pages vary by as one line.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
 
 from .aio import AsyncCache
 from .codecs import UNHINTED, Codecs
@@ -42,13 +38,7 @@ from .entries import Entry
 from .errors import Busy, Error, Invalid
 from .freshness import Terms, directives, never_stale, terms
 from .leases import AsyncLease
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = "list[tuple[bytes, bytes]]"
+from .pages import App, Message, Page, PageCodec, Receive, Scope, Send, combined, for_everybody, give, named
 
 _TAGS = "unstale.tags"
 _STATUSES = frozenset((200, 203, 301, 308, 404, 410))
@@ -59,12 +49,6 @@ _PASS = 30.0
 #: The same where the application failed twice in a row.
 _PASS_FAILED = 1.0
 _PASSES = 4096
-#: The browser's conditions: a page that is made for the cache is made whole.
-_CONDITIONS = frozenset((b"if-none-match", b"if-modified-since"))
-#: What a tag in a header is made of; the rest is percent-encoded.
-_TAG_SAFE = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}"
-#: What a 304 repeats (RFC 9110, 15.4.5).
-_REPEATED = frozenset((b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary", b"surrogate-key"))
 
 
 def tag(request: Any, *tags: str) -> None:
@@ -72,32 +56,6 @@ def tag(request: Any, *tags: str) -> None:
     Surrogate-Key spaces, `%` and what is not printable ASCII are percent-encoded."""
     scope = getattr(request, "scope", request)
     scope.setdefault(_TAGS, []).extend(tags)
-
-
-@dataclass(frozen=True)
-class _Page:
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-    def header(self, name: bytes) -> bytes:
-        return b", ".join(value for key, value in self.headers if key == name)
-
-
-class _PageCodec:
-    """A line of JSON (status and headers), then the body."""
-
-    content_type = "application/x-unstale-http"
-
-    def encode(self, value: _Page, hinted: bool) -> bytes:
-        headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in value.headers]
-        return json.dumps([value.status, headers]).encode() + b"\n" + value.body
-
-    def decode(self, data: bytes | str) -> _Page:
-        head, _, body = (data.encode() if isinstance(data, str) else data).partition(b"\n")
-        status, headers = json.loads(head)
-        pairs = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers]
-        return _Page(status, pairs, body)
 
 
 class CacheMiddleware:
@@ -129,7 +87,7 @@ class CacheMiddleware:
     ) -> None:
         self._app = app
         own = cache._operations
-        self._operations = own.with_codecs(Codecs(_PageCodec()))
+        self._operations = own.with_codecs(Codecs(PageCodec()))
         self._ttl = optional_seconds(ttl)
         self._stale_for = optional_seconds(stale_for)
         self._browser = browser.encode()
@@ -143,7 +101,7 @@ class CacheMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request = _combined(scope["headers"])
+        request = combined(scope["headers"])
         key = self._key(scope, request)
         if not self._asks(scope, request) or self._passed(key):
             return await self._app(scope, receive, _marking(send, b"unstale; fwd=bypass"))
@@ -170,7 +128,9 @@ class CacheMiddleware:
         entry = lease.entry
         if lease.granted or entry is None or entry.fresh:
             return lease
-        if not never_stale(directives(entry.value.header(b"cache-control"))):
+        control = entry.value.header(b"cache-control")
+        # The middleware's own words are to browsers.
+        if control == self._browser or not never_stale(directives(control)):
             return lease
         # Invalidated softly, and not to be given: wait for who makes it.
         lease = self._lease(key, False)
@@ -222,12 +182,12 @@ class CacheMiddleware:
         self._failing.add(key)
 
     async def _give(
-        self, scope: Scope, send: Send, request: dict[bytes, bytes], entry: Entry[_Page]
+        self, scope: Scope, send: Send, request: dict[bytes, bytes], entry: Entry[Page]
     ) -> None:
         page = entry.value
         ttl = entry.ttl_left if entry.fresh else -1.0
         told = [(b"age", b"%d" % entry.age), (b"cache-status", b"unstale; hit; ttl=%d" % ttl)]
-        await _send(scope, send, request, page, told)
+        await give(scope, send, request, page, told)
 
     async def _make(
         self,
@@ -241,7 +201,7 @@ class CacheMiddleware:
         making = _Making(self, scope, send, request, lease, key)
         headers = scope["headers"]
         if scope["method"] == "GET":
-            scope["headers"] = _for_everybody(headers, request, self._vary)
+            scope["headers"] = for_everybody(headers, request, self._vary)
         try:
             # In place: what is around the middleware reads what the application
             # leaves in the scope.
@@ -251,7 +211,7 @@ class CacheMiddleware:
 
     def _terms(self, start: Message) -> Terms | None:
         """How long the page may be kept; None when it is not for everybody."""
-        headers = _combined(start["headers"])
+        headers = combined(start["headers"])
         if start["status"] not in _STATUSES or b"set-cookie" in headers:
             return None
         length = headers.get(b"content-length", b"")
@@ -262,7 +222,7 @@ class CacheMiddleware:
         allowed = {*self._vary, b"cookie"} if not self._ignore_cookies else {*self._vary}
         return terms(headers, self._ttl, self._stale_for) if vary <= allowed else None
 
-    def _page(self, start: Message, body: bytes, tags: list[str]) -> _Page:
+    def _page(self, start: Message, body: bytes, tags: list[str]) -> Page:
         headers = [(name.lower(), value) for name, value in start["headers"]]
         names = {name for name, _ in headers}
         if b"etag" not in names:
@@ -273,10 +233,10 @@ class CacheMiddleware:
         if self._vary and b"vary" not in names:
             headers.append((b"vary", b", ".join(self._vary)))
         if tags and b"surrogate-key" not in names:
-            headers.append((b"surrogate-key", b" ".join(map(_named, tags))))
-        return _Page(start["status"], headers, body)
+            headers.append((b"surrogate-key", b" ".join(map(named, tags))))
+        return Page(start["status"], headers, body)
 
-    async def _store(self, page: _Page, terms: Terms, tags: list[str], lease: AsyncLease) -> bool:
+    async def _store(self, page: Page, terms: Terms, tags: list[str], lease: AsyncLease) -> bool:
         try:
             outcome = await lease.fill(page, ttl=terms.ttl, stale_for=terms.stale_for, tags=tags)
         except Invalid as error:
@@ -348,61 +308,11 @@ class _Making:
         stored = await self._middleware._store(page, terms, every, self._lease)
         self._middleware._failing.discard(self._key)
         status = b"unstale; fwd=uri-miss" + (b"; stored" if stored else b"")
-        await _send(self._scope, self._send, self._request, page, [(b"cache-status", status)])
+        await give(self._scope, self._send, self._request, page, [(b"cache-status", status)])
 
     def _tags_told(self, start: Message) -> bool:
         """Whether Surrogate-Key is made of the tags, not the application's."""
         return all(name.lower() != b"surrogate-key" for name, _ in start["headers"])
-
-
-def _combined(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Each header once: several lines are one list (RFC 9110, 5.3)."""
-    whole: dict[bytes, bytes] = {}
-    for name, value in headers:
-        name = name.lower()
-        whole[name] = whole[name] + b", " + value if name in whole else value
-    return whole
-
-
-def _for_everybody(
-    headers: Iterable[tuple[bytes, bytes]], request: dict[bytes, bytes], vary: tuple[bytes, ...]
-) -> list[tuple[bytes, bytes]]:
-    """The request of a page for the cache: without conditions, and what pages
-    vary by in one line, as the key has it."""
-    left = [(k, v) for k, v in headers if k.lower() not in _CONDITIONS and k.lower() not in vary]
-    return left + [(name, request[name]) for name in vary if name in request]
-
-
-def _named(tag: str) -> bytes:
-    return quote(tag, _TAG_SAFE, errors="surrogatepass").encode()
-
-
-async def _send(
-    scope: Scope, send: Send, request: dict[bytes, bytes], page: _Page, told: list[tuple[bytes, bytes]]
-) -> None:
-    headers, status, body = page.headers + told, page.status, page.body
-    if status == 200 and _unchanged(request, page):
-        headers = [pair for pair in page.headers if pair[0] in _REPEATED] + told
-        status, body = 304, b""
-    elif scope["method"] == "HEAD":
-        body = b""
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _unchanged(request: dict[bytes, bytes], page: _Page) -> bool:
-    if b"if-none-match" in request:
-        return _matches(request[b"if-none-match"], page.header(b"etag"))
-    modified = page.header(b"last-modified")
-    return bool(modified) and request.get(b"if-modified-since") == modified
-
-
-def _matches(condition: bytes, etag: bytes) -> bool:
-    """Weak comparison, as If-None-Match wants it (RFC 9110, 13.1.2)."""
-    if condition.strip() == b"*":
-        return True
-    weak = etag.removeprefix(b"W/")
-    return any(each.removeprefix(b"W/") == weak for each in re.findall(rb'(?:W/)?"[^"]*"', condition))
 
 
 def _marked(start: Message, status: bytes) -> Message:
