@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
-from unstale import AsyncCache
+from unstale import NOT_FOUND, AsyncCache
 from unstale.starlette import CacheMiddleware, tag
 
 
@@ -402,3 +402,28 @@ async def test_tags_of_user_input_are_encoded_for_headers(aio, name, encoded):
         await aio.invalidate(tags=[name])
         await http.get("/")
         assert len(made) == 2
+
+
+async def test_a_path_that_is_no_text_has_a_page_too(aio):
+    sent = []
+
+    async def endpoint(request):
+        return PlainTextResponse("x")
+
+    async def send(message):
+        sent.append(message.get("status"))
+
+    await one_page(aio, endpoint)(told("/") | {"path": "/\udcff", "raw_path": b"/%ff"}, nothing_more, send)
+    assert sent == [200, None]
+
+
+async def test_what_is_no_page_under_its_key_is_a_miss(aio, monkeypatch):
+    async def endpoint(request):
+        return PlainTextResponse("x")
+
+    monkeypatch.setattr(CacheMiddleware, "_key", lambda *_: "http:k")
+    async with client(one_page(aio, endpoint)) as http:
+        for junk in ["text", NOT_FOUND]:
+            await aio.set("http:k", junk)
+            page = await http.get("/")
+            assert (page.text, page.headers["cache-status"]) == ("x", "unstale; fwd=miss")

@@ -115,7 +115,7 @@ class CacheMiddleware:
         try:
             if lease.granted:
                 await self._make(scope, receive, send, request, lease, key)
-            elif lease.entry is not None:
+            elif lease.entry is not None and isinstance(lease.entry.value, Page):
                 await self._give(scope, send, request, lease.entry)
             else:
                 await self._app(scope, receive, _marking(send, b"unstale; fwd=miss"))
@@ -126,7 +126,7 @@ class CacheMiddleware:
         lease = self._lease(key, True)
         await lease.__aenter__()
         entry = lease.entry
-        if lease.granted or entry is None or entry.fresh:
+        if lease.granted or entry is None or entry.fresh or not isinstance(entry.value, Page):
             return lease
         control = entry.value.header(b"cache-control")
         # The middleware's own words are to browsers.
@@ -152,11 +152,11 @@ class CacheMiddleware:
         whole = [
             scope.get("scheme", "http").encode(),
             request.get(b"host", b""),
-            scope.get("raw_path") or scope["path"].encode(),
+            scope.get("raw_path") or scope["path"].encode(errors="surrogatepass"),
             scope.get("query_string", b""),
             *(name + b":" + request.get(name, b"") for name in self._vary),
         ]
-        readable = scope["path"][:80]
+        readable = scope["path"][:80].encode(errors="replace").decode()
         digest = hashlib.sha256(b"\0".join(whole)).hexdigest()
         return f"{self._prefix}{readable}#{digest}"
 
