@@ -248,3 +248,14 @@ def test_both_listeners_serve(unstale_sidecar, unstale_namespace):
 def test_the_variable_names_the_sidecar(unstale_sidecar, monkeypatch):
     monkeypatch.setenv("UNSTALE_ENDPOINT", unstale_sidecar.endpoint)
     Cache(strict=True).connect()
+
+
+def test_a_batch_of_wide_characters_is_split_by_its_bytes(cache):
+    values = {f"k{n}": "漢" * 300_000 for n in range(8)}
+    assert all(cache.set_many(values, ttl=60).values())
+    assert cache.get_many(values) == values
+
+
+def test_one_text_is_not_many_keys(cache):
+    with pytest.raises(TypeError, match="several keys"):
+        cache.get_many("abc")

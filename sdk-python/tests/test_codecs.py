@@ -130,9 +130,9 @@ def test_what_has_no_codec_is_refused_even_with_a_hint(codec):
 
 def test_both_json_encoders_agree(monkeypatch):
     values = [PERSON, MODEL, float("nan"), [float("inf")], {1: NOW, "b": (Colour.RED, UUID(int=1))}, "\u2028é\x00", {"a": Decimal("1.0")}]
-    fast = [json.loads(Codecs().encode([v], list)[0]) for v in values]
+    fast = [json.loads(codecs.Json().encode([v], True)) for v in values]
     monkeypatch.setattr(codecs, "orjson", None)
-    assert [json.loads(Codecs().encode([v], list)[0]) for v in values] == fast
+    assert [json.loads(codecs.Json().encode([v], True)) for v in values] == fast
     for bad in ({1: 2}, {"a": {None: 1}}):
         with pytest.raises(EncodeError):
             Codecs().encode(bad, UNHINTED)
@@ -241,3 +241,85 @@ def test_no_module_of_the_package_can_unpickle():
     for source in pathlib.Path(codecs.__file__).parent.glob("*.py"):
         assert "import pickle" not in source.read_text(), source
     assert typing.get_type_hints(Person)["by_id"] == dict[int, Address]
+
+
+
+
+@dataclasses.dataclass
+class SubAddress(Address):
+    floor: int = 0
+
+
+@dataclasses.dataclass
+class Wider:
+    street: str
+    lines: tuple[str, ...]
+    city: str
+
+
+class Stronger(Model):
+    y: int = 0
+
+
+class Shade(enum.Enum):
+    BOTH = (1, 2)
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+@pytest.mark.parametrize(
+    "value, hint",
+    [
+        ({"t": NOW}, dict[str, Any]),
+        ({"t": Decimal(1)}, dict[str, Any]),
+        ({"t": {1}}, dict[str, Any]),
+        ({"t": (1,)}, dict[str, Any]),
+        ([UUID(int=1)], list),
+        (SubAddress("s", floor=5), Address),
+        ([SubAddress("s")], list[Address]),
+        (Stronger(id=UUID(int=1), when=NOW, y=3), Model),
+        (UUID(int=1), Union[str, UUID]),
+        (True, int),
+        (None, str),
+        (Shade.BOTH, Shade),
+        ("red", Colour),
+        ((1, 2), Sequence[int]),
+        ({"id": 1, "when": NOW, "more": 1}, Row),
+        (timedelta(days=400000, microseconds=1), timedelta),
+        ([Level.LOW], UNHINTED),
+        ({"a": UUID(int=1)}, UNHINTED),
+    ],
+    ids=str,
+)
+def test_what_would_not_come_back_is_refused_at_once(codec, value, hint):
+    with pytest.raises(EncodeError):
+        codec.encode(value, hint)
+
+
+def test_keys_that_json_turns_into_text_are_refused():
+    with pytest.raises(EncodeError):
+        Codecs().encode({1: "a"}, dict)
+
+
+@pytest.mark.parametrize(
+    "value, hint",
+    [
+        (Wider("s", ("a",), "c"), Union[Address, Wider]),
+        (Stronger(id=UUID(int=1), when=NOW, y=3), Union[Model, Stronger]),
+        (1, Union[float, int]),
+        (["abcd"], list[Union[bytes, str]]),
+        ("abcd", Union[bytes, str]),
+    ],
+    ids=str,
+)
+def test_a_union_takes_what_fits_best(codec, value, hint):
+    back = codec.decode(*codec.encode(value, hint), hint)
+    assert back == value and type(back) is type(value)
+
+
+def test_text_is_not_bytes(codec):
+    for hint in [bytes, Optional[bytes]]:
+        with pytest.raises(DecodeError):
+            codec.decode(*codec.encode("abcd", UNHINTED), hint)

@@ -9,6 +9,7 @@ from typing import Optional
 import pytest
 
 from unstale import TemplateError
+from unstale.templates import Arguments, Template
 
 
 @dataclasses.dataclass
@@ -184,7 +185,7 @@ def test_different_arguments_never_share_a_key(cache):
     assert one.key_for("é" * 400) == one.key_for("é" * 400) != one.key_for("é" * 401)
     assert len(one.key_for("é" * 400).encode()) <= 512
     number = uuid.UUID(int=1)
-    assert two.key_for(number, None) == f"{number}:None"
+    assert two.key_for(number, None) == f"{number}:%None"
     for vague in (object(), [1], {"a": 1}):
         with pytest.raises(TemplateError, match="no text of its own"):
             two.key_for(vague, 1)
@@ -208,3 +209,59 @@ def test_names_may_be_functions_of_the_arguments(cache):
 
     assert many([1, 2]) == [1, 2]
     assert set(cache.lookup("ids:1,2").entry.tags) == {"id:1", "id:2"}
+
+
+def key_of(template, *names):
+    arguments = Arguments(eval(f"lambda {', '.join(names)}: None"))
+    return lambda *values: Template(template, arguments).render(dict(zip(names, values)))
+
+
+PIECES = ["", "%", "25", "2", "x", "-", "{", "%25", "~", "None", None]
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{a}%{b}", "{a}2{b}", "{a}:{b}", "{a}x-{b}", "{a}%~{b}", "{a}{{{b}", "{a}-}}x{b}", "<{a}%2%{b}>", "{a}é{b}", "{{{a}}}-{b}"],
+)
+def test_a_template_is_injective(template):
+    key = key_of(template, "a", "b")
+    values = [one if two is None or one is None else one + two for one in PIECES for two in PIECES]
+    values = list(dict.fromkeys(values))
+    keys = {key(a, b) for a in values for b in values}
+    assert len(keys) == len(values) ** 2
+
+
+def test_none_is_no_word(cache):
+    one = cache.cached(key="user:{name}")(lambda name: "")
+    assert one.key_for(None) == "user:%None" and one.key_for("None") == "user:None"
+    assert one.key_for("%None") == "user:%25None"
+
+
+def test_the_hash_of_a_long_key_cannot_be_forged(cache):
+    one = cache.cached(key="page:{url}")(lambda url: "")
+    for long in ["x" * 600, "é" * 400, "x" * 446 + "é" * 90]:
+        key = one.key_for(long)
+        forged = one.key_for(key.removeprefix("page:"))
+        assert forged != key and len(forged.encode()) <= 512
+
+
+def test_braces_are_text_and_a_format_holds_no_field(cache):
+    assert key_of("{{{a}}}:{{b}}", "a")(1) == "{1}:{b}"
+    with pytest.raises(TemplateError, match="format"):
+        cache.cached(key="{a:{b}}")(lambda a, b: "")
+
+
+def test_a_bound_method_takes_no_self(cache):
+    class Users:
+        @cache.cached(key="u:{n}")
+        def find(self, n: int) -> int:
+            return n
+
+        @classmethod
+        @cache.cached(key="c:{n}")
+        def made(cls, n: int) -> int:
+            return n
+
+    assert list(inspect.signature(Users().find).parameters) == ["n"]
+    assert list(inspect.signature(Users.find).parameters) == ["self", "n"]
+    assert list(inspect.signature(Users.made).parameters) == ["n"]

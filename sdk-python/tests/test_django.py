@@ -110,3 +110,12 @@ def test_what_would_need_pickle_is_refused(cache):
 
     with pytest.raises(EncodeError):
         cache.set("k", object())
+
+
+def test_counters_count_every_increment_under_contention(cache):
+    from concurrent.futures import ThreadPoolExecutor
+
+    cache.set("n", 0)
+    with ThreadPoolExecutor(16) as pool:
+        values = list(pool.map(lambda _: cache.incr("n"), range(160)))
+    assert sorted(values) == list(range(1, 161)) and cache.get("n") == 160

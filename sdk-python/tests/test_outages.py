@@ -8,7 +8,18 @@ import threading
 
 import pytest
 
-from unstale import AnswerError, AsyncCache, Cache, EndpointError, Error, Unreachable, Unsupported, outages
+from unstale import (
+    AnswerError,
+    AsyncCache,
+    Cache,
+    EndpointError,
+    Error,
+    Loaded,
+    UnknownLease,
+    Unreachable,
+    Unsupported,
+    outages,
+)
 from unstale.testing import Sidecar
 
 
@@ -305,3 +316,61 @@ def test_a_socket_that_nobody_serves_is_a_miss(tmp_path):
         place = f"http://127.0.0.1:{other.getsockname()[1]}"
         assert Cache(place, timeout=0.5).get("k", "miss") == "miss"
         talking.join()
+
+
+def test_a_sidecar_restarted_while_a_loader_runs_costs_no_value(sidecar, caplog):
+    cache = Cache(sidecar.endpoint)
+
+    def load(n: int = 0) -> int:
+        sidecar.kill()
+        sidecar.start()
+        return 9
+
+    assert cache.get_or_set("sync", load) == 9
+    assert asyncio.run(cache.aio.get_or_set("async", load)) == 9
+    assert cache.cached(key="decorated:{n}")(load)(1) == 9
+    assert cache.counts.failed_open == 3 and "not cached" in caplog.text
+    with pytest.raises(UnknownLease):
+        Cache(sidecar.endpoint, strict=True).get_or_set("strict", load)
+
+
+UNSTORABLE = [
+    lambda: "\ud800",
+    lambda: ["\ud800"],
+    lambda: Loaded("v", ttl="400d"),
+    lambda: Loaded("v", ttl=1e300),
+    lambda: Loaded("v", ttl="soon"),
+    lambda: Loaded("v", tags=[f"t{n}" for n in range(17)]),
+    lambda: Loaded("v", tags=["\ud800"]),
+    lambda: Loaded("v", source_version=-1),
+]
+
+
+@pytest.mark.parametrize("load", UNSTORABLE)
+def test_a_loaded_value_that_cannot_be_stored_is_given(unstale_sidecar, unstale_namespace, caplog, load):
+    cache = Cache(unstale_sidecar.endpoint, namespace=unstale_namespace)
+    wanted = getattr(load(), "value", load())
+    assert cache.get_or_set("k", load) == wanted
+    assert cache.cached(key="k")(load).refresh() == wanted
+    assert asyncio.run(cache.aio.get_or_set("k", load)) == wanted
+    assert not cache.lookup("k") and "not cached" in caplog.text and cache.counts.unencodable == 3
+    strict = Cache(unstale_sidecar.endpoint, namespace=unstale_namespace, strict=True)
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        strict.get_or_set("k", load)
+    # None of them keeps the lease.
+    assert strict.get_or_set("k", lambda: "v", wait=5) == "v"
+
+
+def test_tags_of_a_call_that_cannot_be_stored_cost_no_value(unstale_sidecar, unstale_namespace):
+    cache = Cache(unstale_sidecar.endpoint, namespace=unstale_namespace)
+    function = cache.cached(key="k", tags=["of:{n}"])(lambda n: "v")
+    assert function("\ud800") == "v" == function("x" * 200)
+
+
+def test_what_can_never_be_stored_is_refused_when_decorated():
+    cache = Cache(sidecar=False)
+    for how in [{"ttl": "400d"}, {"ttl": 0.0001}, {"negative_ttl": "31d"}, {"stale_for": 1e300}]:
+        with pytest.raises(ValueError, match="30 days|1 ms"):
+            cache.cached(key="k", **how)(lambda: 1)
+    with pytest.raises(ValueError, match="at most 16 tags"):
+        cache.cached(key="k", tags=[f"t{n}" for n in range(17)])(lambda: 1)

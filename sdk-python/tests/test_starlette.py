@@ -6,10 +6,12 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
 
-from unstale import AsyncCache
+from unstale import NOT_FOUND, AsyncCache
 from unstale.starlette import CacheMiddleware, tag
 
 
@@ -223,3 +225,205 @@ async def test_a_decorated_function_is_a_fastapi_endpoint(aio):
             assert (await http.get("/plain/3")).json() == {"n": 3}
         assert (await http.get("/users/x")).status_code == 422
     assert len(calls) == 2
+
+
+def told(path="/", headers=(), **more):
+    """A scope as a server makes it."""
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"host", b"shop"), *headers],
+        "server": ("shop", 80),
+        "client": ("c", 1),
+        **more,
+    }
+
+
+async def nothing_more():
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def one_page(aio, endpoint, **options):
+    app = Starlette(routes=[Route("/{name:path}", endpoint)])
+    app.add_middleware(CacheMiddleware, cache=aio, **{"ttl": "1m", **options})
+    return app
+
+
+async def test_a_header_in_several_lines_is_one_for_the_key_and_for_the_application(aio):
+    async def endpoint(request):
+        return PlainTextResponse(request.headers["accept"])
+
+    async with client(one_page(aio, endpoint)) as http:
+        split = await http.get("/", headers=[("accept", "application/json"), ("accept", "text/html")])
+        assert split.text == "application/json, text/html"
+        for accept in ["text/html", "application/json", "application/json, text/html"]:
+            assert (await http.get("/", headers={"accept": accept})).text == accept
+
+
+async def test_a_response_does_not_wait_for_background_tasks(aio):
+    sent, order = asyncio.Event(), []
+
+    async def background():
+        await asyncio.wait_for(sent.wait(), 20)
+        order.append("background")
+
+    async def endpoint(request):
+        return PlainTextResponse("x", background=BackgroundTask(background))
+
+    async def send(message):
+        if message["type"] == "http.response.body":
+            order.append("sent")
+            sent.set()
+
+    await one_page(aio, endpoint)(told(), nothing_more, send)
+    assert order == ["sent", "background"]
+
+
+async def test_a_file_that_the_server_sends_itself_passes_through(aio, tmp_path):
+    (tmp_path / "a").write_text("hello")
+    sent = []
+
+    async def endpoint(request):
+        return FileResponse(tmp_path / "a")
+
+    async def send(message):
+        sent.append(message["type"])
+
+    scope = told(extensions={"http.response.pathsend": {}})
+    await one_page(aio, endpoint)(scope, nothing_more, send)
+    assert sent == ["http.response.start", "http.response.pathsend"]
+
+
+@pytest.mark.parametrize(
+    "headers, stored",
+    [
+        ({"cache-control": "no-cache"}, False),
+        ({"expires": "0"}, False),
+        ({"expires": "Thu, 01 Jan 1970 00:00:00 GMT"}, False),
+        ({"pragma": "no-cache"}, False),
+        ({"cache-control": "max-age=soon"}, False),
+        ({"cache-control": "max-age=0", "expires": "Fri, 01 Jan 2100 00:00:00 GMT"}, False),
+        ({"cache-control": "max-age=7", "expires": "0"}, True),
+        ({"cache-control": "max-age=7", "pragma": "no-cache"}, True),
+        ({"cache-control": "max-age=99999999"}, True),
+        ({"expires": "Fri, 01 Jan 2100 00:00:00 GMT"}, True),
+    ],
+)
+async def test_the_origins_freshness_rules_hold(aio, headers, stored):
+    async def endpoint(request):
+        return PlainTextResponse("x", headers=headers)
+
+    async with client(one_page(aio, endpoint)) as http:
+        await http.get("/")
+        hit = await http.get("/")
+        assert ("hit" in hit.headers["cache-status"]) is stored
+        if "max-age=7" in headers.values():
+            assert 0 <= int(hit.headers["cache-status"].rpartition("=")[2]) <= 7
+
+
+@pytest.mark.parametrize("directive", ["must-revalidate", "proxy-revalidate"])
+async def test_what_must_be_revalidated_is_never_served_stale(aio, directive):
+    inside, go_on, made = asyncio.Event(), asyncio.Event(), []
+
+    async def endpoint(request):
+        made.append(1)
+        tag(request, "t")
+        if len(made) > 1:
+            inside.set()
+            await go_on.wait()
+        return PlainTextResponse(str(len(made)), headers={"cache-control": f"max-age=60, {directive}"})
+
+    async with client(one_page(aio, endpoint, stale_for="1h")) as http:
+        assert (await http.get("/")).text == "1"
+        await aio.invalidate(tags=["t"], soft=True)
+        making = asyncio.create_task(http.get("/"))
+        await inside.wait()
+        other = asyncio.create_task(http.get("/"))
+        done, _ = await asyncio.wait([other], timeout=0.2)
+        go_on.set()
+        assert not done and (await making).text == (await other).text == "2"
+
+
+async def test_a_condition_is_the_browsers_and_the_page_is_made_whole(aio, tmp_path):
+    (tmp_path / "a.txt").write_text("hello")
+    app = CacheMiddleware(StaticFiles(directory=tmp_path), cache=aio, ttl="1m")
+    async with client(app) as http:
+        first = await http.get("/a.txt?other")
+        for name, value in [("if-none-match", "etag"), ("if-modified-since", "last-modified")]:
+            query = f"/a.txt?{name}"
+            same = await http.get(query, headers={name: first.headers[value]})
+            assert (same.status_code, same.content) == (304, b"")
+            whole = await http.get(query)
+            assert whole.text == "hello" and "hit" in whole.headers["cache-status"]
+
+
+async def test_one_failure_does_not_switch_a_page_off(aio):
+    made = []
+
+    async def endpoint(request):
+        made.append(1)
+        return PlainTextResponse("x", 500 if len(made) == 1 else 200)
+
+    async with client(one_page(aio, endpoint)) as http:
+        assert [(await http.get("/")).status_code for _ in range(4)] == [500, 200, 200, 200]
+        assert len(made) == 2
+
+
+@pytest.mark.parametrize(
+    "name, encoded",
+    [
+        ("a\r\nset-cookie:x=1", "a%0D%0Aset-cookie:x=1"),
+        ("ada home", "ada%20home"),
+        ("é%", "%C3%A9%25"),
+        ("\udcff", "%ED%B3%BF"),
+        ("a:b/c-d_e.f~g", "a:b/c-d_e.f~g"),
+    ],
+)
+async def test_tags_of_user_input_are_encoded_for_headers(aio, name, encoded):
+    made = []
+
+    async def endpoint(request):
+        made.append(1)
+        tag(request, name)
+        return PlainTextResponse("x")
+
+    async with client(one_page(aio, endpoint)) as http:
+        page = await http.get("/")
+        assert page.headers["surrogate-key"] == encoded and "set-cookie" not in page.headers
+        if name == "\udcff":
+            return  # no tag for the sidecar: the page is given, not cached
+        await aio.invalidate(tags=["home"])
+        assert "hit" in (await http.get("/")).headers["cache-status"]
+        await aio.invalidate(tags=[name])
+        await http.get("/")
+        assert len(made) == 2
+
+
+async def test_a_path_that_is_no_text_has_a_page_too(aio):
+    sent = []
+
+    async def endpoint(request):
+        return PlainTextResponse("x")
+
+    async def send(message):
+        sent.append(message.get("status"))
+
+    await one_page(aio, endpoint)(told("/") | {"path": "/\udcff", "raw_path": b"/%ff"}, nothing_more, send)
+    assert sent == [200, None]
+
+
+async def test_what_is_no_page_under_its_key_is_a_miss(aio, monkeypatch):
+    async def endpoint(request):
+        return PlainTextResponse("x")
+
+    monkeypatch.setattr(CacheMiddleware, "_key", lambda *_: "http:k")
+    async with client(one_page(aio, endpoint)) as http:
+        for junk in ["text", NOT_FOUND]:
+            await aio.set("http:k", junk)
+            page = await http.get("/")
+            assert (page.text, page.headers["cache-status"]) == ("x", "unstale; fwd=miss")

@@ -4,7 +4,9 @@ The content type says how: a reader in any language goes by it, whatever the
 reader's own codec is. Bytes and str are stored as they are; everything else as
 the cache's codec does it, JSON unless another was chosen. Without a type hint
 only what plain data carries is encoded (None, bool, numbers, str, lists and
-dicts with str keys): the rest would come back as something else.
+dicts with str keys): the rest would come back as something else. So would what
+is not of its hinted type; every value is decoded and compared before it is
+stored, that a hit is what the first caller got.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from . import shapes
+from .fidelity import same
 from .errors import DecodeError, EncodeError
 
 try:
@@ -62,6 +65,8 @@ class Text:
     content_type = "text/plain; charset=utf-8"
 
     def encode(self, value: Any, hinted: bool) -> bytes | str:
+        if not value.isascii():
+            value.encode()  # a lone surrogate is no text
         return str(value)
 
     def decode(self, data: bytes | str) -> Any:
@@ -105,6 +110,9 @@ class Msgpack:
 
 
 _BYTES, _TEXT = Bytes(), Text()
+#: Those of plain data, where bytes are text in base64.
+_PLAIN = frozenset((Json.content_type, Msgpack.content_type))
+_OWN = _PLAIN | {Bytes.content_type, "text/plain"}
 
 
 class Codecs:
@@ -128,12 +136,24 @@ class Codecs:
         elif type(value) is str:
             codec = _TEXT
         try:
-            return codec.encode(value, hint is not UNHINTED), codec.content_type
+            data = codec.encode(value, hint is not UNHINTED)
+            self._verify(value, data, codec.content_type, hint)
+            return data, codec.content_type
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             why = "" if hint is not UNHINTED else " without a type hint"
             # orjson keeps the words of what it asked in the cause.
             words = error.__cause__ or error
+            if isinstance(words, UnicodeError):
+                words = TypeError("a lone surrogate is no text")  # the error's words hold the value
             raise EncodeError(f"a {type(value).__name__} cannot be encoded{why}: {words}") from error
+
+    def _verify(self, value: Any, data: bytes | str, content_type: str, hint: Any) -> None:
+        loose = hint is UNHINTED
+        if loose and (type(value) in (str, bytes) or _media(content_type) not in _OWN):
+            # As it is; or what a codec of the application's makes of it.
+            return
+        if not same(value, self.decode(data, content_type, hint), loose):
+            raise TypeError("it would come back as something else")
 
     def decode(self, data: bytes | str, content_type: str, hint: Any) -> Any:
         """The value; DecodeError when it is of another codec or type."""
@@ -150,12 +170,15 @@ class Codecs:
         if hint is UNHINTED:
             return value
         try:
-            return shapes.builder(hint)(value)
+            built = shapes.builder(hint)(value)
         except DecodeError:
             raise
         except Exception as error:
             # Not the error's words: they may hold the value.
             raise DecodeError(f"what is cached does not fit the type: {type(error).__name__}") from None
+        if type(built) is bytes and type(value) is str and _media(content_type) not in _PLAIN:
+            raise DecodeError("what is cached is text, not bytes")
+        return built
 
 
 def _named(codec: str | Codec) -> Codec:

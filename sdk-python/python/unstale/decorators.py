@@ -34,6 +34,9 @@ Name = Union[str, Callable[..., str]]
 Names = Union[Sequence[Name], Callable[..., Sequence[str]], str]
 
 _TAG_BYTES = 128
+#: The sidecar's limits: what is beyond them can never be stored.
+_TAGS = 16
+_SHORTEST, _LONGEST = 0.001, 30 * 24 * 3600.0
 
 
 class _Plan:
@@ -51,6 +54,8 @@ class _Plan:
         self.arguments = Arguments(function)
         self._key = self._namer(key, 512)
         single = [tags] if isinstance(tags, str) else tags
+        if not callable(single) and len(single) > _TAGS:
+            raise ValueError(f"an entry has at most {_TAGS} tags, not {len(single)}")
         self._tags = single if callable(single) else [self._namer(t, _TAG_BYTES) for t in single]
         self.load = load
 
@@ -91,6 +96,8 @@ class _Cached(Generic[P, R]):
         self._function = function
         self._plan = plan
         self._bound = bound
+        if bound:
+            self.__signature__ = plan.arguments.signature_bound
 
     def key_for(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """The key of a call with these arguments."""
@@ -255,7 +262,15 @@ class Decorating:
         load = Load.of(
             store, negative_ttl, term, wait, allow_stale, fail_safe, None, type, hard_timeout
         )
+        _storable(ttl=store.ttl, negative_ttl=load.negative_ttl, valid_for=store.valid_for)
+        _storable(0.0, stale_for=store.stale_for)
         return Decorator(self._operations, key, tags, load)
+
+
+def _storable(least: float = _SHORTEST, **durations: float | None) -> None:
+    for name, duration in durations.items():
+        if duration is not None and not least <= duration <= _LONGEST:
+            raise ValueError(f"{name} is from {'1 ms' if least else '0'} to 30 days, not {duration:g} s")
 
 
 def _returned(function: Callable[..., Any]) -> Any:

@@ -30,9 +30,12 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 
 from ._native import Invalidated
 from .cache import Cache
+from .entries import Entry
 
 _ENDLESS = 30 * 24 * 3600.0
 _TRIES = 100
+#: Reads without an entry after which there is none.
+_READS = 3
 
 
 class UnstaleCache(BaseCache):
@@ -116,8 +119,9 @@ class UnstaleCache(BaseCache):
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         name = self.make_key(key, version)
+        entry = self.unstale.lookup(name).entry
         for _ in range(_TRIES):
-            entry = self.unstale.lookup(name).entry
+            entry = entry or self._again(name)
             if entry is None:
                 raise ValueError(f"Key {key!r} not found")
             value: int = entry.value + delta
@@ -126,7 +130,17 @@ class UnstaleCache(BaseCache):
             )
             if swap.stored:
                 return value
+            entry = swap.current.entry
         raise RuntimeError(f"{_TRIES} others were faster at incrementing")
+
+    def _again(self, name: str) -> Entry[Any] | None:
+        """The entry after a miss: while another's write is under way there is
+        none, and it is there when the log has told of the write."""
+        for _ in range(_READS):
+            entry = self.unstale.lookup(name, level="strong").entry
+            if entry is not None:
+                return entry
+        return None
 
     async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         # Django's own reads and writes, and loses what comes between.

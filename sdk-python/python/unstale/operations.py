@@ -27,6 +27,8 @@ _BATCH_KEYS = 256
 _BATCH_BYTES = 3 << 20
 #: Not the cache's failures: the request's, or another caller's.
 _NO_OUTAGE = (errors.Invalid, errors.EndpointError, errors.UnknownLease, errors.Busy)
+#: What options and tags raise that no request can be made of.
+_NOT_STORABLE = (TypeError, ValueError, OverflowError)
 _KINDS: dict[str, Kind] = {"hit": "hit", "negative": "negative", "not_modified": "not_modified"}
 
 
@@ -65,6 +67,8 @@ class Operations:
         return self.value(answer.entry, default, type)
 
     def get_many(self, keys: Iterable[str], type: Any, *how: Any) -> Operation[dict[str, Any]]:
+        if isinstance(keys, str):
+            raise TypeError("get_many takes several keys, not one text")
         asked = list(dict.fromkeys(keys))
         found: dict[str, Any] = {}
         while asked:
@@ -101,7 +105,7 @@ class Operations:
         items = [self._item(key, value, type, store) for key, value in values.items()]
         outcomes: dict[str, Outcome] = {}
         while items:
-            count = _fitting([len(item[1] or "") for item in items])
+            count = _fitting([_size(item[1]) for item in items])
             batch, items = items[:count], items[count:]
             try:
                 results: list[Written | Error] = yield self.client.set_many(batch, ack)
@@ -202,18 +206,14 @@ class Operations:
             # Interrupted or cancelled: nothing may be waited for.
             grant.release()
             raise
-        value, store = load.storing(loaded)
         try:
-            data, native = self.encoded(value, load.type, store)
-        except EncodeError as error:
+            value, packed = self._packed(loaded, load)
+            if packed is not None:
+                yield from self._kept(grant.fill, *packed)
+        finally:
+            # Of a grant that was used this does nothing.
             grant.release()
-            self.unencodable(error)
-            return _given(value)
-        try:
-            yield grant.fill(data, native)
-        except Error as error:
-            self.failed(error, lenient=True)
-        return _given(value)
+        return value
 
     def _failed_load(
         self, key: str, load: Load, grant: Grant, safe: float | None, nothing: Any
@@ -237,18 +237,38 @@ class Operations:
         if position is None:
             position = (yield from self.lookup(key, UNHINTED)).position
         loaded = yield Loading(loader, None, load.hard_timeout)
-        value, store = load.storing(loaded)
+        value, packed = self._packed(loaded, load)
+        if position and packed is not None:
+            yield from self._kept(self.client.set, key, *packed, position)
+        return value
+
+    def _packed(self, loaded: Any, load: Load) -> tuple[Any, tuple[Any, NativeStore] | None]:
+        """What the caller gets for what was loaded, and how that is stored;
+        none for what cannot be."""
+        value = loaded.value if isinstance(loaded, Loaded) else loaded
         try:
-            data, native = self.encoded(value, load.type, store)
+            value, store = load.storing(loaded)
+            return _given(value), self.encoded(value, load.type, store)
         except EncodeError as error:
             self.unencodable(error)
-            return _given(value)
-        if position:
-            try:
-                yield self.client.set(key, data, native, position)
-            except Error as error:
-                self.failed(error, lenient=True)
-        return _given(value)
+        except _NOT_STORABLE as error:
+            self._not_storable(error)
+        return _given(value), None
+
+    def _kept(self, write: Any, *what: Any) -> Operation[None]:
+        """Stores what was loaded: its caller has the value, whatever happens."""
+        try:
+            yield write(*what)
+        except Error as error:
+            self.failed(error, lenient=True)
+        except _NOT_STORABLE as error:
+            self._not_storable(error)
+
+    def _not_storable(self, error: Exception) -> None:
+        # Not the error's words: they may hold the value.
+        if self.strict:
+            raise error
+        self.unencodable(EncodeError(f"its options or tags: {type(error).__name__}"))
 
     # What they share.
 
@@ -322,8 +342,7 @@ class Operations:
     def failed(self, error: Error, lenient: bool = False) -> None:
         """Raises what must be raised, and counts the rest. Lenient: the value
         is there, and that it was too large to be cached is no reason to lose it."""
-        if isinstance(error, errors.Invalid) and lenient and error.reason == "VALUE_TOO_LARGE":
-            self.warnings.say("large", f"a value was not cached: {error.reason}")
+        if lenient and self._unstored(error):
             return
         if self.raises(error):
             raise error
@@ -336,6 +355,23 @@ class Operations:
     def raises(self, error: Error) -> bool:
         """Whether the caller cannot go on without what failed."""
         return self.strict or isinstance(error, _NO_OUTAGE)
+
+    def _unstored(self, error: Error) -> bool:
+        """Whether no more is to be done about a loaded value that was not stored."""
+        if isinstance(error, errors.UnknownLease) and not self.strict:
+            # The sidecar was restarted while the loader ran.
+            self.counts.failed_open += 1
+            self.warnings.say("lease", f"a loaded value was not cached: {error.message}")
+            return True
+        if not isinstance(error, errors.Invalid):
+            return False
+        if error.reason == "VALUE_TOO_LARGE":
+            self.warnings.say("large", f"a value was not cached: {error.reason}")
+            return True
+        if not self.strict:
+            fields = ", ".join(field for field, _ in error.violations)
+            self.unencodable(EncodeError(f"{error.reason} {fields}".strip()))
+        return not self.strict
 
     def undecodable(self, error: DecodeError) -> None:
         """Raises when strict, and counts."""
@@ -355,6 +391,13 @@ class Operations:
 def _given(value: Any) -> Any:
     """What a caller gets for what a loader returned."""
     return None if value is NOT_FOUND else value
+
+
+def _size(data: bytes | str | None) -> int:
+    """Bytes on the wire: a character has up to four."""
+    if isinstance(data, str) and not data.isascii():
+        return len(data.encode())
+    return len(data or "")
 
 
 def _fitting(sizes: list[int]) -> int:

@@ -21,7 +21,7 @@ class Counts:
         self.failed_open = 0
         #: Values that could not be decoded, and were misses.
         self.undecodable = 0
-        #: Values that could not be encoded, and were not cached.
+        #: Loaded values that could not be encoded or stored, and were not cached.
         self.unencodable = 0
 
 

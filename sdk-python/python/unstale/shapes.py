@@ -22,6 +22,7 @@ from typing import Any, Union
 from uuid import UUID
 
 from .errors import DecodeError
+from .fidelity import same
 
 Build = Callable[[Any], Any]
 
@@ -197,14 +198,37 @@ def _literal(allowed: tuple[Any, ...]) -> Build:
 
 def _union(builds: list[Build]) -> Build:
     def build(data: Any) -> Any:
+        fitting = []
         for each in builds:
             try:
-                return each(data)
+                fitting.append(each(data))
             except (DecodeError, ValueError, TypeError, ArithmeticError):
                 continue
-        raise _wrong(data, "of the union")
+        if not fitting:
+            raise _wrong(data, "of the union")
+        if len(fitting) == 1:
+            return fitting[0]
+        # The one that says all that the data says, if there is one.
+        return next((each for each in fitting if _says(each, data)), fitting[0])
 
     return build
+
+
+def _says(value: Any, data: Any) -> bool:
+    if type(value) is float and type(data) is int:
+        return False
+    return same(_all_plain(value), data)
+
+
+def _all_plain(value: Any) -> Any:
+    """The value as plain data, all levels deep."""
+    if value is None or type(value) in (bool, int, float, str, bytes):
+        return value
+    if isinstance(value, dict):
+        return {_all_plain(name): _all_plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_all_plain(item) for item in value]
+    return _all_plain(plain(value))
 
 
 def _sequence(make: Callable[[Any], Any], each: Build) -> Build:

@@ -13,20 +13,22 @@ Browsers ask again each time and get 304 unless the page has changed; they and
 CDNs see ETag, Cache-Control, Age, Cache-Status (RFC 9211) and Surrogate-Key.
 
 Cached is what is safe to give to everybody: GET with 200, 203, 301, 308, 404
-or 410 and a known length, without Set-Cookie, `private` or `no-store`, with no
-`Vary` but by the headers that the middleware was told of; for requests without
-Authorization and Cookie. Everything else passes through as if nothing were
-there, and so does everything while the sidecar is away.
+or 410 and a known length, without Set-Cookie, `private`, `no-store`, `no-cache`
+or an `Expires` in the past, with no `Vary` but by the headers that the
+middleware was told of; for requests without Authorization and Cookie.
+Everything else passes through as if nothing were there, and so does everything
+while the sidecar is away. `max-age` and `s-maxage` are how long a page is kept;
+`must-revalidate`, `proxy-revalidate` and `s-maxage` keep it from being stale.
+
+The application makes a page for everybody: it does not see If-None-Match and
+If-Modified-Since, and sees a header that pages vary by as one line.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 from .aio import AsyncCache
@@ -34,14 +36,9 @@ from .codecs import UNHINTED, Codecs
 from .durations import Duration, optional_seconds, seconds
 from .entries import Entry
 from .errors import Busy, Error, Invalid
+from .freshness import Terms, directives, never_stale, terms
 from .leases import AsyncLease
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = "list[tuple[bytes, bytes]]"
+from .pages import App, Message, Page, PageCodec, Receive, Scope, Send, combined, for_everybody, give, named
 
 _TAGS = "unstale.tags"
 _STATUSES = frozenset((200, 203, 301, 308, 404, 410))
@@ -49,41 +46,16 @@ _STATUSES = frozenset((200, 203, 301, 308, 404, 410))
 _PAGE_BYTES = 1_000_000
 #: Seconds for which a page that could not be cached is not tried again.
 _PASS = 30.0
+#: The same where the application failed twice in a row.
+_PASS_FAILED = 1.0
 _PASSES = 4096
-#: What a 304 repeats (RFC 9110, 15.4.5).
-_REPEATED = frozenset((b"cache-control", b"content-location", b"date", b"etag", b"expires", b"vary", b"surrogate-key"))
 
 
 def tag(request: Any, *tags: str) -> None:
-    """Tags the page that this request makes. Takes a request or a scope."""
+    """Tags the page that this request makes. Takes a request or a scope. In
+    Surrogate-Key spaces, `%` and what is not printable ASCII are percent-encoded."""
     scope = getattr(request, "scope", request)
     scope.setdefault(_TAGS, []).extend(tags)
-
-
-@dataclass(frozen=True)
-class _Page:
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-    def header(self, name: bytes) -> bytes:
-        return b", ".join(value for key, value in self.headers if key == name)
-
-
-class _PageCodec:
-    """A line of JSON (status and headers), then the body."""
-
-    content_type = "application/x-unstale-http"
-
-    def encode(self, value: _Page, hinted: bool) -> bytes:
-        headers = [(k.decode("latin-1"), v.decode("latin-1")) for k, v in value.headers]
-        return json.dumps([value.status, headers]).encode() + b"\n" + value.body
-
-    def decode(self, data: bytes | str) -> _Page:
-        head, _, body = (data.encode() if isinstance(data, str) else data).partition(b"\n")
-        status, headers = json.loads(head)
-        pairs = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers]
-        return _Page(status, pairs, body)
 
 
 class CacheMiddleware:
@@ -115,7 +87,7 @@ class CacheMiddleware:
     ) -> None:
         self._app = app
         own = cache._operations
-        self._operations = own.with_codecs(Codecs(_PageCodec()))
+        self._operations = own.with_codecs(Codecs(PageCodec()))
         self._ttl = optional_seconds(ttl)
         self._stale_for = optional_seconds(stale_for)
         self._browser = browser.encode()
@@ -124,17 +96,17 @@ class CacheMiddleware:
         self._ignore_cookies = ignore_cookies
         self._prefix = prefix
         self._passes: dict[str, float] = {}
+        self._failing: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request = dict(scope["headers"])
+        request = combined(scope["headers"])
         key = self._key(scope, request)
         if not self._asks(scope, request) or self._passed(key):
             return await self._app(scope, receive, _marking(send, b"unstale; fwd=bypass"))
-        lease = AsyncLease(self._operations, (key, None, self._wait, None, True, True), UNHINTED)
         try:
-            await lease.__aenter__()
+            lease = await self._leased(key)
         except Busy:
             return await self._app(scope, receive, _marking(send, b"unstale; fwd=miss; detail=busy"))
         except Error as error:
@@ -143,17 +115,35 @@ class CacheMiddleware:
         try:
             if lease.granted:
                 await self._make(scope, receive, send, request, lease, key)
-            elif lease.entry is not None:
+            elif lease.entry is not None and isinstance(lease.entry.value, Page):
                 await self._give(scope, send, request, lease.entry)
             else:
                 await self._app(scope, receive, _marking(send, b"unstale; fwd=miss"))
         finally:
             await lease.__aexit__(None, None, None)
 
+    async def _leased(self, key: str) -> AsyncLease:
+        lease = self._lease(key, True)
+        await lease.__aenter__()
+        entry = lease.entry
+        if lease.granted or entry is None or entry.fresh or not isinstance(entry.value, Page):
+            return lease
+        control = entry.value.header(b"cache-control")
+        # The middleware's own words are to browsers.
+        if control == self._browser or not never_stale(directives(control)):
+            return lease
+        # Invalidated softly, and not to be given: wait for who makes it.
+        lease = self._lease(key, False)
+        await lease.__aenter__()
+        return lease
+
+    def _lease(self, key: str, allow_stale: bool) -> AsyncLease:
+        return AsyncLease(self._operations, (key, None, self._wait, None, allow_stale, True), UNHINTED)
+
     def _asks(self, scope: Scope, request: dict[bytes, bytes]) -> bool:
         if scope["method"] not in ("GET", "HEAD") or b"authorization" in request or b"range" in request:
             return False
-        if b"no-store" in _directives(request.get(b"cache-control", b"")):
+        if b"no-store" in directives(request.get(b"cache-control", b"")):
             return False
         return self._ignore_cookies or b"cookie" not in request
 
@@ -162,30 +152,42 @@ class CacheMiddleware:
         whole = [
             scope.get("scheme", "http").encode(),
             request.get(b"host", b""),
-            scope.get("raw_path") or scope["path"].encode(),
+            scope.get("raw_path") or scope["path"].encode(errors="surrogatepass"),
             scope.get("query_string", b""),
             *(name + b":" + request.get(name, b"") for name in self._vary),
         ]
-        readable = scope["path"][:80]
+        readable = scope["path"][:80].encode(errors="replace").decode()
         digest = hashlib.sha256(b"\0".join(whole)).hexdigest()
         return f"{self._prefix}{readable}#{digest}"
 
     def _passed(self, key: str) -> bool:
         return self._passes.get(key, 0.0) > time.monotonic()
 
-    def _pass(self, key: str) -> None:
-        """Not cacheable: nobody shall wait for it for a while."""
+    def _pass(self, key: str, status: int) -> None:
+        """Not cacheable: nobody shall wait for it for a while. One failure is
+        no reason, it may be over."""
+        pause = _PASS
+        if status >= 400:
+            if key not in self._failing:
+                self._fails(key)
+                return
+            pause = _PASS_FAILED
         if len(self._passes) >= _PASSES:
             self._passes.clear()
-        self._passes[key] = time.monotonic() + _PASS
+        self._passes[key] = time.monotonic() + pause
+
+    def _fails(self, key: str) -> None:
+        if len(self._failing) >= _PASSES:
+            self._failing.clear()
+        self._failing.add(key)
 
     async def _give(
-        self, scope: Scope, send: Send, request: dict[bytes, bytes], entry: Entry[_Page]
+        self, scope: Scope, send: Send, request: dict[bytes, bytes], entry: Entry[Page]
     ) -> None:
         page = entry.value
         ttl = entry.ttl_left if entry.fresh else -1.0
         told = [(b"age", b"%d" % entry.age), (b"cache-status", b"unstale; hit; ttl=%d" % ttl)]
-        await _send(scope, send, request, page, told)
+        await give(scope, send, request, page, told)
 
     async def _make(
         self,
@@ -196,60 +198,31 @@ class CacheMiddleware:
         lease: AsyncLease,
         key: str,
     ) -> None:
-        tags: list[str] = scope.setdefault(_TAGS, [])
-        made: list[_Page] = []
-        begun: list[Message] = []
-        body = bytearray()
+        making = _Making(self, scope, send, request, lease, key)
+        headers = scope["headers"]
+        if scope["method"] == "GET":
+            scope["headers"] = for_everybody(headers, request, self._vary)
+        try:
+            # In place: what is around the middleware reads what the application
+            # leaves in the scope.
+            await self._app(scope, receive, making.collect)
+        finally:
+            scope["headers"] = headers
 
-        async def collect(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                # A page of HEAD has no body to keep.
-                if scope["method"] == "GET":
-                    if self._cacheable(message):
-                        begun.append(message)
-                        return
-                    self._pass(key)
-                message = _marked(message, b"unstale; fwd=uri-miss")
-            elif begun and message["type"] == "http.response.body":
-                body.extend(message.get("body", b""))
-                if not message.get("more_body", False):
-                    made.append(self._page(begun[0], bytes(body), tags))
-                return
-            await send(message)
-
-        await self._app(scope, receive, collect)
-        if not made:
-            return
-        page = made[0]
-        stored = await self._store(page, tags, lease)
-        status = b"unstale; fwd=uri-miss" + (b"; stored" if stored else b"")
-        await _send(scope, send, request, page, [(b"cache-status", status)])
-
-    def _cacheable(self, start: Message) -> bool:
-        headers: dict[bytes, bytes] = {}
-        for name, value in start["headers"]:
-            name = name.lower()
-            headers[name] = headers[name] + b", " + value if name in headers else value
+    def _terms(self, start: Message) -> Terms | None:
+        """How long the page may be kept; None when it is not for everybody."""
+        headers = combined(start["headers"])
         if start["status"] not in _STATUSES or b"set-cookie" in headers:
-            return False
+            return None
         length = headers.get(b"content-length", b"")
         if not length.isdigit() or int(length) > _PAGE_BYTES:
-            return False
+            return None
         vary = {name.strip().lower() for name in headers.get(b"vary", b"").split(b",") if name.strip()}
         # Cookies are not part of the key, but no request with one comes here.
         allowed = {*self._vary, b"cookie"} if not self._ignore_cookies else {*self._vary}
-        return vary <= allowed and self._lifetime(headers.get(b"cache-control", b"")) is not None
+        return terms(headers, self._ttl, self._stale_for) if vary <= allowed else None
 
-    def _lifetime(self, cache_control: bytes) -> float | None:
-        directives = _directives(cache_control)
-        if {b"no-store", b"private"} & directives.keys():
-            return None
-        for name in (b"s-maxage", b"max-age"):
-            if directives.get(name, b"").isdigit():
-                return float(directives[name]) or None
-        return self._ttl
-
-    def _page(self, start: Message, body: bytes, tags: list[str]) -> _Page:
+    def _page(self, start: Message, body: bytes, tags: list[str]) -> Page:
         headers = [(name.lower(), value) for name, value in start["headers"]]
         names = {name for name, _ in headers}
         if b"etag" not in names:
@@ -260,15 +233,12 @@ class CacheMiddleware:
         if self._vary and b"vary" not in names:
             headers.append((b"vary", b", ".join(self._vary)))
         if tags and b"surrogate-key" not in names:
-            headers.append((b"surrogate-key", " ".join(tags).encode()))
-        return _Page(start["status"], headers, body)
+            headers.append((b"surrogate-key", b" ".join(map(named, tags))))
+        return Page(start["status"], headers, body)
 
-    async def _store(self, page: _Page, tags: list[str], lease: AsyncLease) -> bool:
-        control = page.header(b"cache-control")
-        ttl = self._ttl if control == self._browser else self._lifetime(control)
-        every = list(dict.fromkeys([*tags, *page.header(b"surrogate-key").decode("latin-1").split()]))
+    async def _store(self, page: Page, terms: Terms, tags: list[str], lease: AsyncLease) -> bool:
         try:
-            outcome = await lease.fill(page, ttl=ttl, stale_for=self._stale_for, tags=every)
+            outcome = await lease.fill(page, ttl=terms.ttl, stale_for=terms.stale_for, tags=tags)
         except Invalid as error:
             # Too many tags, or too large with its headers: the page is there.
             self._operations.warnings.say("page", f"a page was not cached: {error.reason}")
@@ -276,33 +246,73 @@ class CacheMiddleware:
         except Error as error:
             self._operations.failed(error, lenient=True)
             return False
+        except ValueError:
+            self._operations.warnings.say("page", "a page was not cached: a tag is no Unicode text")
+            return False
         return outcome.stored
 
 
-async def _send(
-    scope: Scope, send: Send, request: dict[bytes, bytes], page: _Page, told: list[tuple[bytes, bytes]]
-) -> None:
-    headers, status, body = page.headers + told, page.status, page.body
-    if status == 200 and _matches(request.get(b"if-none-match", b""), page.header(b"etag")):
-        headers = [pair for pair in page.headers if pair[0] in _REPEATED] + told
-        status, body = 304, b""
-    elif scope["method"] == "HEAD":
-        body = b""
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+class _Making:
+    """One page being made: what the application sends is kept until the page
+    is whole, and then sent at once, whatever the application does after."""
 
+    def __init__(
+        self,
+        middleware: CacheMiddleware,
+        scope: Scope,
+        send: Send,
+        request: dict[bytes, bytes],
+        lease: AsyncLease,
+        key: str,
+    ) -> None:
+        self._middleware, self._scope, self._send = middleware, scope, send
+        self._request, self._lease, self._key = request, lease, key
+        self._tags: list[str] = scope.setdefault(_TAGS, [])
+        self._kept: tuple[Message, Terms] | None = None
+        self._body = bytearray()
 
-def _matches(condition: bytes, etag: bytes) -> bool:
-    """Weak comparison, as If-None-Match wants it (RFC 9110, 13.1.2)."""
-    if condition.strip() == b"*":
-        return True
-    weak = etag.removeprefix(b"W/")
-    return any(each.removeprefix(b"W/") == weak for each in re.findall(rb'(?:W/)?"[^"]*"', condition))
+    async def collect(self, message: Message) -> None:
+        """Takes the application's messages."""
+        kept = self._kept
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        elif kept is None:
+            await self._send(message)
+        elif message["type"] == "http.response.body":
+            self._body.extend(message.get("body", b""))
+            if not message.get("more_body", False):
+                self._kept = None
+                await self._whole(*kept)
+        else:
+            # A file that the server sends by itself, trailers: not kept.
+            self._kept = None
+            await self._send(_marked(kept[0], b"unstale; fwd=uri-miss"))
+            if self._body:
+                await self._send({"type": "http.response.body", "body": bytes(self._body), "more_body": True})
+            await self._send(message)
 
+    async def _start(self, message: Message) -> None:
+        # A page of HEAD has no body to keep.
+        if self._scope["method"] == "GET":
+            terms = self._middleware._terms(message)
+            if terms is not None:
+                self._kept = message, terms
+                return
+            self._middleware._pass(self._key, message["status"])
+        await self._send(_marked(message, b"unstale; fwd=uri-miss"))
 
-def _directives(cache_control: bytes) -> dict[bytes, bytes]:
-    parts = (part.strip().lower().partition(b"=") for part in cache_control.split(b","))
-    return {name.strip(): value.strip().strip(b'"') for name, _, value in parts if name}
+    async def _whole(self, start: Message, terms: Terms) -> None:
+        page = self._middleware._page(start, bytes(self._body), self._tags)
+        own = [] if self._tags_told(start) else page.header(b"surrogate-key").decode("latin-1").split()
+        every = list(dict.fromkeys([*self._tags, *own]))
+        stored = await self._middleware._store(page, terms, every, self._lease)
+        self._middleware._failing.discard(self._key)
+        status = b"unstale; fwd=uri-miss" + (b"; stored" if stored else b"")
+        await give(self._scope, self._send, self._request, page, [(b"cache-status", status)])
+
+    def _tags_told(self, start: Message) -> bool:
+        """Whether Surrogate-Key is made of the tags, not the application's."""
+        return all(name.lower() != b"surrogate-key" for name, _ in start["headers"])
 
 
 def _marked(start: Message, status: bytes) -> Message:

@@ -1,15 +1,18 @@
 """Key templates: "user:{user_id}" and the arguments of a call make "user:7".
 
-A template is checked against its function when it is made. Two different calls
-never get one key by an accident of their values: with several fields, "%" and
-the character that separates the fields are percent-encoded in the values. A key
-that is too long for the sidecar ends with a hash of all of it.
+A template is checked against its function when it is made. It is injective on
+the texts of its values: "%" (another character where "%" stands between fields)
+and the character that separates the fields are percent-encoded in them, None is
+"%None". A key that is too long for the sidecar ends with a hash of all of it;
+so does one that looks like such a key. Values of one text (7 and "7") are one.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any
@@ -19,6 +22,11 @@ from .errors import TemplateError
 _KEY_BYTES = 512
 _KINDS_OF_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _FORMATTER = Formatter()
+#: What begins an encoded character: the first that stands between no fields.
+_ESCAPES = "%~^!=*"
+_HASHED = re.compile("#[0-9a-f]{64}$")
+#: What cutting a character in two can cost.
+_CUT = 3
 
 
 class Arguments:
@@ -37,6 +45,14 @@ class Arguments:
             p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty
         }
         self._required = len(self.names) - len(self._defaults)
+
+    @functools.cached_property
+    def signature_bound(self) -> inspect.Signature:
+        """That of a method, which has its first argument already."""
+        parameters = list(self.signature.parameters.values())
+        if parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
+            del parameters[0]
+        return self.signature.replace(parameters=parameters)
 
     def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Every argument of one call; TypeError as the call itself would."""
@@ -66,9 +82,11 @@ class Template:
         between = [literal for literal, field, _, _ in self._parts if field is not None]
         if "" in between[1:]:
             raise TemplateError(f"{text!r} needs a character between its fields")
+        self._escape = _escape(text, "".join(between[1:]))
         # One character of each text between two fields is enough to tell where
-        # the value before it ends.
-        self._reserved = "%" + "".join(map(_separator, between[1:])) if len(fields) > 1 else ""
+        # the value before it ends: it is in no value, and in no encoded one but
+        # behind the escape, where a reader does not look for it.
+        self._reserved = self._escape + "".join(map(_separator, between[1:]))
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The key of these arguments."""
@@ -85,12 +103,14 @@ class Template:
             value, _ = _FORMATTER.get_field(field, (), values)
         except (KeyError, AttributeError, IndexError, TypeError) as error:
             raise TemplateError(f"{self.text!r}: this call has no {field!r}") from error
+        if value is None and not spec and not conversion:
+            return f"{literal}{self._escape}None"
         if conversion:
             value = _FORMATTER.convert_field(value, conversion)
         text = value if type(value) is str and not spec else _text(self.text, field, value, spec)
         for character in self._reserved:
             if character in text:
-                return literal + _encoded(text, self._reserved)
+                return literal + _encoded(text, self._reserved, self._escape)
         return literal + text
 
 
@@ -102,7 +122,25 @@ def _parsed(text: str) -> list[_Part]:
         parts = list(_FORMATTER.parse(text))
     except ValueError as error:
         raise TemplateError(f"{text!r} is no template: {error}") from error
-    return [(literal, field, spec or "", conversion) for literal, field, spec, conversion in parts]
+    merged: list[_Part] = []
+    before = ""
+    for literal, field, spec, conversion in parts:
+        # A brace that is text comes as a part of its own.
+        before += literal
+        if field is None:
+            continue
+        if "{" in (spec or ""):
+            raise TemplateError(f"{text!r}: a format holds no field of its own")
+        merged.append((before, field, spec or "", conversion))
+        before = ""
+    return [*merged, (before, None, "", None)] if before else merged
+
+
+def _escape(text: str, between: str) -> str:
+    for character in _ESCAPES:
+        if character not in between:
+            return character
+    raise TemplateError(f"{text!r} has all of {_ESCAPES} between its fields")
 
 
 def _known(text: str, field: str, arguments: Arguments) -> None:
@@ -131,15 +169,15 @@ def _text(template: str, field: str, value: Any, spec: str) -> str:
     return format(value, spec)
 
 
-def _encoded(text: str, reserved: str) -> str:
+def _encoded(text: str, reserved: str, escape: str) -> str:
     return "".join(
-        "".join(f"%{byte:02X}" for byte in c.encode()) if c in reserved else c for c in text
+        "".join(f"{escape}{byte:02X}" for byte in c.encode()) if c in reserved else c for c in text
     )
 
 
 def _fitted(key: str, limit: int) -> str:
     whole = key.encode()
-    if len(whole) <= limit:
+    if len(whole) <= limit and not (len(whole) >= limit - _CUT and _HASHED.search(key)):
         return key
     digest = "#" + hashlib.sha256(whole).hexdigest()
     return whole[: limit - len(digest)].decode(errors="ignore") + digest
