@@ -1,6 +1,6 @@
 """Every case through every adapter. What is known to fail is listed with its
 reason, and fails here as soon as it passes. So does a case that needs what the
-SDK says it does not have."""
+SDK says it does not have: what is checked then is that it does not pass."""
 
 import pytest
 from suite import cases, commands, known_failures
@@ -11,7 +11,7 @@ def test_case(adapter_name, conformance_case, known, lacks, wrong):
         assert conformance_case.id not in known, "it is no failure: the SDK does not have what it needs"
         if wrong is None:
             pytest.fail(f"it passes: the adapter must say that its SDK has {sorted(lacks)}")
-        pytest.skip(f"the SDK has no {', '.join(sorted(lacks))}")
+        return
     why = known.get(conformance_case.id)
     if why is None:
         assert wrong is None, str(wrong)

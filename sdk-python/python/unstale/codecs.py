@@ -112,7 +112,7 @@ class Msgpack:
 _BYTES, _TEXT = Bytes(), Text()
 #: Those of plain data, where bytes are text in base64.
 _PLAIN = frozenset((Json.content_type, Msgpack.content_type))
-_OWN = _PLAIN | {Bytes.content_type, "text/plain"}
+_OURS = (Bytes, Text, Json, Msgpack)
 
 
 class Codecs:
@@ -137,7 +137,7 @@ class Codecs:
             codec = _TEXT
         try:
             data = codec.encode(value, hint is not UNHINTED)
-            self._verify(value, data, codec.content_type, hint)
+            self._verify(value, data, codec, hint)
             return data, codec.content_type
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             why = "" if hint is not UNHINTED else " without a type hint"
@@ -147,12 +147,12 @@ class Codecs:
                 words = TypeError("a lone surrogate is no text")  # the error's words hold the value
             raise EncodeError(f"a {type(value).__name__} cannot be encoded{why}: {words}") from error
 
-    def _verify(self, value: Any, data: bytes | str, content_type: str, hint: Any) -> None:
+    def _verify(self, value: Any, data: bytes | str, codec: Codec, hint: Any) -> None:
         loose = hint is UNHINTED
-        if loose and (type(value) in (str, bytes) or _media(content_type) not in _OWN):
+        if loose and (type(value) in (str, bytes) or not isinstance(codec, _OURS)):
             # As it is; or what a codec of the application's makes of it.
             return
-        if not same(value, self.decode(data, content_type, hint), loose):
+        if not same(value, self.decode(data, codec.content_type, hint), loose):
             raise TypeError("it would come back as something else")
 
     def decode(self, data: bytes | str, content_type: str, hint: Any) -> Any:
