@@ -67,6 +67,8 @@ struct Follower<'a> {
     held: &'a HeldUp,
     reading: Reading<'a>,
     all: Vec<u64>,
+    /// What the reading begins with.
+    anchor: u64,
 }
 
 impl<'a> Follower<'a> {
@@ -77,6 +79,7 @@ impl<'a> Follower<'a> {
             held,
             reading: Reading::of(&held.gate.events, 1),
             all: Vec::new(),
+            anchor: 1,
         };
         follower.to(1).await;
         follower
@@ -96,10 +99,10 @@ impl<'a> Follower<'a> {
                     self.held.gate.events.opened().await;
                 }
             }
-            // The anchor is delivered again.
-            let anchor = self.all.pop().unwrap();
+            // It is delivered again, unless it was not yet.
+            self.anchor = self.all.pop().unwrap_or(self.anchor);
             let next = self.reading.incarnation + 1;
-            self.held.log.command(read(next, anchor));
+            self.held.log.command(read(next, self.anchor));
             self.reading = Reading::of(&self.held.gate.events, next);
         }
         unreachable!("it goes on until it returns")
