@@ -65,7 +65,8 @@ async fn put_back(fault: &Fault, fleet: &Fleet, unseen: bool) -> bool {
         replace(&nodes).await;
         true
     };
-    newest.kept(fleet).await == Some(false) && away
+    // Nobody may have known the record.
+    newest.kept(fleet).await != Some(true) && away
 }
 
 /// Every pod is cut off before the servers end, until they are back and some
