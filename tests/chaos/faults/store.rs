@@ -1,5 +1,5 @@
 //! What is under a server: a full disk, and a store put back to an older copy.
-//! The latter counts when the log has not the record any more that it ended with
+//! The latter counts unless the log still has the record that it ended with
 //! before; under a stalled third server always, as that one may bring it back.
 
 use super::{Fault, Kind, lasts};
