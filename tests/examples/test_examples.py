@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60
+PATIENCE = 300
 #: Of prctl: the orphans of what this process starts become its children.
 PR_SET_CHILD_SUBREAPER = 36
 
