@@ -471,16 +471,16 @@ async fn what_is_not_sent_is_not_sealed() {
     assert_eq!(nonces.0.load(SeqCst), drawn);
 }
 
-/// A tier that asks for each key by itself, as NATS does: what is asked for
-/// [`LOST`] never comes.
-struct OneIsLost(Arc<MemoryTier>);
+/// A tier that asks for each key by itself, as NATS and a Redis cluster do: what
+/// is asked for [`LOST`] never comes.
+struct Each(Arc<dyn Remote>);
 
-const LOST: NameHash = NameHash(7);
+const LOST: NameHash = NameHash(u128::MAX);
 
 #[async_trait::async_trait]
-impl Remote for OneIsLost {
+impl Remote for Each {
     fn name(&self) -> &'static str {
-        "one is lost"
+        "each"
     }
 
     async fn get(&self, key: NameHash) -> Read {
@@ -520,7 +520,7 @@ fn one_is_lost(counts: &Arc<RemoteCounts>) -> Arc<dyn Remote> {
         hedge: None,
     };
     let ports = (Arc::new(BootTime) as _, Arc::new(OsRandom) as _);
-    let tier = OneIsLost(MemoryTier::new(1 << 20, Arc::new(BootTime)));
+    let tier = Each(MemoryTier::new(1 << 20, Arc::new(BootTime)));
     stack::around(
         Arc::new(tier),
         (&calls, SealConfig::default()),
@@ -552,43 +552,6 @@ async fn an_answer_that_is_lost_does_not_tell_that_the_tier_is_silent() {
     }
     assert_eq!(turns(&counts, Phase::Open), 0);
     assert_eq!(tier.get(KEY).await, Ok(None));
-}
-
-/// A tier that asks for each key by itself, as NATS and a Redis cluster do: more
-/// keys than may be under way.
-struct Each(Arc<Faulty>);
-
-#[async_trait::async_trait]
-impl Remote for Each {
-    fn name(&self) -> &'static str {
-        "each"
-    }
-
-    async fn get(&self, key: NameHash) -> Read {
-        self.0.get(key).await
-    }
-
-    async fn put(
-        &self,
-        key: NameHash,
-        expect: Expect,
-        record: Bytes,
-        ttl: Duration,
-    ) -> Result<PutOutcome, RemoteError> {
-        self.0.put(key, expect, record, ttl).await
-    }
-
-    async fn delete(&self, key: NameHash, revision: Revision) -> Result<(), RemoteError> {
-        self.0.delete(key, revision).await
-    }
-
-    async fn ping(&self) -> Result<(), RemoteError> {
-        self.0.ping().await
-    }
-
-    fn hint(&self, _: NameHash) {}
-
-    async fn hinted(&self, _: NameHash) {}
 }
 
 #[tokio::test]

@@ -58,8 +58,8 @@ impl Machine {
     }
 
     /// The replay is over. Joins are repeated every retention/4, so every live
-    /// session is known if the replay went half the retention back; else only
-    /// once that much has been read. If it reached the `beginning` of this log's
+    /// session is known if the replay surely went that far back (`elapsed.rs`); else
+    /// only once half the retention has been read. If it reached the `beginning` of this log's
     /// life, every session of this life is known, and those of an earlier one
     /// are over D after.
     pub(super) fn replay_done(&mut self, horizon: u64, beginning: bool, now: Moment) {
