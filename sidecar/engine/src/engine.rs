@@ -196,6 +196,12 @@ impl Engine {
         crate::abandon::abandon(self, abandon).await
     }
 
+    /// Gives a lease back, in the background, of whose grant nobody heard: its
+    /// caller went away.
+    pub fn give_back(&self, token: LeaseToken) {
+        crate::unheard::give_back(self, token);
+    }
+
     /// Makes entries unreadable.
     pub async fn invalidate(&self, invalidate: Invalidate) -> Result<Invalidated, Error> {
         crate::invalidate::invalidate(self, invalidate).await
