@@ -196,10 +196,10 @@ impl Engine {
         crate::abandon::abandon(self, abandon).await
     }
 
-    /// Gives a lease back, in the background, of whose grant nobody heard: its
+    /// Gives leases back, in the background, of whose grants nobody heard: their
     /// caller went away.
-    pub fn give_back(&self, token: LeaseToken) {
-        crate::unheard::give_back(self, token);
+    pub fn give_back(&self, tokens: Vec<LeaseToken>) {
+        crate::unheard::give_back(self, tokens);
     }
 
     /// Makes entries unreadable.

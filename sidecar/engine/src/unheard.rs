@@ -10,6 +10,7 @@ use crate::key::Key;
 use crate::request::{Abandon, LeaseToken};
 use crate::tier;
 use crate::write;
+use futures::future::join_all;
 
 /// A marker that is being put. Dropped before the outcome is known, it is taken
 /// away again if it is there.
@@ -56,18 +57,22 @@ async fn take_away(engine: &Engine, key: &Key, token: LeaseToken) {
     }
 }
 
-/// Gives a lease back in the background.
-pub(crate) fn give_back(engine: &Engine, token: LeaseToken) {
+/// Gives leases back in the background.
+pub(crate) fn give_back(engine: &Engine, tokens: Vec<LeaseToken>) {
     let owner = write::owner(engine);
     engine.background.clean(Box::pin(async move {
-        let back = Abandon {
-            token,
-            serve_stale_for: None,
-            retry_after: None,
-            deadline: patience(&owner),
-        };
+        let deadline = patience(&owner);
+        let back = tokens.into_iter().map(|token| {
+            let back = Abandon {
+                token,
+                serve_stale_for: None,
+                retry_after: None,
+                deadline,
+            };
+            abandon::abandon(&owner, back)
+        });
         // What is unknown is over.
-        let _ = abandon::abandon(&owner, back).await;
+        join_all(back).await;
     }));
 }
 

@@ -362,7 +362,7 @@ async fn a_grant_that_reached_nobody_is_given_back() {
         let LeaseOutcome::Granted(token, ..) = p.lease(key, 0).await else {
             panic!("{key}")
         };
-        p.e.give_back(token);
+        p.e.give_back(vec![token]);
         tokio::time::sleep(Duration::from_millis(50)).await;
         let next = p.lease(key, 0).await;
         assert!(matches!(next, LeaseOutcome::Granted(..)), "{next:?}");
