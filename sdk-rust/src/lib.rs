@@ -38,6 +38,7 @@
 mod admin;
 mod advice;
 mod answer;
+mod asking;
 mod batch;
 mod begin;
 mod builder;

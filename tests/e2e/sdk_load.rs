@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use unstale::{
-    Answer, Cache, Error, Invalidate, LoadError, LoadOptions, Loaded, NotFilled, Voided,
+    Answer, Begun, Cache, Error, Invalidate, LeaseOptions, LoadError, LoadOptions, Loaded,
+    NotFilled, Voided,
 };
-use unstale_tests::{PATIENCE, Sidecar};
+use unstale_tests::{Flow, PATIENCE, Sidecar, Wire};
 
 /// Callers at once, spread over the pods.
 const CALLERS: usize = 32;
@@ -188,4 +189,59 @@ async fn a_load_that_ends_while_its_lease_is_being_renewed_is_stored() {
     let loaded = tokio::time::timeout(PATIENCE, loading).await;
     let loaded = loaded.expect("it ends").expect("a value").result;
     assert!(matches!(loaded, Loaded::Filled { .. }), "{loaded:?}");
+}
+
+/// How late answers are: long enough to hang up before they come.
+const LATE: Duration = Duration::from_millis(400);
+
+/// A client whose answers come late, and when its leases are granted.
+async fn far(pod: &Sidecar) -> (Wire, Cache) {
+    let wire = Wire::start(pod.port()).await;
+    let endpoint = format!("http://127.0.0.1:{}", wire.port());
+    let far = Cache::builder().strict().endpoint(endpoint).connect().await;
+    let far = far.expect("it is there");
+    far.get("k").await.expect("Get answers");
+    wire.set(Flow::Slow(LATE));
+    (wire, far)
+}
+
+async fn granted(pod: &Sidecar, leases: u64) {
+    while pod.metric("unstale_leases_granted_total").await < leases {}
+}
+
+#[tokio::test]
+async fn a_call_dropped_while_its_lease_is_on_its_way_frees_the_key() {
+    let pod = Sidecar::builder().fresh().await;
+    let (_wire, far) = far(&pod).await;
+    let loader = || async { Ok::<_, Infallible>("too late") };
+    tokio::select! {
+        loaded = far.get_or_load("k", long(), loader) => panic!("{loaded:?}"),
+        () = granted(&pod, 1) => {}
+    }
+    is_free(&client(&pod).await).await;
+}
+
+#[tokio::test]
+async fn a_batch_dropped_while_its_leases_are_on_their_way_frees_the_keys() {
+    let pod = Sidecar::builder().fresh().await;
+    let (_wire, far) = far(&pod).await;
+    let term = LeaseOptions::default().term(Duration::from_secs(120));
+    tokio::select! {
+        leased = far.lease_many(["other", "k"], term) => panic!("{leased:?}"),
+        () = granted(&pod, 2) => {}
+    }
+    is_free(&client(&pod).await).await;
+}
+
+#[tokio::test]
+async fn who_holds_a_lease_on_another_thread_frees_the_key() {
+    let pod = Sidecar::builder().fresh().await;
+    let cache = client(&pod).await;
+    let begun = cache.begin::<Infallible>("k", long()).await;
+    let Ok(Begun::Loading(loading)) = begun else {
+        panic!("{begun:?}");
+    };
+    let thread = std::thread::spawn(move || drop(loading));
+    thread.join().expect("it does not panic");
+    is_free(&cache).await;
 }
