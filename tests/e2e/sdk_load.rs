@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use unstale::{
-    Answer, Begun, Cache, Error, Invalidate, LeaseOptions, LoadError, LoadOptions, Loaded,
+    Answer, Begun, Cache, Error, Invalidate, LeaseOptions, Leased, LoadError, LoadOptions, Loaded,
     NotFilled, Voided,
 };
 use unstale_tests::{Flow, PATIENCE, Sidecar, Wire};
@@ -244,4 +244,61 @@ async fn who_holds_a_lease_on_another_thread_frees_the_key() {
     let thread = std::thread::spawn(move || drop(loading));
     thread.join().expect("it does not panic");
     is_free(&cache).await;
+}
+
+/// Too large to be stored.
+fn large() -> String {
+    "x".repeat(2 << 20)
+}
+
+#[tokio::test]
+async fn of_values_that_cannot_be_stored_no_caller_waits_for_a_lease() {
+    let pod = Sidecar::builder().fresh().await;
+    let (cache, other) = (client(&pod).await, client(&pod).await);
+    let load = || async { Ok::<_, Infallible>(large()) };
+    let held = LeaseOptions::default().term(Duration::from_secs(120));
+    for round in 0..3 {
+        let began = Instant::now();
+        let loaded = alone(cache.get_or_load("k", long(), load).await);
+        let Ok(Loaded::NotFilled { content, why }) = loaded else {
+            panic!("{round}: {loaded:?}");
+        };
+        assert_eq!(content.value().map(|v| v.as_bytes().len()), Some(2 << 20));
+        assert!(
+            matches!(why, NotFilled::Failed(Error::Invalid { .. })),
+            "{why:?}"
+        );
+        assert!(began.elapsed() < SOON, "{round}: {:?}", began.elapsed());
+        // Another process loads, and takes its time.
+        other
+            .lease_with("k", held.clone())
+            .await
+            .expect("Lease answers");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_value_that_cannot_be_stored_is_told() {
+    let pod = Sidecar::builder().fresh().await;
+    let (cache, other) = (client(&pod).await, client(&pod).await);
+    let held = LeaseOptions::default().term(Duration::from_secs(120));
+    let leased = other.lease_with("k", held).await.expect("Lease answers");
+    assert!(matches!(leased.result, Leased::Granted(_)), "{leased:?}");
+    let began = Instant::now();
+    let load = || async { Ok::<_, Infallible>("loaded") };
+    let waits = cache.get_or_load("k", long(), load);
+    let learns = async {
+        // The call above was sent before this one is answered.
+        cache.status().await.expect("Status answers");
+        let too_large = Error::Invalid {
+            reason: "VALUE_TOO_LARGE".to_owned(),
+            message: String::new(),
+            violations: Vec::new(),
+        };
+        cache.learn("k", Err(too_large));
+    };
+    let (loaded, ()) = tokio::join!(waits, learns);
+    let loaded = loaded.expect("a value").result;
+    assert_eq!(text(&loaded), "loaded");
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
