@@ -114,7 +114,7 @@ impl Loading {
     pub(crate) fn told(&self) -> Answer<()> {
         match &self.right {
             Right::Leased(lease) => lease.told.clone(),
-            Right::Alone(_) => Answer::away(()),
+            Right::Alone(why) => alone(why, ()),
         }
     }
 
@@ -187,8 +187,20 @@ impl Cache {
     }
 }
 
-/// What was loaded without a sidecar.
+/// What was loaded without a lease, because of this.
 pub(crate) fn unshared<E>(content: Content, error: Error) -> Answer<Loaded<E>> {
+    let told = alone(&error, ());
     let why = NotFilled::Failed(error);
-    Answer::away(Loaded::NotFilled { content, why })
+    told.map(|()| Loaded::NotFilled { content, why })
+}
+
+/// What is given without a lease: not always is it the sidecar that is away.
+fn alone<T>(why: &Error, result: T) -> Answer<T> {
+    let mut answer = Answer::away(result);
+    match why {
+        Error::Invalid { .. } | Error::Codec(CodecError::Encode(_)) => answer.degraded.clear(),
+        Error::Codec(_) => answer.degraded = vec![Degraded::Undecodable],
+        _ => {}
+    }
+    answer
 }

@@ -212,7 +212,9 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
                 (answer.map(drop), Loaded::NotFilled { content, why })
             }
         };
-        told.degraded.push(Degraded::Undecodable);
+        if !told.degraded.contains(&Degraded::Undecodable) {
+            told.degraded.push(Degraded::Undecodable);
+        }
         Ok(told.map(|()| TypedLoaded { value, from }))
     }
 

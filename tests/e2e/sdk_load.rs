@@ -259,8 +259,10 @@ async fn of_values_that_cannot_be_stored_no_caller_waits_for_a_lease() {
     let held = LeaseOptions::default().term(Duration::from_secs(120));
     for round in 0..3 {
         let began = Instant::now();
-        let loaded = alone(cache.get_or_load("k", long(), load).await);
-        let Ok(Loaded::NotFilled { content, why }) = loaded else {
+        let loaded = cache.get_or_load("k", long(), load).await;
+        let loaded = loaded.expect("a value");
+        assert_eq!(loaded.degraded, [], "{round}: the sidecar is there");
+        let Loaded::NotFilled { content, why } = loaded.result else {
             panic!("{round}: {loaded:?}");
         };
         assert_eq!(content.value().map(|v| v.as_bytes().len()), Some(2 << 20));

@@ -229,8 +229,9 @@ async fn callers_who_cannot_decode_a_hit_share_one_load() {
     let call = || users.get_or_load("k", LoadOptions::default(), load);
     let (one, two) = tokio::join!(call(), call());
     for loaded in [one, two] {
-        let loaded = loaded.expect("a value").result;
-        assert_eq!(loaded.value, Some(user("Ada")));
+        let loaded = loaded.expect("a value");
+        assert_eq!(loaded.result.value, Some(user("Ada")));
+        assert_eq!(loaded.degraded, [Degraded::Undecodable]);
     }
     assert_eq!(loads.load(SeqCst), 1);
 }
