@@ -1,19 +1,19 @@
 //! Abandon.
 
-use super::deadline::Deadline;
+use super::deadline::{Call, Deadline};
 use super::lease::token;
 use super::violations::Violations;
-use tonic::{Request, Response, Status};
+use tonic::Status;
 use unstale_engine::request::Abandon;
 use unstale_engine::{Engine, limits};
 use unstale_proto::v1;
 
 pub(super) async fn abandon(
     engine: &Engine,
-    request: Request<v1::AbandonRequest>,
-) -> Result<Response<v1::AbandonResponse>, Status> {
-    let deadline = Deadline::of(request.metadata(), engine, limits::DEADLINE_DEFAULT)?;
-    let request = request.into_inner();
+    call: Call<v1::AbandonRequest>,
+) -> Result<v1::AbandonResponse, Status> {
+    let Call { timeout, request } = call;
+    let deadline = Deadline::of(timeout, engine, limits::DEADLINE_DEFAULT)?;
     let mut wrong = Violations::default();
     let bounds = (limits::TTL_MIN, limits::TTL_MAX);
     let serve_stale_for = wrong.duration("serve_stale_for", request.serve_stale_for, bounds);
@@ -27,5 +27,5 @@ pub(super) async fn abandon(
         deadline: deadline.at,
     };
     deadline.bound(engine.abandon(abandon)).await?;
-    Ok(Response::new(v1::AbandonResponse {}))
+    Ok(v1::AbandonResponse {})
 }

@@ -1,11 +1,11 @@
 //! CompareAndSet.
 
-use super::deadline::{Deadline, default_of};
+use super::deadline::{Call, Deadline, default_of};
 use super::encode::{self, Cached};
 use super::get::etag;
 use super::storing::Allowed;
 use super::violations::Violations;
-use tonic::{Request, Response, Status};
+use tonic::Status;
 use unstale_engine::Engine;
 use unstale_engine::request::{Ack, CasOutcome, CompareAndSet, Expected};
 use unstale_proto::v1::{
@@ -14,9 +14,12 @@ use unstale_proto::v1::{
 
 pub(super) async fn compare_and_set(
     engine: &Engine,
-    request: Request<v1::CompareAndSetRequest>,
-) -> Result<Response<v1::CompareAndSetResponse>, Status> {
-    let (metadata, _, mut request) = request.into_parts();
+    call: Call<v1::CompareAndSetRequest>,
+) -> Result<v1::CompareAndSetResponse, Status> {
+    let Call {
+        timeout,
+        mut request,
+    } = call;
     let mut wrong = Violations::default();
     let namespace = wrong.namespace(&request.namespace);
     let key = wrong.key(namespace.as_ref(), &request.key);
@@ -29,7 +32,7 @@ pub(super) async fn compare_and_set(
         wrong.add("ack", what);
     }
     let default = default_of(ack.unwrap_or(Ack::Log), engine);
-    let deadline = Deadline::of(&metadata, engine, default)?;
+    let deadline = Deadline::of(timeout, engine, default)?;
     let parts = key.zip(expected).zip(entry).zip(ack);
     let (((key, expected), entry), ack) = wrong.finish(parts)?;
     let cas = CompareAndSet {
@@ -40,11 +43,11 @@ pub(super) async fn compare_and_set(
         deadline: deadline.at,
     };
     let answer = deadline.bound(engine.compare_and_set(cas)).await?;
-    Ok(Response::new(v1::CompareAndSetResponse {
+    Ok(v1::CompareAndSetResponse {
         result: Some(outcome(answer.result)),
         position: answer.position.to_string(),
         degraded: encode::degraded(answer.degraded),
-    }))
+    })
 }
 
 impl Violations {

@@ -6,8 +6,7 @@
 use super::status;
 use std::future::Future;
 use std::time::Duration;
-use tonic::Status;
-use tonic::metadata::MetadataMap;
+use tonic::{Request, Status};
 use unstale_engine::clock::Moment;
 use unstale_engine::request::Ack;
 use unstale_engine::{Engine, Error, limits};
@@ -16,6 +15,25 @@ use unstale_engine::{Engine, Error, limits};
 const GRACE: Duration = Duration::from_millis(50);
 /// The most by which the engine's deadline precedes the caller's.
 const AHEAD_MAX: Duration = Duration::from_millis(20);
+
+/// A request, and how long its caller waits, however the two came.
+pub(super) struct Call<T> {
+    /// The message.
+    pub(super) request: T,
+    /// What the caller gave; none when it leaves that to the sidecar.
+    pub(super) timeout: Option<Duration>,
+}
+
+impl<T> From<Request<T>> for Call<T> {
+    fn from(request: Request<T>) -> Self {
+        let given = request.metadata().get("grpc-timeout");
+        let given = given.and_then(|text| text.to_str().ok());
+        Self {
+            timeout: given.and_then(parse),
+            request: request.into_inner(),
+        }
+    }
+}
 
 /// A call's deadline.
 #[derive(Clone, Copy, Debug)]
@@ -28,14 +46,11 @@ pub(super) struct Deadline {
 impl Deadline {
     /// The deadline of a call that arrived now; an error when it has passed.
     pub(super) fn of(
-        metadata: &MetadataMap,
+        timeout: Option<Duration>,
         engine: &Engine,
         default: Duration,
     ) -> Result<Self, Status> {
-        let given = metadata
-            .get("grpc-timeout")
-            .and_then(|text| text.to_str().ok());
-        let left = match given.and_then(parse) {
+        let left = match timeout {
             Some(Duration::ZERO) => return Err(status::too_late()),
             Some(given) => given.saturating_sub(AHEAD_MAX.min(given / 10)),
             None => default,

@@ -1,21 +1,24 @@
 //! Fill.
 
-use super::deadline::Deadline;
+use super::deadline::{Call, Deadline};
 use super::encode;
 use super::lease::token;
 use super::storing::Allowed;
 use super::violations::Violations;
-use tonic::{Request, Response, Status};
+use tonic::Status;
 use unstale_engine::request::{Fill, FillOutcome};
 use unstale_engine::{Engine, limits};
 use unstale_proto::v1::{self, fill_response::Result as Outcome};
 
 pub(super) async fn fill(
     engine: &Engine,
-    request: Request<v1::FillRequest>,
-) -> Result<Response<v1::FillResponse>, Status> {
-    let deadline = Deadline::of(request.metadata(), engine, limits::DEADLINE_DEFAULT)?;
-    let mut request = request.into_inner();
+    call: Call<v1::FillRequest>,
+) -> Result<v1::FillResponse, Status> {
+    let Call {
+        timeout,
+        mut request,
+    } = call;
+    let deadline = Deadline::of(timeout, engine, limits::DEADLINE_DEFAULT)?;
     let token = token(&request.lease_token);
     // The limits are those of the namespace for whose key the lease is.
     let key = token.as_ref().ok().and_then(|token| engine.leased(*token));
@@ -33,9 +36,9 @@ pub(super) async fn fill(
         FillOutcome::Stored(version) => Outcome::Stored(v1::Stored { version }),
         FillOutcome::Voided(why) => Outcome::Voided(encode::voided(why)),
     };
-    Ok(Response::new(v1::FillResponse {
+    Ok(v1::FillResponse {
         result: Some(result),
         position: answer.position.to_string(),
         degraded: encode::degraded(answer.degraded),
-    }))
+    })
 }

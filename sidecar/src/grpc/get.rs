@@ -6,11 +6,11 @@
 //! slower, never wrong.
 
 use super::batch::Batch;
-use super::deadline::Deadline;
+use super::deadline::{Call, Deadline};
 use super::encode::{self, Cached};
 use super::violations::Violations;
 use std::time::Duration;
-use tonic::{Request, Response, Status};
+use tonic::Status;
 use unstale_engine::position::Position;
 use unstale_engine::request::{Etag, Get, GetMany, GetOutcome, Level};
 use unstale_engine::{Engine, limits};
@@ -24,10 +24,10 @@ const TOGETHER: usize = 128;
 
 pub(super) async fn get(
     engine: &Engine,
-    request: Request<v1::GetRequest>,
-) -> Result<Response<v1::GetResponse>, Status> {
-    let deadline = Deadline::of(request.metadata(), engine, limits::DEADLINE_DEFAULT)?;
-    let request = request.into_inner();
+    call: Call<v1::GetRequest>,
+) -> Result<v1::GetResponse, Status> {
+    let Call { timeout, request } = call;
+    let deadline = Deadline::of(timeout, engine, limits::DEADLINE_DEFAULT)?;
     let mut wrong = Violations::default();
     let namespace = wrong.namespace(&request.namespace);
     let key = wrong.key(namespace.as_ref(), &request.key);
@@ -42,11 +42,11 @@ pub(super) async fn get(
         deadline: deadline.at,
     };
     let answer = deadline.bound(engine.get(get)).await?;
-    Ok(Response::new(v1::GetResponse {
+    Ok(v1::GetResponse {
         result: Some(outcome(answer.result, request.if_none_match)),
         position: answer.position.to_string(),
         degraded: encode::degraded(answer.degraded),
-    }))
+    })
 }
 
 fn outcome(outcome: GetOutcome, held: String) -> Outcome {
@@ -62,10 +62,10 @@ fn outcome(outcome: GetOutcome, held: String) -> Outcome {
 
 pub(super) async fn batch_get(
     engine: &Engine,
-    request: Request<v1::BatchGetRequest>,
-) -> Result<Response<v1::BatchGetResponse>, Status> {
-    let deadline = Deadline::of(request.metadata(), engine, limits::DEADLINE_DEFAULT)?;
-    let request = request.into_inner();
+    call: Call<v1::BatchGetRequest>,
+) -> Result<v1::BatchGetResponse, Status> {
+    let Call { timeout, request } = call;
+    let deadline = Deadline::of(timeout, engine, limits::DEADLINE_DEFAULT)?;
     let mut wrong = Violations::default();
     let namespace = wrong.namespace(&request.namespace);
     let keys = wrong.keys(namespace.as_ref(), &request.keys, limits::BATCH_KEYS);
@@ -96,11 +96,11 @@ pub(super) async fn batch_get(
         key,
         result: Some(result),
     });
-    Ok(Response::new(v1::BatchGetResponse {
+    Ok(v1::BatchGetResponse {
         results: results.collect(),
         position: batch.position(),
         degraded: batch.degraded(),
-    }))
+    })
 }
 
 fn batch_outcome(batch: &mut Batch, outcome: GetOutcome) -> BatchOutcome {

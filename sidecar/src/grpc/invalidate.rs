@@ -1,9 +1,9 @@
 //! Invalidate.
 
-use super::deadline::{Deadline, default_of};
+use super::deadline::{Call, Deadline, default_of};
 use super::encode;
 use super::violations::Violations;
-use tonic::{Request, Response, Status};
+use tonic::Status;
 use unstale_engine::clock::Moment;
 use unstale_engine::request::{Ack, Invalidate};
 use unstale_engine::{Engine, limits};
@@ -11,21 +11,21 @@ use unstale_proto::v1;
 
 pub(super) async fn invalidate(
     engine: &Engine,
-    request: Request<v1::InvalidateRequest>,
-) -> Result<Response<v1::InvalidateResponse>, Status> {
-    let (metadata, _, request) = request.into_parts();
+    call: Call<v1::InvalidateRequest>,
+) -> Result<v1::InvalidateResponse, Status> {
+    let Call { timeout, request } = call;
     let mut wrong = Violations::default();
     let ack = wrong.ack(request.ack);
     let default = default_of(ack.unwrap_or(Ack::Log), engine);
-    let deadline = Deadline::of(&metadata, engine, default)?;
+    let deadline = Deadline::of(timeout, engine, default)?;
     let invalidate = wrong.invalidate(request, ack, deadline.at);
     let invalidate = wrong.finish(invalidate)?;
     let done = deadline.bound(engine.invalidate(invalidate)).await?;
-    Ok(Response::new(v1::InvalidateResponse {
+    Ok(v1::InvalidateResponse {
         position: done.position.map(|p| p.to_string()).unwrap_or_default(),
         acked: done.acked.into_iter().map(encode::session).collect(),
         lapsed: done.lapsed.into_iter().map(encode::session).collect(),
-    }))
+    })
 }
 
 impl Violations {

@@ -1,6 +1,6 @@
 //! Lease and BatchLease, and the text form of a token.
 
-use super::deadline::Deadline;
+use super::deadline::{Call, Deadline};
 use super::delivery::Grants;
 use super::encode::{self, Cached};
 use super::rounds::Rounds;
@@ -8,7 +8,7 @@ use super::status;
 use super::violations::Violations;
 use std::sync::Arc;
 use std::time::Duration;
-use tonic::{Request, Response, Status};
+use tonic::Status;
 use unstale_engine::clock::Moment;
 use unstale_engine::key::Key;
 use unstale_engine::position::Position;
@@ -20,36 +20,37 @@ use unstale_proto::v1::{
 
 pub(super) async fn lease(
     engine: &Arc<Engine>,
-    request: Request<v1::LeaseRequest>,
-) -> Result<Response<v1::LeaseResponse>, Status> {
-    let (metadata, _, request) = request.into_parts();
+    call: Call<v1::LeaseRequest>,
+) -> Result<(v1::LeaseResponse, Grants), Status> {
+    let Call { timeout, request } = call;
     let mut wrong = Violations::default();
     let namespace = wrong.namespace(&request.namespace);
     let key = wrong.key(namespace.as_ref(), &request.key);
     let asked = wrong.asked(request.term, request.wait, &request.min_position);
-    let deadline = Deadline::of(&metadata, engine, asked.wait + limits::DEADLINE_DEFAULT)?;
+    let deadline = Deadline::of(timeout, engine, asked.wait + limits::DEADLINE_DEFAULT)?;
     let lease = asked.of(wrong.finish(key)?, deadline.at);
     let answer = deadline.bound(engine.lease(lease)).await?;
     let mut grants = Grants::new(engine);
     grants.hold(&answer.result);
-    Ok(grants.deliver(v1::LeaseResponse {
+    let answer = v1::LeaseResponse {
         result: Some(outcome(answer.result)),
         position: answer.position.to_string(),
         degraded: encode::degraded(answer.degraded),
-    }))
+    };
+    Ok((answer, grants))
 }
 
 pub(super) async fn batch_lease(
     engine: &Arc<Engine>,
-    request: Request<v1::BatchLeaseRequest>,
-) -> Result<Response<v1::BatchLeaseResponse>, Status> {
-    let (metadata, _, request) = request.into_parts();
+    call: Call<v1::BatchLeaseRequest>,
+) -> Result<(v1::BatchLeaseResponse, Grants), Status> {
+    let Call { timeout, request } = call;
     let mut wrong = Violations::default();
     let namespace = wrong.namespace(&request.namespace);
     let keys = wrong.keys(namespace.as_ref(), &request.keys, limits::BATCH_KEYS);
     wrong.once("keys", "", request.keys.iter().take(limits::BATCH_KEYS));
     let asked = wrong.asked(request.term, request.wait, &request.min_position);
-    let deadline = Deadline::of(&metadata, engine, asked.wait + limits::DEADLINE_DEFAULT)?;
+    let deadline = Deadline::of(timeout, engine, asked.wait + limits::DEADLINE_DEFAULT)?;
     let keys = wrong.finish(keys)?;
     let mut rounds = Rounds::new(engine, keys, asked, deadline.at);
     deadline.bound(rounds.run(engine)).await?;
@@ -59,11 +60,12 @@ pub(super) async fn batch_lease(
         key,
         result: outcome.map(batch_outcome),
     });
-    Ok(rounds.grants.deliver(v1::BatchLeaseResponse {
+    let answer = v1::BatchLeaseResponse {
         results: results.collect(),
         position: rounds.batch.position(),
         degraded: rounds.batch.degraded(),
-    }))
+    };
+    Ok((answer, rounds.grants))
 }
 
 /// What is asked for every key.

@@ -80,62 +80,73 @@ impl CacheService for Service {
     type WatchStream = Watching;
 
     async fn get(&self, request: Request<v1::GetRequest>) -> Answered<v1::GetResponse> {
-        get::get(&self.engine, request).await
+        let answer = get::get(&self.engine, request.into());
+        answer.await.map(Response::new)
     }
 
     async fn batch_get(
         &self,
         request: Request<v1::BatchGetRequest>,
     ) -> Answered<v1::BatchGetResponse> {
-        get::batch_get(&self.engine, request).await
+        let answer = get::batch_get(&self.engine, request.into());
+        answer.await.map(Response::new)
     }
 
     async fn set(&self, request: Request<v1::SetRequest>) -> Answered<v1::SetResponse> {
-        set::set(&self.engine, request).await
+        let answer = set::set(&self.engine, request.into());
+        answer.await.map(Response::new)
     }
 
     async fn batch_set(
         &self,
         request: Request<v1::BatchSetRequest>,
     ) -> Answered<v1::BatchSetResponse> {
-        set::batch_set(&self.engine, request).await
+        let answer = set::batch_set(&self.engine, request.into());
+        answer.await.map(Response::new)
     }
 
     async fn compare_and_set(
         &self,
         request: Request<v1::CompareAndSetRequest>,
     ) -> Answered<v1::CompareAndSetResponse> {
-        compare_and_set::compare_and_set(&self.engine, request).await
+        let answer = compare_and_set::compare_and_set(&self.engine, request.into());
+        answer.await.map(Response::new)
     }
 
     async fn lease(&self, request: Request<v1::LeaseRequest>) -> Answered<v1::LeaseResponse> {
-        lease::lease(&self.engine, request).await
+        let (answer, grants) = lease::lease(&self.engine, request.into()).await?;
+        Ok(grants.deliver(answer))
     }
 
     async fn batch_lease(
         &self,
         request: Request<v1::BatchLeaseRequest>,
     ) -> Answered<v1::BatchLeaseResponse> {
-        lease::batch_lease(&self.engine, request).await
+        let (answer, grants) = lease::batch_lease(&self.engine, request.into()).await?;
+        Ok(grants.deliver(answer))
     }
 
     async fn renew(&self, request: Request<v1::RenewRequest>) -> Answered<v1::RenewResponse> {
-        renew::renew(&self.engine, request).await
+        let answer = renew::renew(&self.engine, request.into());
+        answer.await.map(Response::new)
     }
 
     async fn fill(&self, request: Request<v1::FillRequest>) -> Answered<v1::FillResponse> {
-        fill::fill(&self.engine, request).await
+        let answer = fill::fill(&self.engine, request.into());
+        answer.await.map(Response::new)
     }
 
     async fn abandon(&self, request: Request<v1::AbandonRequest>) -> Answered<v1::AbandonResponse> {
-        abandon::abandon(&self.engine, request).await
+        let answer = abandon::abandon(&self.engine, request.into());
+        answer.await.map(Response::new)
     }
 
     async fn invalidate(
         &self,
         request: Request<v1::InvalidateRequest>,
     ) -> Answered<v1::InvalidateResponse> {
-        invalidate::invalidate(&self.engine, request).await
+        let answer = invalidate::invalidate(&self.engine, request.into());
+        answer.await.map(Response::new)
     }
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Answered<Watching> {

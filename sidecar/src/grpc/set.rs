@@ -5,13 +5,13 @@
 //! or why it failed, even if all of them did.
 
 use super::batch::CONCURRENT;
-use super::deadline::{Deadline, default_of};
+use super::deadline::{Call, Deadline, default_of};
 use super::encode;
 use super::status;
 use super::storing::Allowed;
 use super::violations::Violations;
 use futures::{StreamExt as _, stream};
-use tonic::{Request, Response, Status};
+use tonic::Status;
 use unstale_engine::request::{Ack, Answer, Degraded, SetOutcome};
 use unstale_engine::{Engine, Error};
 use unstale_proto::v1::{
@@ -20,24 +20,27 @@ use unstale_proto::v1::{
 
 pub(super) async fn set(
     engine: &Engine,
-    request: Request<v1::SetRequest>,
-) -> Result<Response<v1::SetResponse>, Status> {
-    let (metadata, _, mut request) = request.into_parts();
+    call: Call<v1::SetRequest>,
+) -> Result<v1::SetResponse, Status> {
+    let Call {
+        timeout,
+        mut request,
+    } = call;
     let mut wrong = Violations::default();
     let namespace = wrong.namespace(&request.namespace);
     let allowed = Allowed::of(engine, namespace.as_ref());
     let ack = wrong.ack(request.ack);
     let write = wrong.write(&mut request, namespace.as_ref(), &allowed, ack);
     let default = default_of(ack.unwrap_or(Ack::Log), engine);
-    let deadline = Deadline::of(&metadata, engine, default)?;
+    let deadline = Deadline::of(timeout, engine, default)?;
     let (write, ack) = wrong.finish(write.zip(ack))?;
     let set = write.set(ack, deadline.at);
     let answer = deadline.bound(engine.set(set)).await?;
-    Ok(Response::new(v1::SetResponse {
+    Ok(v1::SetResponse {
         result: Some(outcome(answer.result)),
         position: answer.position.to_string(),
         degraded: encode::degraded(answer.degraded),
-    }))
+    })
 }
 
 fn outcome(outcome: SetOutcome) -> Outcome {
@@ -52,16 +55,19 @@ fn outcome(outcome: SetOutcome) -> Outcome {
 
 pub(super) async fn batch_set(
     engine: &Engine,
-    request: Request<v1::BatchSetRequest>,
-) -> Result<Response<v1::BatchSetResponse>, Status> {
-    let (metadata, _, mut request) = request.into_parts();
+    call: Call<v1::BatchSetRequest>,
+) -> Result<v1::BatchSetResponse, Status> {
+    let Call {
+        timeout,
+        mut request,
+    } = call;
     let mut wrong = Violations::default();
     let namespace = wrong.namespace(&request.namespace);
     let allowed = Allowed::of(engine, namespace.as_ref());
     let ack = wrong.ack(request.ack);
     let writes = wrong.writes(&mut request.items, namespace.as_ref(), &allowed, ack);
     let default = default_of(ack.unwrap_or(Ack::Log), engine);
-    let deadline = Deadline::of(&metadata, engine, default)?;
+    let deadline = Deadline::of(timeout, engine, default)?;
     let (writes, ack) = wrong.finish(writes.zip(ack))?;
     let writes = writes.into_iter().map(|write| async move {
         // A write that was not begun in time is not begun at all.
@@ -88,11 +94,11 @@ pub(super) async fn batch_set(
         key: item.key,
         result: Some(batch_outcome(answer)),
     });
-    Ok(Response::new(v1::BatchSetResponse {
+    Ok(v1::BatchSetResponse {
         results: results.collect(),
         position: position.to_string(),
         degraded: encode::degraded(degraded),
-    }))
+    })
 }
 
 fn batch_outcome(answer: Result<Answer<SetOutcome>, Error>) -> BatchOutcome {
