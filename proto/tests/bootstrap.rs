@@ -4,9 +4,10 @@
 use prost::Message;
 use std::{fs, path::Path};
 
-const PROTOS: [&str; 3] = [
+const PROTOS: [&str; 4] = [
     "unstale/v1/entry.proto",
     "unstale/v1/cache_service.proto",
+    "unstale/v1/session_service.proto",
     "unstale/v1/admin_service.proto",
 ];
 
@@ -19,6 +20,7 @@ fn generated_code_matches_the_protos() {
     let encoded = descriptors.encode_to_vec();
     tonic_prost_build::configure()
         .bytes(".unstale.v1")
+        .extern_path(".google.rpc.Status", "::tonic_types::Status")
         .out_dir(&out)
         .compile_fds(descriptors)
         .expect("the code is generated");

@@ -2517,6 +2517,488 @@ pub mod cache_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Request of Session. One with nothing in it does nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SessionRequest {
+    /// Calls to begin.
+    #[prost(message, repeated, tag = "1")]
+    pub calls: ::prost::alloc::vec::Vec<SessionCall>,
+    /// Ids of calls whose answer nobody waits for any more: they are given up, and
+    /// have no answer from then on. One that is not under way is ignored.
+    #[prost(uint64, repeated, tag = "2")]
+    pub cancelled: ::prost::alloc::vec::Vec<u64>,
+}
+/// One call of a SessionRequest.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SessionCall {
+    /// Names the call in its answer and in `cancelled`; not 0, and not that of
+    /// another call under way. A number that is never used twice is best.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// The call's deadline, counted from its arrival; not set means the sidecar's
+    /// default.
+    #[prost(message, optional, tag = "2")]
+    pub timeout: ::core::option::Option<::prost_types::Duration>,
+    /// What is called. A kind that the sidecar does not know is answered with
+    /// UNIMPLEMENTED.
+    #[prost(
+        oneof = "session_call::Request",
+        tags = "3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13"
+    )]
+    pub request: ::core::option::Option<session_call::Request>,
+}
+/// Nested message and enum types in `SessionCall`.
+pub mod session_call {
+    /// What is called. A kind that the sidecar does not know is answered with
+    /// UNIMPLEMENTED.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Request {
+        /// CacheService.Get.
+        #[prost(message, tag = "3")]
+        Get(super::GetRequest),
+        /// CacheService.BatchGet.
+        #[prost(message, tag = "4")]
+        BatchGet(super::BatchGetRequest),
+        /// CacheService.Set.
+        #[prost(message, tag = "5")]
+        Set(super::SetRequest),
+        /// CacheService.BatchSet.
+        #[prost(message, tag = "6")]
+        BatchSet(super::BatchSetRequest),
+        /// CacheService.CompareAndSet.
+        #[prost(message, tag = "7")]
+        CompareAndSet(super::CompareAndSetRequest),
+        /// CacheService.Lease.
+        #[prost(message, tag = "8")]
+        Lease(super::LeaseRequest),
+        /// CacheService.BatchLease.
+        #[prost(message, tag = "9")]
+        BatchLease(super::BatchLeaseRequest),
+        /// CacheService.Renew.
+        #[prost(message, tag = "10")]
+        Renew(super::RenewRequest),
+        /// CacheService.Fill.
+        #[prost(message, tag = "11")]
+        Fill(super::FillRequest),
+        /// CacheService.Abandon.
+        #[prost(message, tag = "12")]
+        Abandon(super::AbandonRequest),
+        /// CacheService.Invalidate.
+        #[prost(message, tag = "13")]
+        Invalidate(super::InvalidateRequest),
+    }
+}
+/// Response of Session.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SessionResponse {
+    /// Set in the first message, before any answer.
+    #[prost(message, optional, tag = "1")]
+    pub opened: ::core::option::Option<SessionOpened>,
+    /// What became of calls.
+    #[prost(message, repeated, tag = "2")]
+    pub answers: ::prost::alloc::vec::Vec<SessionAnswer>,
+    /// Set once, when the sidecar begins no more calls on this stream.
+    #[prost(message, optional, tag = "3")]
+    pub closing: ::core::option::Option<SessionClosing>,
+}
+/// What the stream allows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SessionOpened {
+    /// Most calls under way at a time.
+    #[prost(uint32, tag = "1")]
+    pub max_calls: u32,
+}
+/// The sidecar is draining. What is under way is answered still; a call that
+/// comes now is UNAVAILABLE, reason SHUTTING_DOWN, and nothing was done. The
+/// stream ends when the caller has ended its side, or soon after the last
+/// answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SessionClosing {}
+/// What became of one call.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SessionAnswer {
+    /// The call's id.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// The answer of the call's kind, or the error.
+    #[prost(
+        oneof = "session_answer::Result",
+        tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13"
+    )]
+    pub result: ::core::option::Option<session_answer::Result>,
+}
+/// Nested message and enum types in `SessionAnswer`.
+pub mod session_answer {
+    /// The answer of the call's kind, or the error.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Result {
+        /// What the call by itself would have ended with, its details included.
+        #[prost(message, tag = "2")]
+        Error(::tonic_types::Status),
+        /// Answer of `get`.
+        #[prost(message, tag = "3")]
+        Get(super::GetResponse),
+        /// Answer of `batch_get`.
+        #[prost(message, tag = "4")]
+        BatchGet(super::BatchGetResponse),
+        /// Answer of `set`.
+        #[prost(message, tag = "5")]
+        Set(super::SetResponse),
+        /// Answer of `batch_set`.
+        #[prost(message, tag = "6")]
+        BatchSet(super::BatchSetResponse),
+        /// Answer of `compare_and_set`.
+        #[prost(message, tag = "7")]
+        CompareAndSet(super::CompareAndSetResponse),
+        /// Answer of `lease`.
+        #[prost(message, tag = "8")]
+        Lease(super::LeaseResponse),
+        /// Answer of `batch_lease`.
+        #[prost(message, tag = "9")]
+        BatchLease(super::BatchLeaseResponse),
+        /// Answer of `renew`.
+        #[prost(message, tag = "10")]
+        Renew(super::RenewResponse),
+        /// Answer of `fill`.
+        #[prost(message, tag = "11")]
+        Fill(super::FillResponse),
+        /// Answer of `abandon`.
+        #[prost(message, tag = "12")]
+        Abandon(super::AbandonResponse),
+        /// Answer of `invalidate`.
+        #[prost(message, tag = "13")]
+        Invalidate(super::InvalidateResponse),
+    }
+}
+/// Generated client implementations.
+pub mod session_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The calls of CacheService, multiplexed.
+    #[derive(Debug, Clone)]
+    pub struct SessionServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SessionServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SessionServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SessionServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SessionServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Makes calls of CacheService on one stream, with the meanings, limits and
+        /// errors that they have by themselves. A call is answered when it is done,
+        /// whatever came before it. What is ready at the same time shares a message;
+        /// nothing waits for more.
+        ///
+        /// The first answer says how many calls may be under way; a sidecar that has
+        /// so many reads on when one has ended. A message that is no SessionRequest,
+        /// and a call whose id is 0 or that of a call under way, end the stream with
+        /// INVALID_ARGUMENT: which answer belongs to which call would be a guess. Calls
+        /// under way are then cancelled, as when the stream is lost. At most 1024
+        /// streams are open at a time; one more is RESOURCE_EXHAUSTED.
+        pub async fn session(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::SessionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SessionResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/unstale.v1.SessionService/Session",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("unstale.v1.SessionService", "Session"));
+            self.inner.streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod session_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SessionServiceServer.
+    #[async_trait]
+    pub trait SessionService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Session method.
+        type SessionStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::SessionResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Makes calls of CacheService on one stream, with the meanings, limits and
+        /// errors that they have by themselves. A call is answered when it is done,
+        /// whatever came before it. What is ready at the same time shares a message;
+        /// nothing waits for more.
+        ///
+        /// The first answer says how many calls may be under way; a sidecar that has
+        /// so many reads on when one has ended. A message that is no SessionRequest,
+        /// and a call whose id is 0 or that of a call under way, end the stream with
+        /// INVALID_ARGUMENT: which answer belongs to which call would be a guess. Calls
+        /// under way are then cancelled, as when the stream is lost. At most 1024
+        /// streams are open at a time; one more is RESOURCE_EXHAUSTED.
+        async fn session(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::SessionRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::SessionStream>, tonic::Status>;
+    }
+    /// The calls of CacheService, multiplexed.
+    #[derive(Debug)]
+    pub struct SessionServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SessionServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SessionServiceServer<T>
+    where
+        T: SessionService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/unstale.v1.SessionService/Session" => {
+                    #[allow(non_camel_case_types)]
+                    struct SessionSvc<T: SessionService>(pub Arc<T>);
+                    impl<
+                        T: SessionService,
+                    > tonic::server::StreamingService<super::SessionRequest>
+                    for SessionSvc<T> {
+                        type Response = super::SessionResponse;
+                        type ResponseStream = T::SessionStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::SessionRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SessionService>::session(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SessionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SessionServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "unstale.v1.SessionService";
+    impl<T> tonic::server::NamedService for SessionServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Request of Status.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatusRequest {}
