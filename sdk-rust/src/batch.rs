@@ -151,13 +151,12 @@ impl Cache {
         let keys = items.iter().map(|item| item.key.as_str());
         self.shared.flights.forget(&self.namespace, keys);
         let asked = items.len();
-        let request = self.request(v1::BatchSetRequest {
+        let asking = self.asked(v1::BatchSetRequest {
             namespace: self.namespace.clone(),
             items,
             ack: v1::Ack::from(ack).into(),
         });
-        let mut client = self.client.clone();
-        let answer = self.answer_acked(ack, client.batch_set(request)).await?;
+        let answer = self.answer_acked(ack, self.lanes.call(asking)).await?;
         if answer.results.len() != asked {
             return Err(Error::Answer("BatchSet has not one result per item"));
         }

@@ -38,6 +38,7 @@ pub struct Builder {
     timeout: Option<Duration>,
     keep_alive: Option<Duration>,
     policy: Policy,
+    is_unary: bool,
     observer: Option<Observer>,
 }
 
@@ -74,6 +75,24 @@ impl Builder {
     #[must_use]
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.keep_alive = Some(interval);
+        self
+    }
+
+    /// Each call goes to the sidecar by itself, as a gRPC call of its own. When
+    /// not called, calls share one stream when the sidecar offers it, which
+    /// costs both sides less; what they mean is the same.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), unstale::Error> {
+    /// let cache = unstale::Cache::builder().unary().no_sidecar().connect().await?;
+    /// cache.get("user:7").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn unary(mut self) -> Self {
+        self.is_unary = true;
         self
     }
 
@@ -146,7 +165,12 @@ impl Builder {
             return self.lazy();
         }
         match connect::connect(self.place()?, self.pace()).await {
-            Ok(channel) => Ok(self.over(channel)),
+            Ok(channel) => {
+                let cache = self.over(channel);
+                // A sidecar that is silent is the next call's business.
+                let _ = tokio::time::timeout(cache.deadline(), cache.lanes.decided()).await;
+                Ok(cache)
+            }
             Err(error) if self.policy == Policy::Strict => Err(error),
             Err(error) => {
                 let cache = self.lazy()?;
@@ -181,7 +205,8 @@ impl Builder {
 
     fn over(self, channel: tonic::transport::Channel) -> Cache {
         let shared = Shared::new(self.policy, self.observer);
-        Cache::over(channel, self.namespace, self.timeout, shared)
+        let wants_session = !self.is_unary;
+        Cache::over(channel, self.namespace, self.timeout, shared, wants_session)
     }
 
     fn pace(&self) -> Pace {
@@ -208,6 +233,7 @@ impl Debug for Builder {
         builder.field("timeout", &self.timeout);
         builder.field("keep_alive", &self.keep_alive);
         builder.field("policy", &self.policy);
+        builder.field("is_unary", &self.is_unary);
         builder.finish_non_exhaustive()
     }
 }

@@ -1,6 +1,7 @@
 //! The connection, and what every call shares: deadline, namespace, position.
 
 use crate::outage::Shared;
+use crate::session::{Asked, Lanes};
 use crate::{Ack, Builder, Error};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use unstale_proto::v1::admin_service_client::AdminServiceClient;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
+use unstale_proto::v1::session_service_client::SessionServiceClient;
 
 /// The sidecar's own deadline of a call that brings none.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -40,6 +42,7 @@ const MESSAGE_BYTES: usize = 8 << 20;
 #[derive(Clone, Debug)]
 pub struct Cache {
     pub(crate) client: CacheServiceClient<Channel>,
+    pub(crate) lanes: Arc<Lanes>,
     pub(crate) admin: AdminServiceClient<Channel>,
     pub(crate) namespace: String,
     pub(crate) shared: Arc<Shared>,
@@ -69,10 +72,15 @@ impl Cache {
         namespace: String,
         timeout: Option<Duration>,
         shared: Shared,
+        wants_session: bool,
     ) -> Self {
         let client = CacheServiceClient::new(channel.clone());
+        let client = client.max_decoding_message_size(MESSAGE_BYTES);
+        let session = SessionServiceClient::new(channel.clone());
+        let session = session.max_decoding_message_size(MESSAGE_BYTES);
         Self {
-            client: client.max_decoding_message_size(MESSAGE_BYTES),
+            lanes: Arc::new(Lanes::new(client.clone(), session, wants_session)),
+            client,
             admin: AdminServiceClient::new(channel),
             namespace,
             shared: Arc::new(shared),
@@ -134,18 +142,20 @@ impl Cache {
         asked.unwrap_or_else(|| self.min_position.clone())
     }
 
-    /// A request with this client's deadline.
-    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
-        self.request_after(message, Duration::ZERO)
+    /// A call with this client's deadline.
+    pub(crate) fn asked<T>(&self, message: T) -> Asked<T> {
+        self.asked_after(message, Duration::ZERO)
     }
 
-    /// A request that may wait before its deadline starts to count.
-    pub(crate) fn request_after<T>(&self, message: T, wait: Duration) -> Request<T> {
-        let mut request = Request::new(message);
-        if let Some(timeout) = self.timeout {
-            request.set_timeout(timeout.saturating_add(wait));
-        }
-        request
+    /// A call that may wait before its deadline starts to count.
+    pub(crate) fn asked_after<T>(&self, message: T, wait: Duration) -> Asked<T> {
+        let timeout = self.timeout.map(|timeout| timeout.saturating_add(wait));
+        Asked { message, timeout }
+    }
+
+    /// A request with this client's deadline.
+    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
+        self.asked(message).request()
     }
 
     /// The answer of a call, bounded even when the sidecar has stopped.

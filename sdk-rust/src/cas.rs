@@ -121,8 +121,7 @@ impl Cache {
             content.into(),
             entry
         );
-        let mut client = self.client.clone();
-        let call = client.compare_and_set(self.request(message));
+        let call = self.lanes.call(self.asked(message));
         let answer = self.answer_acked(ack, call).await?;
         use v1::compare_and_set_response::Result as Became;
         let result = answer.result;

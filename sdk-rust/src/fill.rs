@@ -170,10 +170,10 @@ impl Cache {
         if self.has_no_sidecar() {
             return Ok(Renewal::Renewed { term: TERM });
         }
-        let request = self.request(v1::RenewRequest {
+        let asking = self.asked(v1::RenewRequest {
             lease_token: token.to_owned(),
         });
-        let answer = self.answer(self.client.clone().renew(request)).await?;
+        let answer = self.answer(self.lanes.call(asking)).await?;
         use v1::renew_response::Result as Became;
         Ok(
             match answer.result.ok_or(Error::Answer("Renew has no result"))? {
@@ -223,8 +223,8 @@ impl Cache {
             content.into(),
             entry
         );
-        let request = self.request(message);
-        let answer = self.answer(self.client.clone().fill(request)).await?;
+        let asking = self.asked(message);
+        let answer = self.answer(self.lanes.call(asking)).await?;
         use v1::fill_response::Result as Became;
         let result = match answer.result.ok_or(Error::Answer("Fill has no result"))? {
             Became::Stored(v1::Stored { version }) => Filled::Stored { version },
@@ -278,12 +278,12 @@ impl Cache {
         if self.has_no_sidecar() {
             return Ok(());
         }
-        let request = self.request(v1::AbandonRequest {
+        let asking = self.asked(v1::AbandonRequest {
             lease_token: token.to_owned(),
             serve_stale_for: options.serve_stale_for.map(proto_duration),
             retry_after: options.retry_after.map(proto_duration),
         });
-        self.answer(self.client.clone().abandon(request)).await?;
+        self.answer(self.lanes.call(asking)).await?;
         Ok(())
     }
 }

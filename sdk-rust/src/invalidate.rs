@@ -187,7 +187,7 @@ impl Cache {
         if self.has_no_sidecar() {
             return Ok(Invalidated::default());
         }
-        let request = self.request(v1::InvalidateRequest {
+        let asking = self.asked(v1::InvalidateRequest {
             namespace: self.namespace.clone(),
             keys: what.keys,
             tags: what.tags,
@@ -199,8 +199,7 @@ impl Cache {
             id: what.id.unwrap_or_default(),
             reason: what.reason,
         });
-        let mut client = self.client.clone();
-        let call = client.invalidate(request);
+        let call = self.lanes.call(asking);
         let answer = self.answer_acked(what.ack, call).await?;
         Ok(Invalidated {
             position: Some(answer.position).filter(|p| !p.is_empty()),

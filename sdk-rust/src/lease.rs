@@ -178,9 +178,8 @@ impl Cache {
             wait: (!wait.is_zero()).then(|| proto_duration(wait)),
             min_position: self.min_position(options.min_position),
         };
-        let request = self.request_after(message, wait);
-        let mut client = self.client.clone();
-        let asking = Asking::new(self, async move { client.lease(request).await });
+        let (lanes, asked_for) = (self.lanes.clone(), self.asked_after(message, wait));
+        let asking = Asking::new(self, async move { lanes.call(asked_for).await });
         let answer = self.answer_after(wait, asking).await?;
         use v1::lease_response::Result as Got;
         let result = match answer.result.ok_or(Error::Answer("Lease has no result"))? {
@@ -233,9 +232,8 @@ impl Cache {
             wait: (!wait.is_zero()).then(|| proto_duration(wait)),
             min_position: self.min_position(options.min_position),
         };
-        let request = self.request_after(message, wait);
-        let mut client = self.client.clone();
-        let asking = Asking::new(self, async move { client.batch_lease(request).await });
+        let (lanes, asked_for) = (self.lanes.clone(), self.asked_after(message, wait));
+        let asking = Asking::new(self, async move { lanes.call(asked_for).await });
         let answer = self.answer_after(wait, asking).await?;
         if answer.results.len() != asked {
             return Err(Error::Answer("BatchLease has not one result per key"));

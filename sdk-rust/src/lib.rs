@@ -63,6 +63,7 @@ mod options;
 mod outage;
 mod read;
 mod renewing;
+mod session;
 mod typed;
 mod typed_load;
 mod unstorable;

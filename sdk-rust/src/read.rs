@@ -156,7 +156,7 @@ impl Cache {
     }
 
     async fn read(&self, key: String, options: ReadOptions) -> Result<Answer<Lookup>, Error> {
-        let request = self.request(v1::GetRequest {
+        let asking = self.asked(v1::GetRequest {
             namespace: self.namespace.clone(),
             key,
             min_position: self.min_position(options.min_position),
@@ -164,7 +164,7 @@ impl Cache {
             max_staleness: options.max_staleness.map(proto_duration),
             if_none_match: options.if_none_match.unwrap_or_default(),
         });
-        let answer = self.answer(self.client.clone().get(request)).await?;
+        let answer = self.answer(self.lanes.call(asking)).await?;
         use v1::get_response::Result as Found;
         let result = match answer.result.ok_or(Error::Answer("Get has no result"))? {
             Found::Found(entry) => Lookup::Hit(Entry::decode(entry)?),
@@ -234,14 +234,14 @@ impl Cache {
         options: ReadOptions,
     ) -> Result<Answer<Vec<Lookup>>, Error> {
         let asked = keys.len();
-        let request = self.request(v1::BatchGetRequest {
+        let asking = self.asked(v1::BatchGetRequest {
             namespace: self.namespace.clone(),
             keys,
             min_position: self.min_position(options.min_position),
             level: v1::ReadLevel::from(options.level).into(),
             max_staleness: options.max_staleness.map(proto_duration),
         });
-        let answer = self.answer(self.client.clone().batch_get(request)).await?;
+        let answer = self.answer(self.lanes.call(asking)).await?;
         if answer.results.len() != asked {
             return Err(Error::Answer("BatchGet has not one result per key"));
         }

@@ -321,8 +321,7 @@ impl Cache {
             content,
             options.entry
         );
-        let mut client = self.client.clone();
-        let call = client.set(self.request(message));
+        let call = self.lanes.call(self.asked(message));
         let answer = self.answer_acked(options.ack, call).await?;
         use v1::set_response::Result as Became;
         let result = match answer.result.ok_or(Error::Answer("Set has no result"))? {

@@ -48,6 +48,8 @@ fn values() -> Vec<(&'static str, String)> {
         TTL_MAX,
         BATCH_KEYS,
         BATCH_BYTES,
+        SESSION_CALLS,
+        SESSIONS,
         ID_BYTES,
         REASON_BYTES,
         TERM_MIN,

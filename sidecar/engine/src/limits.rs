@@ -45,6 +45,10 @@ pub const TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const BATCH_KEYS: usize = 256;
 /// Largest BatchSet and largest batch answer, in bytes of values.
 pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Most calls under way on one Session stream; beyond it nothing is read.
+pub const SESSION_CALLS: usize = 1024;
+/// Most Session streams of one sidecar.
+pub const SESSIONS: usize = 1024;
 /// Longest idempotency id, in bytes.
 pub const ID_BYTES: usize = 64;
 /// Longest reason of an invalidation, in bytes.

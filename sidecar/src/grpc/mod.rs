@@ -16,6 +16,7 @@ mod observe;
 mod renew;
 mod rounds;
 mod serve;
+mod session;
 mod set;
 mod socket;
 mod status;

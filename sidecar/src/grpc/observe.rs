@@ -51,6 +51,11 @@ where
     }
 }
 
+/// What the gRPC library said of a message of a Session stream.
+pub(super) fn mended(refused: Status) -> Status {
+    mend(&refused, "Session").unwrap_or(refused)
+}
+
 /// What the gRPC library said, in the contract's words. What has details was
 /// said by us.
 fn mend(refused: &Status, path: &str) -> Option<Status> {
@@ -82,6 +87,7 @@ fn carries(path: &str) -> Carries {
     match path.rsplit('/').next() {
         Some("Set" | "CompareAndSet" | "Fill") => Carries::Value,
         Some("BatchSet") => Carries::Values,
+        Some("Session") => Carries::Calls,
         _ => Carries::Names,
     }
 }

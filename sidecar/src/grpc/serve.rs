@@ -3,6 +3,7 @@
 use super::Service;
 use super::listener::Listeners;
 use super::observe::Observe;
+use super::session::Sessions;
 use crate::shutdown::Shutdown;
 use crate::telemetry::requests::Requests;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use unstale_engine::limits;
 use unstale_proto::FILE_DESCRIPTOR_SET;
 use unstale_proto::v1::admin_service_server::{AdminServiceServer, SERVICE_NAME as ADMIN};
 use unstale_proto::v1::cache_service_server::{CacheServiceServer, SERVICE_NAME as CACHE};
+use unstale_proto::v1::session_service_server::{SERVICE_NAME as SESSION, SessionServiceServer};
 
 /// Longest request: a batch of values, their keys, tags and so on. Over it the
 /// message is not read, but a value that is a little too long gets its own
@@ -24,6 +26,9 @@ use unstale_proto::v1::cache_service_server::{CacheServiceServer, SERVICE_NAME a
 const REQUEST_BYTES: usize = limits::BATCH_BYTES + limits::RECORD_BYTES;
 /// Longest answer: a batch of values and its envelopes.
 const ANSWER_BYTES: usize = limits::BATCH_BYTES + 2 * limits::RECORD_BYTES;
+/// Longest message of a Session stream: one that is nearly long enough, and
+/// the longest answer.
+const SESSION_BYTES: usize = ANSWER_BYTES + limits::RECORD_BYTES;
 /// Accepted connections that are not served yet.
 const ACCEPTED: usize = 16;
 
@@ -38,11 +43,17 @@ pub async fn serve(
     let (sender, sockets) = mpsc::channel(ACCEPTED);
     let accept = listeners.accept(sender, stop.clone());
     shutdown.spawn("accept", accept);
+    let ends = (shutdown, stop.clone());
+    let sessions = Sessions::new(service.engine.clone(), requests.clone(), ends);
+    let sessions = SessionServiceServer::new(sessions)
+        .max_decoding_message_size(REQUEST_BYTES)
+        .max_encoding_message_size(SESSION_BYTES);
     let cache = CacheServiceServer::new(service.clone())
         .max_decoding_message_size(REQUEST_BYTES)
         .max_encoding_message_size(ANSWER_BYTES);
     health.set_serving::<CacheServiceServer<Service>>().await;
     health.set_serving::<AdminServiceServer<Service>>().await;
+    health.set_serving::<SessionServiceServer<Sessions>>().await;
     let health = tonic_health::pb::health_server::HealthServer::new(
         tonic_health::server::HealthService::from_health_reporter(health),
     );
@@ -60,6 +71,7 @@ pub async fn serve(
         .initial_stream_window_size(2 * 1024 * 1024)
         .initial_connection_window_size(8 * 1024 * 1024)
         .add_service(cache)
+        .add_service(sessions)
         .add_service(AdminServiceServer::new(service))
         .add_service(health)
         .add_service(reflection().build_v1().expect(DESCRIPTOR))
@@ -74,7 +86,7 @@ pub async fn serve(
 /// Says over grpc.health.v1 that this sidecar takes no more work.
 pub async fn not_serving(health: &HealthReporter) {
     use tonic_health::ServingStatus::NotServing;
-    for name in ["", CACHE, ADMIN] {
+    for name in ["", CACHE, ADMIN, SESSION] {
         health.set_service_status(name, NotServing).await;
     }
 }
@@ -82,7 +94,7 @@ pub async fn not_serving(health: &HealthReporter) {
 /// Ends the streams of those who watch health: they have no end of their own,
 /// and the drain would wait for them.
 pub async fn forget(health: &mut HealthReporter) {
-    for name in ["", CACHE, ADMIN] {
+    for name in ["", CACHE, ADMIN, SESSION] {
         health.clear_service_status(name).await;
     }
 }

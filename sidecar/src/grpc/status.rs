@@ -3,6 +3,7 @@
 //! Every status carries google.rpc.ErrorInfo with domain `unstale.dev`, and
 //! RetryInfo or PreconditionFailure where it helps the caller.
 
+use prost::Message as _;
 use std::collections::HashMap;
 use std::time::Duration;
 use tonic::{Code, Status};
@@ -125,6 +126,8 @@ pub(super) enum Carries {
     Value,
     /// The values of a batch.
     Values,
+    /// Calls of any kind.
+    Calls,
     /// Names and words only; no such call has a reason to be long.
     Names,
 }
@@ -143,6 +146,10 @@ pub(super) fn message_too_large(carries: Carries) -> Status {
             let what = format!("are too long together: at most {limit} bytes are allowed");
             ("items", what, "BATCH_TOO_LARGE", Some(limit))
         }
+        Carries::Calls => {
+            let what = "are too long together to be read in one message".to_owned();
+            ("calls", what, "INVALID_REQUEST", None)
+        }
         Carries::Names => {
             let what = "is too long to be read: a key, a tag or a reason is over its limit";
             ("request", what.to_owned(), "INVALID_REQUEST", None)
@@ -155,6 +162,40 @@ pub(super) fn message_too_large(carries: Carries) -> Status {
         reason,
         metadata: limit.into_iter().collect(),
     })
+}
+
+/// A call of a Session stream whose answer could be taken for that of another.
+pub(super) fn bad_id(id: u64) -> Status {
+    let what = match id {
+        0 => "is 0: the answer could not name the call",
+        _ => "is that of a call under way: one answer could be taken for the other",
+    };
+    bad_request(BadRequest {
+        violations: vec![FieldViolation::new("calls.id", what)],
+        more: 0,
+        reason: "INVALID_REQUEST",
+        metadata: HashMap::new(),
+    })
+}
+
+/// There is no room for another Session stream.
+pub(super) fn no_room_for_sessions() -> Status {
+    let message = format!("there are {} Session streams already", limits::SESSIONS);
+    let mut details = info("OVERLOADED", HashMap::new());
+    details.set_retry_info(Some(RETRY_AFTER));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// A status inside a message: what grpc-status-details-bin holds.
+pub(super) fn message(status: &Status) -> tonic_types::Status {
+    let told = tonic_types::Status::decode(status.details());
+    told.ok()
+        .filter(|told| told.code != 0)
+        .unwrap_or_else(|| tonic_types::Status {
+            code: status.code().into(),
+            message: status.message().to_owned(),
+            details: Vec::new(),
+        })
 }
 
 /// What the gRPC library itself answers, with an ErrorInfo like all others.

@@ -56,7 +56,10 @@ impl fmt::Debug for Sources {
 
 impl Collector for Sources {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for (name, help, value) in counters(self.engine.counters()).chain(self.around_remote()) {
+        for (name, help, value) in counters(self.engine.counters())
+            .chain(self.around_remote())
+            .chain(self.in_sessions())
+        {
             let counter = ConstCounter::new(value);
             let kind = counter.metric_type();
             counter.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
@@ -132,6 +135,11 @@ type Labelled = (
 );
 
 impl Sources {
+    fn in_sessions(&self) -> [(&'static str, &'static str, u64); 1] {
+        let help = "Calls answered on Session streams, of all those in requests";
+        [("session_calls", help, self.requests.in_session())]
+    }
+
     fn around_remote(&self) -> [(&'static str, &'static str, u64); 4] {
         let counts = &self.remote;
         [

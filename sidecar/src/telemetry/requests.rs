@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tonic::Code;
 
 /// The calls that have a label of their own; everything else is "other".
-const RPCS: [&str; 15] = [
+const RPCS: [&str; 16] = [
     "Get",
     "BatchGet",
     "Set",
@@ -18,6 +18,7 @@ const RPCS: [&str; 15] = [
     "Abandon",
     "Invalidate",
     "Watch",
+    "Session",
     "Status",
     "Peers",
     "other",
@@ -26,13 +27,16 @@ const CODES: usize = 17;
 
 /// Counts of calls by rpc and code. A stream counts when it begins.
 #[derive(Debug, Default)]
-pub struct Requests([[AtomicU64; CODES]; RPCS.len()]);
+pub struct Requests {
+    calls: [[AtomicU64; CODES]; RPCS.len()],
+    in_session: AtomicU64,
+}
 
 impl Requests {
     /// Every pair that was seen: rpc, code, count.
     pub fn seen(&self) -> Vec<(&'static str, String, u64)> {
         let mut seen = Vec::new();
-        for (rpc, row) in RPCS.iter().zip(&self.0) {
+        for (rpc, row) in RPCS.iter().zip(&self.calls) {
             for (code, count) in (0..).zip(row) {
                 let count = count.load(Relaxed);
                 if count > 0 {
@@ -43,11 +47,21 @@ impl Requests {
         seen
     }
 
+    /// How many of them came on a Session stream.
+    pub fn in_session(&self) -> u64 {
+        self.in_session.load(Relaxed)
+    }
+
+    /// Counts one call, counted already, as of a Session stream.
+    pub fn count_in_session(&self) {
+        self.in_session.fetch_add(1, Relaxed);
+    }
+
     /// Counts one call by the path of its method.
     pub fn count(&self, path: &str, code: Code) {
         let rpc = rpc_of(path);
         let code = usize::try_from(i32::from(code)).unwrap_or(2);
-        self.0[rpc][code.min(CODES - 1)].fetch_add(1, Relaxed);
+        self.calls[rpc][code.min(CODES - 1)].fetch_add(1, Relaxed);
     }
 }
 

@@ -1,0 +1,196 @@
+//! The fast lane: calls share one Session stream when the sidecar offers it.
+//!
+//! The choice of lane is made here and nowhere else. A call goes by itself
+//! (unary) while no stream is open, when the stream has no room, and when it is
+//! large; a caller sees no difference. A stream that cannot be opened or breaks
+//! is opened again in the background, after a pause; no call waits for that. A
+//! call that was not sent when the stream broke is made by itself; of one that
+//! was sent nobody knows, as when a connection breaks.
+
+mod kinds;
+mod opening;
+mod sending;
+mod wire;
+
+pub(crate) use self::kinds::Kind;
+use self::opening::Refused;
+use self::wire::{Ended, Wire};
+use std::fmt::{self, Debug, Formatter};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+use unstale_proto::v1::cache_service_client::CacheServiceClient;
+use unstale_proto::v1::session_service_client::SessionServiceClient;
+
+/// A longer message goes by itself: it would hold up those behind it.
+const LARGE: usize = 64 * 1024;
+/// The pause before a stream is opened again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The same when the sidecar knows no such stream: another may come one day.
+const PAUSE_WITHOUT: Duration = Duration::from_secs(30);
+
+/// A message, and what its call may take.
+pub(crate) struct Asked<T> {
+    pub(crate) message: T,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl<T> Asked<T> {
+    pub(crate) fn request(self) -> Request<T> {
+        let mut request = Request::new(self.message);
+        if let Some(timeout) = self.timeout {
+            request.set_timeout(timeout);
+        }
+        request
+    }
+}
+
+/// How calls reach the sidecar.
+pub(crate) struct Lanes {
+    alone: CacheServiceClient<Channel>,
+    session: SessionServiceClient<Channel>,
+    fast: Arc<Mutex<Fast>>,
+}
+
+/// The state of the fast lane.
+enum Fast {
+    /// Not wanted.
+    Off,
+    /// Not open, and not to be opened before this.
+    Closed(Instant),
+    /// Being opened.
+    Opening,
+    /// Open.
+    Open(Arc<Wire>),
+}
+
+impl Lanes {
+    /// Both lanes over one connection; the fast one only if it is wanted.
+    pub(crate) fn new(
+        alone: CacheServiceClient<Channel>,
+        session: SessionServiceClient<Channel>,
+        wants_session: bool,
+    ) -> Self {
+        let fast = match wants_session {
+            true => Fast::Closed(Instant::now()),
+            false => Fast::Off,
+        };
+        Self {
+            alone,
+            session,
+            fast: Arc::new(Mutex::new(fast)),
+        }
+    }
+
+    /// The answer of a call, by whichever lane.
+    pub(crate) async fn call<T: Kind>(
+        &self,
+        asked: Asked<T>,
+    ) -> Result<Response<T::Answer>, Status> {
+        let asked = match self.wire(&asked) {
+            Some(wire) => match wire::call(&wire, asked).await {
+                Ended::Answered(answer) => return answer.map(Response::new),
+                Ended::NotSent(asked) => asked,
+            },
+            None => asked,
+        };
+        T::alone(self.alone.clone(), asked.request()).await
+    }
+
+    /// The stream, if there is one and the call fits on it.
+    fn wire<T: Kind>(&self, asked: &Asked<T>) -> Option<Arc<Wire>> {
+        let wire = self.open(None)?;
+        (asked.message.encoded_len() <= LARGE).then_some(wire)
+    }
+
+    /// Waits until the stream is open, or cannot be.
+    pub(crate) async fn decided(&self) {
+        let (tell, told) = oneshot::channel();
+        self.open(Some(tell));
+        // Dropped when it is decided.
+        let _ = told.await;
+    }
+
+    /// The stream that is open; when it is time, one is opened meanwhile.
+    fn open(&self, tell: Option<oneshot::Sender<()>>) -> Option<Arc<Wire>> {
+        let mut fast = lock(&self.fast);
+        match &*fast {
+            Fast::Open(wire) => return Some(wire.clone()),
+            Fast::Off | Fast::Opening => return None,
+            Fast::Closed(until) if Instant::now() < *until => return None,
+            Fast::Closed(_) => *fast = Fast::Opening,
+        }
+        let opening = Opening(self.fast.clone());
+        tokio::spawn(opening.run(self.session.clone(), tell));
+        None
+    }
+}
+
+/// A stream that is opened, used and ended; whatever ends the task closes the
+/// lane.
+struct Opening(Arc<Mutex<Fast>>);
+
+impl Opening {
+    async fn run(self, session: SessionServiceClient<Channel>, tell: Option<oneshot::Sender<()>>) {
+        match opening::open(session).await {
+            Ok((wire, answers)) => {
+                self.turn(Fast::Open(wire.clone()));
+                drop(tell);
+                opening::take(wire, answers).await;
+            }
+            Err(Refused::Unknown) => self.turn(closed_for(PAUSE_WITHOUT)),
+            Err(Refused::Failed) => {}
+        }
+    }
+
+    fn turn(&self, to: Fast) {
+        let mut fast = lock(&self.0);
+        // The client may be gone meanwhile.
+        match &*fast {
+            Fast::Off => {}
+            Fast::Closed(_) | Fast::Opening | Fast::Open(_) => *fast = to,
+        }
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if !matches!(*lock(&self.0), Fast::Closed(_)) {
+            self.turn(closed_for(PAUSE));
+        }
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        let fast = std::mem::replace(&mut *lock(&self.fast), Fast::Off);
+        if let Fast::Open(wire) = fast {
+            wire.finish();
+        }
+    }
+}
+
+fn closed_for(pause: Duration) -> Fast {
+    Fast::Closed(Instant::now() + pause)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Debug for Lanes {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let lane = match *lock(&self.fast) {
+            Fast::Off => "off",
+            Fast::Closed(_) => "closed",
+            Fast::Opening => "opening",
+            Fast::Open(_) => "open",
+        };
+        f.debug_struct("Lanes")
+            .field("session", &lane)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,219 @@
+//! One stream's calls: those to be sent, and those that wait for an answer.
+//!
+//! Bounded by what the sidecar allows under way: a call takes its place until
+//! its answer has come or its cancellation is sent.
+
+use super::{Asked, Kind, lock};
+use futures::task::AtomicWaker;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tonic::{Code, Status};
+use unstale_proto::v1::session_answer::Result as Outcome;
+use unstale_proto::v1::{SessionAnswer, SessionCall};
+
+/// How a call ended.
+pub(super) enum Ended<T: Kind> {
+    /// The sidecar's answer, or that it got lost.
+    Answered(Result<T::Answer, Status>),
+    /// The sidecar never saw it.
+    NotSent(Asked<T>),
+}
+
+/// What a waiting call is told.
+enum Told {
+    Outcome(Option<Outcome>),
+    NotSent(SessionCall),
+    Lost(Status),
+}
+
+/// A stream's calls.
+pub(super) struct Wire {
+    pub(super) calls: Mutex<Calls>,
+    /// Of the task that sends.
+    pub(super) sender: AtomicWaker,
+}
+
+/// What is under way, seen from here.
+pub(super) struct Calls {
+    pub(super) queue: VecDeque<SessionCall>,
+    pub(super) cancelled: Vec<u64>,
+    waiting: HashMap<u64, oneshot::Sender<Told>>,
+    last_id: u64,
+    /// Places taken, and how many there are.
+    taken: usize,
+    max_calls: usize,
+    /// Whether calls are taken.
+    pub(super) is_open: bool,
+}
+
+impl Wire {
+    /// A stream that takes no calls before it is opened.
+    pub(super) fn new() -> Arc<Self> {
+        let calls = Calls {
+            queue: VecDeque::new(),
+            cancelled: Vec::new(),
+            waiting: HashMap::new(),
+            last_id: 0,
+            taken: 0,
+            max_calls: 0,
+            is_open: true,
+        };
+        Arc::new(Self {
+            calls: Mutex::new(calls),
+            sender: AtomicWaker::new(),
+        })
+    }
+
+    /// The sidecar allows so many calls at a time.
+    pub(super) fn allows(&self, max_calls: u32) {
+        lock(&self.calls).max_calls = usize::try_from(max_calls).unwrap_or(usize::MAX);
+    }
+
+    /// An answer came.
+    pub(super) fn answered(&self, answer: SessionAnswer) {
+        let mut calls = lock(&self.calls);
+        // One that was cancelled: its place is given back when that is sent.
+        let Some(waiting) = calls.waiting.remove(&answer.id) else {
+            return;
+        };
+        calls.taken -= 1;
+        drop(calls);
+        let _ = waiting.send(Told::Outcome(answer.result));
+    }
+
+    /// Takes no more calls, and ends this side when nothing waits to be sent.
+    pub(super) fn finish(&self) {
+        let mut calls = lock(&self.calls);
+        calls.is_open = false;
+        let unsent: Vec<_> = calls.queue.drain(..).collect();
+        for call in unsent {
+            if let Some(waiting) = calls.waiting.remove(&call.id) {
+                let _ = waiting.send(Told::NotSent(call));
+            }
+        }
+        drop(calls);
+        self.sender.wake();
+    }
+
+    /// The stream is gone: nobody knows what became of what was sent.
+    pub(super) fn lost(&self, why: &Status) {
+        self.finish();
+        let waiting = std::mem::take(&mut lock(&self.calls).waiting);
+        for (_, waiting) in waiting {
+            let _ = waiting.send(Told::Lost(why.clone()));
+        }
+    }
+
+    fn begin<T: Kind>(self: &Arc<Self>, asked: Asked<T>) -> Result<Waiting, Asked<T>> {
+        let mut calls = lock(&self.calls);
+        if !calls.is_open || calls.taken >= calls.max_calls {
+            return Err(asked);
+        }
+        calls.last_id += 1;
+        calls.taken += 1;
+        let id = calls.last_id;
+        let (tell, told) = oneshot::channel();
+        calls.waiting.insert(id, tell);
+        calls.queue.push_back(SessionCall {
+            id,
+            timeout: asked.timeout.map(crate::answer::proto_duration),
+            request: Some(asked.message.into_call()),
+        });
+        drop(calls);
+        self.sender.wake();
+        let wire = self.clone();
+        Ok(Waiting { wire, id, told })
+    }
+
+    fn cancel(&self, id: u64) {
+        let mut calls = lock(&self.calls);
+        if calls.waiting.remove(&id).is_none() {
+            return; // it was told
+        }
+        match calls.queue.iter().position(|call| call.id == id) {
+            Some(at) => {
+                calls.queue.remove(at);
+                calls.taken -= 1;
+            }
+            None => calls.cancelled.push(id),
+        }
+        drop(calls);
+        self.sender.wake();
+    }
+}
+
+impl Calls {
+    /// The cancellations are sent: their places are free.
+    pub(super) fn take_cancelled(&mut self) -> Vec<u64> {
+        self.taken -= self.cancelled.len();
+        std::mem::take(&mut self.cancelled)
+    }
+}
+
+/// A call whose answer is waited for; cancelled when dropped.
+struct Waiting {
+    wire: Arc<Wire>,
+    id: u64,
+    told: oneshot::Receiver<Told>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.wire.cancel(self.id);
+    }
+}
+
+/// Makes the call on the stream, if there is room.
+pub(super) async fn call<T: Kind>(wire: &Arc<Wire>, asked: Asked<T>) -> Ended<T> {
+    let limit = asked.timeout;
+    let mut waiting = match wire.begin(asked) {
+        Ok(waiting) => waiting,
+        Err(asked) => return Ended::NotSent(asked),
+    };
+    let told = match limit {
+        None => (&mut waiting.told).await,
+        Some(limit) => match timeout(limit, &mut waiting.told).await {
+            Ok(told) => told,
+            // As tonic says it of a call by itself.
+            Err(_) => return Ended::Answered(Err(Status::deadline_exceeded("Timeout expired"))),
+        },
+    };
+    // Nothing is told only if the stream's whole state is gone.
+    match told.unwrap_or_else(|_| Told::Lost(gone("the stream is gone"))) {
+        Told::Outcome(outcome) => Ended::Answered(understood::<T>(outcome)),
+        Told::Lost(why) => Ended::Answered(Err(why)),
+        Told::NotSent(call) => match call.request.and_then(T::from_call) {
+            Some(message) => Ended::NotSent(Asked {
+                message,
+                timeout: limit,
+            }),
+            None => Ended::Answered(Err(gone("the stream broke"))),
+        },
+    }
+}
+
+fn understood<T: Kind>(outcome: Option<Outcome>) -> Result<T::Answer, Status> {
+    let strange = || Status::internal("an answer of a kind that was not asked for");
+    match outcome.ok_or_else(strange)? {
+        Outcome::Error(error) => Err(status(&error)),
+        outcome => T::answer(outcome).ok_or_else(strange),
+    }
+}
+
+/// The status that the call by itself would have ended with.
+fn status(error: &tonic_types::Status) -> Status {
+    let details = prost::Message::encode_to_vec(error);
+    Status::with_details(Code::from(error.code), &error.message, details.into())
+}
+
+/// A stream that ended without a word for its calls.
+pub(super) fn gone(why: &str) -> Status {
+    Status::unavailable(why)
+}
+
+/// What a call is: used where only its length counts.
+pub(super) fn len(call: &SessionCall) -> usize {
+    prost::Message::encoded_len(call)
+}

@@ -1,0 +1,46 @@
+//! What is ready, gathered into one message.
+
+use prost::Message as _;
+use unstale_engine::limits;
+use unstale_proto::v1::{SessionAnswer, SessionClosing, SessionOpened, SessionResponse};
+
+/// A message takes no more answers when it is so long, in bytes.
+const BYTES: usize = 64 * 1024;
+/// A message takes no more answers when it has so many.
+const ANSWERS: usize = 256;
+
+/// A message that is not sent yet.
+#[derive(Default)]
+pub(super) struct Message {
+    response: SessionResponse,
+    bytes: usize,
+}
+
+impl Message {
+    /// Says what the stream allows.
+    pub(super) fn open(&mut self) {
+        let max_calls = u32::try_from(limits::SESSION_CALLS).unwrap_or(u32::MAX);
+        self.response.opened = Some(SessionOpened { max_calls });
+    }
+
+    /// Says that no more calls are begun.
+    pub(super) fn close(&mut self) {
+        self.response.closing = Some(SessionClosing {});
+    }
+
+    pub(super) fn add(&mut self, answer: SessionAnswer) {
+        self.bytes += answer.encoded_len();
+        self.response.answers.push(answer);
+    }
+
+    /// Whether it is long enough.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= BYTES || self.response.answers.len() >= ANSWERS
+    }
+
+    /// What is to be sent, if anything.
+    pub(super) fn response(self) -> Option<SessionResponse> {
+        let says = self.response.opened.is_some() || self.response.closing.is_some();
+        (says || !self.response.answers.is_empty()).then_some(self.response)
+    }
+}
