@@ -37,6 +37,7 @@ mod sdk_typed;
 mod sdk_watch;
 mod sealed;
 mod server_clock;
+mod session;
 mod session_loss;
 mod settings;
 mod stale;

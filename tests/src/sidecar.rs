@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint};
 use unstale_proto::v1::admin_service_client::AdminServiceClient;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
+use unstale_proto::v1::session_service_client::SessionServiceClient;
 use unstale_proto::v1::{PeersRequest, SessionState, StatusRequest, StatusResponse};
 
 /// The session ttl of sidecars in tests: short, so that what has to wait for
@@ -218,6 +219,21 @@ impl Sidecar {
     /// A client of the cache.
     pub fn cache(&self) -> CacheServiceClient<Channel> {
         CacheServiceClient::new(self.channel.clone())
+    }
+
+    /// A client of the fast lane.
+    pub fn sessions(&self) -> SessionServiceClient<Channel> {
+        SessionServiceClient::new(self.channel.clone())
+    }
+
+    /// The most memory that it ever had, in bytes.
+    pub fn memory_peak(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|rest| rest.trim().strip_suffix(" kB"));
+        let kibibytes: Option<u64> = peak.and_then(|number| number.trim().parse().ok());
+        kibibytes.expect("VmHWM in kB") * 1024
     }
 
     /// A client for operators' questions.

@@ -1,4 +1,5 @@
 //! gRPC: one RPC per file, decode → engine → encode. No decisions here.
+//! [`session`] carries many calls on one stream, to the same handlers.
 
 mod abandon;
 mod admin;

@@ -32,7 +32,8 @@ pub(super) struct Target {
 impl Target {
     pub(super) async fn connect(&self) -> Result<Cache, Failure> {
         // A person is told what failed, and not given a miss.
-        let builder = Cache::builder().strict();
+        // One call or two: no stream is worth its opening.
+        let builder = Cache::builder().strict().unary();
         let mut builder = builder.namespace(self.namespace.as_str());
         if let Some(endpoint) = &self.endpoint {
             builder = builder.endpoint(endpoint.as_str());

@@ -102,3 +102,80 @@ impl Drop for UnderWay {
         self.cancel_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+    use std::future::{pending, poll_fn};
+    use tokio::sync::oneshot;
+
+    fn answer(id: u64) -> SessionAnswer {
+        SessionAnswer { id, result: None }
+    }
+
+    /// A call that never ends, and how it is known that it was dropped.
+    fn endless() -> (Answering, oneshot::Receiver<()>) {
+        let (held, dropped) = oneshot::channel::<()>();
+        let call = async move {
+            let _held = held;
+            pending().await
+        };
+        (call.boxed(), dropped)
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_done_at_once_needs_no_task_and_no_place() {
+        let mut under_way = UnderWay::new(Shutdown::new());
+        let done = std::future::ready(answer(7)).boxed();
+        assert_eq!(under_way.begin(7, done), Some(answer(7)));
+        assert!(under_way.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_dropped_when_it_is_cancelled_or_its_stream_ends() {
+        let mut under_way = UnderWay::new(Shutdown::new());
+        let ((one, one_dropped), (two, two_dropped)) = (endless(), endless());
+        assert_eq!(under_way.begin(1, one), None);
+        assert_eq!(under_way.begin(2, two), None);
+        under_way.cancel(1);
+        one_dropped.await.expect_err("it was dropped");
+        assert!(!under_way.has(1) && under_way.has(2));
+        drop(under_way);
+        two_dropped.await.expect_err("it was dropped");
+    }
+
+    #[tokio::test]
+    async fn an_answer_on_its_way_when_its_call_was_cancelled_is_none() {
+        let mut under_way = UnderWay::new(Shutdown::new());
+        for id in [1, 2] {
+            let (go, gone) = oneshot::channel();
+            let call = async move {
+                let _ = gone.await;
+                answer(id)
+            };
+            assert_eq!(under_way.begin(id, call.boxed()), None);
+            go.send(()).expect("it waits");
+        }
+        // The tasks answer while this one does not run.
+        while under_way.answers.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        under_way.cancel(1);
+        let next = poll_fn(|context| under_way.poll_answer(context)).await;
+        assert_eq!(next, answer(2));
+        assert!(under_way.is_empty());
+    }
+
+    #[tokio::test]
+    async fn as_many_are_under_way_as_may_be() {
+        let mut under_way = UnderWay::new(Shutdown::new());
+        for id in 1..=limits::SESSION_CALLS as u64 {
+            assert!(!under_way.is_full());
+            under_way.begin(id, pending().boxed());
+        }
+        assert!(under_way.is_full());
+        under_way.cancel(1);
+        assert!(!under_way.is_full());
+    }
+}

@@ -33,7 +33,7 @@ pub(crate) fn seconds(args: &Json, name: &str) -> Option<Duration> {
 }
 
 /// A lazy client.
-pub(crate) fn client(args: &Json) -> Result<Cache, Refused> {
+pub(crate) async fn client(args: &Json, lane: Lane) -> Result<Cache, Refused> {
     let builder = Cache::builder()
         .endpoint(text(args, "endpoint"))
         .namespace(text(args, "namespace"));
@@ -50,7 +50,25 @@ pub(crate) fn client(args: &Json) -> Result<Cache, Refused> {
         (false, true) => builder.strict(),
         (false, false) => builder,
     };
-    builder.lazy().map_err(|e| say::refused(&e))
+    let builder = match lane {
+        Lane::Stream => builder,
+        Lane::Unary => builder.unary(),
+    };
+    // The stream is open before the first call, if there can be one.
+    match builder.clone().connect().await {
+        Ok(cache) => Ok(cache),
+        Err(_) => builder.lazy().map_err(|e| say::refused(&e)),
+    }
+}
+
+/// How the calls reach the sidecar.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Lane {
+    /// On a stream, as is usual.
+    #[default]
+    Stream,
+    /// Each by itself.
+    Unary,
 }
 
 /// The value, and the content type that goes with it.

@@ -1,6 +1,7 @@
 //! The conformance adapter of the Rust client: JSON lines in on stdin, JSON
 //! lines out on stdout (tests/conformance/PROTOCOL.md).
 //!
+//! With the word `unary`, each call goes by itself and none on a stream.
 //! Uses the public API of `unstale` and nothing else. Each request is a task of
 //! its own; answers come in the order in which they are ready.
 
@@ -11,6 +12,7 @@ mod load;
 mod say;
 mod session;
 
+use args::Lane;
 use serde_json::{Value as Json, json};
 use session::Session;
 use std::io::Write as _;
@@ -30,7 +32,11 @@ type Answered = Result<Json, Refused>;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let session = Arc::new(Session::default());
+    let lane = match std::env::args().nth(1).as_deref() {
+        Some("unary") => Lane::Unary,
+        _ => Lane::Stream,
+    };
+    let session = Arc::new(Session::over(lane));
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
         let request: Json = serde_json::from_str(&line)?;

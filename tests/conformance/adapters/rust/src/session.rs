@@ -1,5 +1,6 @@
 //! What the adapter holds between calls: clients, streams, loaders.
 
+use crate::args::Lane;
 use crate::gates::Gates;
 use crate::{Answered, Refused, args, calls, load, say};
 use futures::StreamExt as _;
@@ -17,6 +18,7 @@ pub(crate) struct Session {
     clients: Map<Cache>,
     streams: Map<Arc<Turn<Watch>>>,
     gates: Gates,
+    lane: Lane,
 }
 
 fn with<T, R>(map: &Map<T>, does: impl FnOnce(&mut HashMap<String, T>) -> R) -> R {
@@ -24,6 +26,14 @@ fn with<T, R>(map: &Map<T>, does: impl FnOnce(&mut HashMap<String, T>) -> R) -> 
 }
 
 impl Session {
+    /// One whose clients use this lane.
+    pub(crate) fn over(lane: Lane) -> Self {
+        Self {
+            lane,
+            ..Self::default()
+        }
+    }
+
     /// Makes the call.
     pub(crate) async fn answer(&self, request: &Json) -> Answered {
         let args = &request["args"];
@@ -34,7 +44,7 @@ impl Session {
                 "has": ["tokens", "renew", "whole_batches", "repeated_keys"],
             })),
             "open" => {
-                let cache = args::client(args)?;
+                let cache = args::client(args, self.lane).await?;
                 with(&self.clients, |map| map.insert(client.to_owned(), cache));
                 Ok(json!({}))
             }
