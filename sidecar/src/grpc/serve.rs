@@ -66,8 +66,9 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .http2_max_header_list_size(64 * 1024)
         .max_concurrent_streams(1024)
+        // With a grace, the library cuts the connection when that has passed, and
+        // sends no GOAWAY before: calls and streams on it would be lost.
         .max_connection_age(Duration::from_secs(3600))
-        .max_connection_age_grace(Duration::from_secs(120))
         .initial_stream_window_size(2 * 1024 * 1024)
         .initial_connection_window_size(8 * 1024 * 1024)
         .add_service(cache)
