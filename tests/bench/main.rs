@@ -1,7 +1,7 @@
 //! The project's figures, each beside its reference from the same run.
 //!
 //! `bench SIDECAR NATS_SERVER` prints one markdown table, and with `reads`,
-//! `log`, `remote`, `sdk` or `start` behind only that part of it; `bench echo` is the
+//! `in-flight`, `log`, `remote`, `sdk` or `start` behind only that part of it; `bench echo` is the
 //! bare tonic server it compares with, in a process of its own. Measured and
 //! reference rounds take turns, so that a slow moment of the machine hits both.
 //! A row that misses its goal stays in the table: this measures, it does not
@@ -9,6 +9,7 @@
 
 mod calls;
 mod echo;
+mod in_flight;
 mod log;
 mod nats;
 mod processes;
@@ -72,6 +73,9 @@ fn bench(sidecar: &str, nats: &str, part: Option<&str>) -> Result<()> {
         }
         if wanted("sdk") {
             rows.extend(sdk::rows(sidecar).await?);
+        }
+        if wanted("in-flight") {
+            rows.extend(in_flight::rows(sidecar).await?);
         }
         if wanted("start") {
             rows.extend(start::rows(sidecar).await?);

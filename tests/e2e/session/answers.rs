@@ -25,6 +25,14 @@ fn lease(key: &str, wait: Duration) -> Called {
     })
 }
 
+fn fill(token: String) -> Called {
+    Called::Fill(v1::FillRequest {
+        lease_token: token,
+        value: Some(v1::fill_request::Value::Text("v".into())),
+        ..v1::FillRequest::default()
+    })
+}
+
 fn granted(outcome: Outcome) -> String {
     match outcome {
         Outcome::Lease(v1::LeaseResponse {
@@ -111,12 +119,7 @@ async fn a_call_that_waits_holds_up_none_that_came_later() {
     // Answered while the lease is parked, which only the fill below ends.
     assert!(matches!(line.call(3, get("other")).await, Outcome::Get(_)));
     assert!(line.early.is_empty(), "{:?}", line.early);
-    let fill = Called::Fill(v1::FillRequest {
-        lease_token: token,
-        value: Some(v1::fill_request::Value::Text("v".into())),
-        ..v1::FillRequest::default()
-    });
-    assert!(matches!(line.call(4, fill).await, Outcome::Fill(_)));
+    assert!(matches!(line.call(4, fill(token)).await, Outcome::Fill(_)));
     match line.answer(2).await {
         Outcome::Lease(answer) => {
             let hit = matches!(answer.result, Some(v1::lease_response::Result::Hit(_)));
@@ -127,25 +130,25 @@ async fn a_call_that_waits_holds_up_none_that_came_later() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_cancelled_has_no_answer_and_takes_nothing() {
+async fn calls_that_were_cancelled_have_no_answer_and_do_nothing_more() {
     let pod = Sidecar::builder().fresh().await;
     let mut line = Line::to(&pod).await;
     let token = granted(line.call(1, lease("k", Duration::ZERO)).await);
-    line.begin(2, lease("k", Duration::from_secs(10))).await;
-    line.cancel(2).await;
-    // Read after the cancellation, as all is read in order.
-    assert!(matches!(line.call(3, get("other")).await, Outcome::Get(_)));
-    let abandon = Called::Abandon(v1::AbandonRequest {
-        lease_token: token,
-        ..v1::AbandonRequest::default()
-    });
-    assert!(matches!(line.call(4, abandon).await, Outcome::Abandon(_)));
-    // It would have been granted to the one who waited.
-    granted(line.call(5, lease("k", Duration::ZERO)).await);
+    let wait = Duration::from_secs(10);
+    line.send(calls((2..60).map(|id| call(id, lease("k", wait)))))
+        .await;
+    line.cancel(2..59).await;
+    // Read after the cancellations, as all is read in order.
+    assert!(matches!(line.call(60, get("other")).await, Outcome::Get(_)));
+    let fill = fill(token);
+    assert!(matches!(line.call(61, fill).await, Outcome::Fill(_)));
+    // The one that was left; with it all others would have been answered.
+    assert!(matches!(line.answer(59).await, Outcome::Lease(_)));
     assert!(line.early.is_empty(), "{:?}", line.early);
+    let leases = r#"unstale_requests_total{rpc="Lease",code="Ok"}"#;
+    assert_eq!(pod.metric(leases).await, 2);
     // Not under way any more: nothing happens.
-    line.cancel(2).await;
-    line.cancel(99).await;
+    line.cancel([2, 99]).await;
     assert!(matches!(line.call(2, get("other")).await, Outcome::Get(_)));
 }
 

@@ -22,7 +22,7 @@ fn read(key: &str) -> Called {
 fn parked(key: &str) -> Called {
     Called::Lease(LeaseRequest {
         key: key.into(),
-        wait: Some(duration(Duration::from_secs(10))),
+        wait: Some(duration(Duration::from_secs(2))),
         ..LeaseRequest::default()
     })
 }

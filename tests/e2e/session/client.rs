@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use std::time::Duration;
-use unstale::{Cache, Error, LeaseOptions, Leased, Lookup};
+use unstale::{Cache, EntryOptions, Error, LeaseOptions, Leased, Lookup};
 use unstale_tests::{PATIENCE, Sidecar, Signal, eventually};
 
 async fn client(pod: &Sidecar) -> Cache {
@@ -49,25 +49,30 @@ async fn ten_thousand_calls_at_a_time_each_get_their_own_answer() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_is_given_up_by_the_sidecar() {
+async fn calls_that_are_dropped_are_given_up_by_the_sidecar() {
     let pod = Sidecar::builder().fresh().await;
     let cache = client(&pod).await;
     let held = cache.lease_with("k", LeaseOptions::default()).await;
     let Leased::Granted(grant) = held.expect("OK").result else {
         panic!("not granted");
     };
-    let parked = tokio::spawn(waiting(&cache));
-    // Sent before this, which is answered: it is parked.
+    let kept = tokio::spawn(waiting(&cache));
+    let parked: Vec<_> = (0..50).map(|_| tokio::spawn(waiting(&cache))).collect();
+    // Sent before this, which is answered: they are parked.
     tokio::task::yield_now().await;
     cache.get("other").await.expect("OK");
-    parked.abort();
-    parked.await.expect_err("it was dropped");
+    for parked in parked {
+        parked.abort();
+        parked.await.expect_err("it was dropped");
+    }
     cache.get("other").await.expect("OK");
-    cache.abandon(&grant.token).await.expect("OK");
-    // It would have been granted to the one who waited.
-    let next = cache.lease_with("k", LeaseOptions::default()).await;
-    let next = next.expect("OK").result;
-    assert!(matches!(next, Leased::Granted(_)), "{next:?}");
+    let filled = cache.fill(&grant.token, "v", EntryOptions::default()).await;
+    filled.expect("OK");
+    // With this one all others would have been answered.
+    let hit = kept.await.expect("it ends").expect("OK");
+    assert!(matches!(hit, Leased::Hit(_)), "{hit:?}");
+    let leases = r#"unstale_requests_total{rpc="Lease",code="Ok"}"#;
+    assert_eq!(pod.metric(leases).await, 2);
 }
 
 #[tokio::test]

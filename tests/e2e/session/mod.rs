@@ -58,10 +58,9 @@ impl Line {
         self.send(calls([call(id, request)])).await;
     }
 
-    async fn cancel(&self, id: u64) {
-        let cancelled = vec![id];
+    async fn cancel(&self, ids: impl IntoIterator<Item = u64>) {
         let request = SessionRequest {
-            cancelled,
+            cancelled: ids.into_iter().collect(),
             ..SessionRequest::default()
         };
         self.send(request).await;
