@@ -43,6 +43,11 @@ impl Grants {
         !self.tokens.is_empty()
     }
 
+    /// They reached the connection otherwise.
+    pub(super) fn were_delivered(mut self) {
+        *self.delivered.get_mut() = true;
+    }
+
     /// The answer that brings them.
     pub(super) fn deliver<T>(self, answer: T) -> Response<T> {
         let mut response = Response::new(answer);

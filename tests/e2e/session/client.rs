@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use std::time::Duration;
-use unstale::{Cache, EntryOptions, Error, LeaseOptions, Leased, Lookup};
+use unstale::{Cache, Error, LeaseOptions, Leased, Lookup};
 use unstale_tests::{PATIENCE, Sidecar, Signal, eventually};
 
 async fn client(pod: &Sidecar) -> Cache {
@@ -15,6 +15,11 @@ fn waiting(cache: &Cache) -> impl Future<Output = Result<Leased, Error>> + use<>
     let cache = cache.clone();
     let options = LeaseOptions::default().wait(Duration::from_secs(40));
     async move { Ok(cache.lease_with("k", options).await?.result) }
+}
+
+fn read(cache: &Cache) -> impl Future<Output = Result<Lookup, Error>> + use<> {
+    let cache = cache.clone();
+    async move { Ok(cache.get("k").await?.result) }
 }
 
 fn text(found: Lookup) -> String {
@@ -52,12 +57,12 @@ async fn ten_thousand_calls_at_a_time_each_get_their_own_answer() {
 async fn calls_that_are_dropped_are_given_up_by_the_sidecar() {
     let pod = Sidecar::builder().fresh().await;
     let cache = client(&pod).await;
-    let held = cache.lease_with("k", LeaseOptions::default()).await;
-    let Leased::Granted(grant) = held.expect("OK").result else {
-        panic!("not granted");
-    };
-    let kept = tokio::spawn(waiting(&cache));
-    let parked: Vec<_> = (0..50).map(|_| tokio::spawn(waiting(&cache))).collect();
+    let position = cache.get("k").await.expect("OK").position;
+    let (epoch, _) = position.split_once('-').expect("a position");
+    let far = cache.after(format!("{epoch}-1000000"));
+    let waiting = || tokio::spawn(read(&far));
+    let parked: Vec<_> = (0..50).map(|_| waiting()).collect();
+    let kept = waiting();
     // Sent before this, which is answered: they are parked.
     tokio::task::yield_now().await;
     cache.get("other").await.expect("OK");
@@ -66,13 +71,11 @@ async fn calls_that_are_dropped_are_given_up_by_the_sidecar() {
         parked.await.expect_err("it was dropped");
     }
     cache.get("other").await.expect("OK");
-    let filled = cache.fill(&grant.token, "v", EntryOptions::default()).await;
-    filled.expect("OK");
-    // With this one all others would have been answered.
-    let hit = kept.await.expect("it ends").expect("OK");
-    assert!(matches!(hit, Leased::Hit(_)), "{hit:?}");
-    let leases = r#"unstale_requests_total{rpc="Lease",code="Ok"}"#;
-    assert_eq!(pod.metric(leases).await, 2);
+    // Before this one all others would have been answered.
+    let late = kept.await.expect("it ends").expect_err("it is far");
+    assert!(matches!(late, Error::DeadlineExceeded { .. }), "{late:?}");
+    let late = r#"unstale_requests_total{rpc="Get",code="DeadlineExceeded"}"#;
+    assert_eq!(pod.metric(late).await, 1);
 }
 
 #[tokio::test]

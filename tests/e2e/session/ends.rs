@@ -3,19 +3,24 @@
 use super::{Line, call, calls};
 use crate::calls::duration;
 use crate::fleet::Fleet;
+use futures::future::join_all;
 use std::time::Duration;
 use tonic::Code;
 use unstale_proto::v1::session_answer::Result as Outcome;
 use unstale_proto::v1::session_call::Request as Called;
 use unstale_proto::v1::{GetRequest, LeaseRequest, lease_response};
-use unstale_tests::{Sidecar, Signal};
+use unstale_tests::{PATIENCE, Sidecar, Signal};
 
 /// What a drain may take: the sidecar's default of 10 s, and a busy machine.
 const DRAIN: Duration = Duration::from_secs(12);
 
 fn lease(wait: Duration) -> Called {
+    lease_of("k", wait)
+}
+
+fn lease_of(key: &str, wait: Duration) -> Called {
     Called::Lease(LeaseRequest {
-        key: "k".into(),
+        key: key.into(),
         wait: Some(duration(wait)),
         term: Some(duration(Duration::from_secs(60))),
         ..LeaseRequest::default()
@@ -95,5 +100,35 @@ async fn a_drain_does_not_wait_for_streams_on_which_nothing_happens() {
     for mut line in lines {
         line.end().await.expect("no error");
         assert!(line.is_closing);
+    }
+}
+
+/// Streams that are left.
+const LEFT: usize = 16;
+
+/// Their callers hung up while the pod did not run: it finds the calls and the
+/// end of their streams at the same time.
+#[tokio::test]
+async fn a_lease_that_was_granted_to_a_stream_that_is_gone_is_free_again() {
+    let pod = Sidecar::builder().fresh().await;
+    let mut lines = Vec::new();
+    for _ in 0..LEFT {
+        lines.push(Line::to(&pod).await);
+    }
+    let mut other = Line::to(&pod).await;
+    pod.stop();
+    let asked = lines.iter_mut().enumerate().map(|(i, line)| async move {
+        line.begin(1, lease_of(&format!("k{i}"), Duration::ZERO))
+            .await;
+        line.message().await
+    });
+    let left = tokio::time::timeout(Duration::from_millis(300), join_all(asked)).await;
+    assert!(left.is_err(), "a pod that does not run answers");
+    drop(lines);
+    pod.signal(Signal::CONT);
+    for (i, id) in (0..LEFT).zip(1..) {
+        let waiting = lease_of(&format!("k{i}"), PATIENCE / 4);
+        let answer = other.call(id, waiting).await;
+        assert!(is_granted(&answer), "{answer:?}");
     }
 }

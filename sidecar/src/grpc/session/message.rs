@@ -1,8 +1,10 @@
 //! What is ready, gathered into one message.
 
+use super::super::delivery::Grants;
+use super::answering::Answered;
 use prost::Message as _;
 use unstale_engine::limits;
-use unstale_proto::v1::{SessionAnswer, SessionClosing, SessionOpened, SessionResponse};
+use unstale_proto::v1::{SessionClosing, SessionOpened, SessionResponse};
 
 /// A message takes no more answers when it is so long, in bytes.
 const BYTES: usize = 64 * 1024;
@@ -13,6 +15,7 @@ const ANSWERS: usize = 256;
 #[derive(Default)]
 pub(super) struct Message {
     response: SessionResponse,
+    grants: Vec<Grants>,
     bytes: usize,
 }
 
@@ -28,9 +31,10 @@ impl Message {
         self.response.closing = Some(SessionClosing {});
     }
 
-    pub(super) fn add(&mut self, answer: SessionAnswer) {
-        self.bytes += answer.encoded_len();
-        self.response.answers.push(answer);
+    pub(super) fn add(&mut self, answered: Answered) {
+        self.bytes += answered.answer.encoded_len();
+        self.response.answers.push(answered.answer);
+        self.grants.extend(answered.grants);
     }
 
     /// Whether it is long enough.
@@ -38,9 +42,9 @@ impl Message {
         self.bytes >= BYTES || self.response.answers.len() >= ANSWERS
     }
 
-    /// What is to be sent, if anything.
-    pub(super) fn response(self) -> Option<SessionResponse> {
+    /// What is to be sent, if anything, and the leases that it brings.
+    pub(super) fn response(self) -> Option<(SessionResponse, Vec<Grants>)> {
         let says = self.response.opened.is_some() || self.response.closing.is_some();
-        (says || !self.response.answers.is_empty()).then_some(self.response)
+        (says || !self.response.answers.is_empty()).then_some((self.response, self.grants))
     }
 }

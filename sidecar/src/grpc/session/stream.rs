@@ -3,6 +3,7 @@
 //! Polled when the caller has room for an answer, and only then, so that a
 //! caller who does not read is not read from.
 
+use super::super::delivery::Grants;
 use super::Parts;
 use super::answering::{answering, too_late};
 use super::message::Message;
@@ -39,6 +40,29 @@ enum Phase {
     Over,
 }
 
+/// The leases of the message that was given last: delivered when the connection,
+/// which has taken it, asks for more; if it never does, they go back.
+#[derive(Default)]
+struct OnTheWay {
+    grants: Vec<Grants>,
+    was_taken: bool,
+}
+
+impl OnTheWay {
+    /// Whether the next message may come. One that brings leases must not be
+    /// buffered with it: what is buffered was not taken.
+    fn arrived(&mut self) -> bool {
+        if !self.grants.is_empty() && !self.was_taken {
+            self.was_taken = true;
+            return false;
+        }
+        for grants in std::mem::take(self).grants {
+            grants.were_delivered();
+        }
+        true
+    }
+}
+
 /// A Session stream.
 pub(in crate::grpc) struct Session {
     parts: Arc<Parts>,
@@ -49,6 +73,7 @@ pub(in crate::grpc) struct Session {
     under_way: UnderWay,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     phase: Phase,
+    on_the_way: OnTheWay,
     _place: OwnedSemaphorePermit,
 }
 
@@ -65,6 +90,7 @@ impl Session {
             under_way: UnderWay::new(parts.shutdown.clone()),
             stop: Box::pin(parts.stop.clone().cancelled_owned()),
             phase: Phase::New,
+            on_the_way: OnTheWay::default(),
             parts,
             _place: place,
         }
@@ -161,6 +187,10 @@ impl Stream for Session {
         // A caller that sends without a pause leaves the thread to others, too.
         let budget = ready!(tokio::task::coop::poll_proceed(context));
         let session = &mut *self;
+        if !session.on_the_way.arrived() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         if let Some(end) = session.end() {
             return Poll::Ready(end.map(Err));
         }
@@ -171,7 +201,8 @@ impl Stream for Session {
             session.under_way.cancel_all();
             session.phase = Phase::Failed(status);
         }
-        if let Some(response) = message.response() {
+        if let Some((response, grants)) = message.response() {
+            session.on_the_way.grants = grants;
             budget.made_progress();
             return Poll::Ready(Some(Ok(response)));
         }

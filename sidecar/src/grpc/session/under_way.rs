@@ -4,7 +4,7 @@
 //! cancelled. When the stream ends, so do its calls, as those of a connection
 //! that is lost.
 
-use super::answering::Answering;
+use super::answering::{Answered, Answering};
 use crate::shutdown::Shutdown;
 use futures::future::{AbortHandle, abortable};
 use std::collections::HashMap;
@@ -13,14 +13,13 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
 use unstale_engine::limits;
-use unstale_proto::v1::SessionAnswer;
 
 /// Calls with a task of their own.
 pub(super) struct UnderWay {
     shutdown: Shutdown,
     calls: HashMap<u64, AbortHandle>,
-    sender: mpsc::Sender<SessionAnswer>,
-    answers: mpsc::Receiver<SessionAnswer>,
+    sender: mpsc::Sender<Answered>,
+    answers: mpsc::Receiver<Answered>,
 }
 
 impl UnderWay {
@@ -50,7 +49,7 @@ impl UnderWay {
     }
 
     /// Begins a call; its answer, if it has one at once.
-    pub(super) fn begin(&mut self, id: u64, mut call: Answering) -> Option<SessionAnswer> {
+    pub(super) fn begin(&mut self, id: u64, mut call: Answering) -> Option<Answered> {
         // What is taken up again by a task needs nobody to wake it here. Many
         // calls in one poll are no reason to let one of them wait.
         let mut begun = unconstrained(&mut call);
@@ -85,13 +84,14 @@ impl UnderWay {
     }
 
     /// The next answer.
-    pub(super) fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<SessionAnswer> {
+    pub(super) fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Answered> {
         loop {
-            let answer = ready!(self.answers.poll_recv(context));
-            let answer = answer.expect("one sender is here");
-            // One that was on its way when its call was cancelled is dropped.
-            if self.calls.remove(&answer.id).is_some() {
-                return Poll::Ready(answer);
+            let answered = ready!(self.answers.poll_recv(context));
+            let answered = answered.expect("one sender is here");
+            // One that was on its way when its call was cancelled is dropped, and
+            // with it the lease that it brings.
+            if self.calls.remove(&answered.answer.id).is_some() {
+                return Poll::Ready(answered);
             }
         }
     }
@@ -109,9 +109,13 @@ mod tests {
     use futures::FutureExt as _;
     use std::future::{pending, poll_fn};
     use tokio::sync::oneshot;
+    use unstale_proto::v1::SessionAnswer;
 
-    fn answer(id: u64) -> SessionAnswer {
-        SessionAnswer { id, result: None }
+    fn answer(id: u64) -> Answered {
+        Answered {
+            answer: SessionAnswer { id, result: None },
+            grants: None,
+        }
     }
 
     /// A call that never ends, and how it is known that it was dropped.
@@ -128,7 +132,8 @@ mod tests {
     async fn a_call_that_is_done_at_once_needs_no_task_and_no_place() {
         let mut under_way = UnderWay::new(Shutdown::new());
         let done = std::future::ready(answer(7)).boxed();
-        assert_eq!(under_way.begin(7, done), Some(answer(7)));
+        let answered = under_way.begin(7, done).expect("it is done");
+        assert_eq!(answered.answer.id, 7);
         assert!(under_way.is_empty());
     }
 
@@ -136,8 +141,8 @@ mod tests {
     async fn what_waits_is_dropped_when_it_is_cancelled_or_its_stream_ends() {
         let mut under_way = UnderWay::new(Shutdown::new());
         let ((one, one_dropped), (two, two_dropped)) = (endless(), endless());
-        assert_eq!(under_way.begin(1, one), None);
-        assert_eq!(under_way.begin(2, two), None);
+        assert!(under_way.begin(1, one).is_none());
+        assert!(under_way.begin(2, two).is_none());
         under_way.cancel(1);
         one_dropped.await.expect_err("it was dropped");
         assert!(!under_way.has(1) && under_way.has(2));
@@ -154,7 +159,7 @@ mod tests {
                 let _ = gone.await;
                 answer(id)
             };
-            assert_eq!(under_way.begin(id, call.boxed()), None);
+            assert!(under_way.begin(id, call.boxed()).is_none());
             go.send(()).expect("it waits");
         }
         // The tasks answer while this one does not run.
@@ -163,7 +168,7 @@ mod tests {
         }
         under_way.cancel(1);
         let next = poll_fn(|context| under_way.poll_answer(context)).await;
-        assert_eq!(next, answer(2));
+        assert_eq!(next.answer.id, 2);
         assert!(under_way.is_empty());
     }
 
