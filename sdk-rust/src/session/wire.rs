@@ -217,3 +217,104 @@ pub(super) fn gone(why: &str) -> Status {
 pub(super) fn len(call: &SessionCall) -> usize {
     prost::Message::encoded_len(call)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sending::Sending;
+    use super::*;
+    use futures::{FutureExt as _, StreamExt as _};
+    use unstale_proto::v1::{GetRequest, GetResponse};
+
+    fn opened(max_calls: u32) -> (Arc<Wire>, Sending) {
+        let wire = Wire::new();
+        wire.allows(max_calls);
+        let sending = Sending(wire.clone());
+        (wire, sending)
+    }
+
+    fn asked(key: &str) -> Asked<GetRequest> {
+        let key = key.to_owned();
+        Asked {
+            message: GetRequest {
+                key,
+                ..GetRequest::default()
+            },
+            timeout: None,
+        }
+    }
+
+    /// The ids that are sent now, and those that are cancelled.
+    fn sent(sending: &mut Sending) -> (Vec<u64>, Vec<u64>) {
+        let request = sending.next().now_or_never().flatten().unwrap_or_default();
+        let ids = request.calls.iter().map(|call| call.id).collect();
+        (ids, request.cancelled)
+    }
+
+    fn answer(id: u64) -> SessionAnswer {
+        SessionAnswer {
+            id,
+            result: Some(Outcome::Get(GetResponse::default())),
+        }
+    }
+
+    #[tokio::test]
+    async fn calls_that_wait_share_a_message_and_answers_find_their_calls() {
+        let (wire, mut sending) = opened(8);
+        let (mut one, mut two) = (
+            Box::pin(call(&wire, asked("1"))),
+            Box::pin(call(&wire, asked("2"))),
+        );
+        assert!(one.as_mut().now_or_never().is_none());
+        assert!(two.as_mut().now_or_never().is_none());
+        assert_eq!(sent(&mut sending), (vec![1, 2], vec![]));
+        wire.answered(answer(2));
+        assert!(one.as_mut().now_or_never().is_none());
+        assert!(matches!(two.await, Ended::Answered(Ok(_))));
+        wire.answered(answer(1));
+        assert!(matches!(one.await, Ended::Answered(Ok(_))));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_dropped_is_cancelled_and_keeps_its_place_until_that_is_sent() {
+        let (wire, mut sending) = opened(1);
+        let mut dropped = Box::pin(call(&wire, asked("1")));
+        assert!(dropped.as_mut().now_or_never().is_none());
+        assert_eq!(sent(&mut sending), (vec![1], vec![]));
+        drop(dropped);
+        assert!(matches!(call(&wire, asked("2")).await, Ended::NotSent(_)));
+        assert_eq!(sent(&mut sending), (vec![], vec![1]));
+        // Its answer was on the way.
+        wire.answered(answer(1));
+        let mut next = Box::pin(call(&wire, asked("3")));
+        assert!(next.as_mut().now_or_never().is_none());
+        assert_eq!(sent(&mut sending), (vec![2], vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_dropped_before_it_was_sent_never_is() {
+        let (wire, mut sending) = opened(1);
+        let mut dropped = Box::pin(call(&wire, asked("1")));
+        assert!(dropped.as_mut().now_or_never().is_none());
+        drop(dropped);
+        assert_eq!(sent(&mut sending), (vec![], vec![]));
+        assert!(call(&wire, asked("2")).now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn when_the_stream_breaks_what_was_sent_is_lost_and_the_rest_is_not() {
+        let (wire, mut sending) = opened(8);
+        let mut lost = Box::pin(call(&wire, asked("1")));
+        assert!(lost.as_mut().now_or_never().is_none());
+        assert_eq!(sent(&mut sending), (vec![1], vec![]));
+        let mut unsent = Box::pin(call(&wire, asked("2")));
+        assert!(unsent.as_mut().now_or_never().is_none());
+        wire.lost(&gone("it broke"));
+        assert!(matches!(lost.await, Ended::Answered(Err(_))));
+        match unsent.await {
+            Ended::NotSent(asked) => assert_eq!(asked.message.key, "2"),
+            Ended::Answered(_) => panic!("it was not sent"),
+        }
+        assert!(matches!(call(&wire, asked("3")).await, Ended::NotSent(_)));
+        assert_eq!(sending.next().now_or_never(), Some(None), "this side ends");
+    }
+}

@@ -17,11 +17,6 @@ fn waiting(cache: &Cache) -> impl Future<Output = Result<Leased, Error>> + use<>
     async move { Ok(cache.lease_with("k", options).await?.result) }
 }
 
-fn read(cache: &Cache) -> impl Future<Output = Result<Lookup, Error>> + use<> {
-    let cache = cache.clone();
-    async move { Ok(cache.get("k").await?.result) }
-}
-
 fn text(found: Lookup) -> String {
     match found {
         Lookup::Hit(entry) => String::from_utf8_lossy(entry.value.as_bytes()).into_owned(),
@@ -51,31 +46,6 @@ async fn ten_thousand_calls_at_a_time_each_get_their_own_answer() {
         assert_eq!(text(read.expect("OK").result), key(i));
     }
     assert!(pod.metric("unstale_session_calls_total").await > 1024);
-}
-
-#[tokio::test]
-async fn calls_that_are_dropped_are_given_up_by_the_sidecar() {
-    let pod = Sidecar::builder().fresh().await;
-    let cache = client(&pod).await;
-    let position = cache.get("k").await.expect("OK").position;
-    let (epoch, _) = position.split_once('-').expect("a position");
-    let far = cache.after(format!("{epoch}-1000000"));
-    let waiting = || tokio::spawn(read(&far));
-    let parked: Vec<_> = (0..50).map(|_| waiting()).collect();
-    let kept = waiting();
-    // Sent before this, which is answered: they are parked.
-    tokio::task::yield_now().await;
-    cache.get("other").await.expect("OK");
-    for parked in parked {
-        parked.abort();
-        parked.await.expect_err("it was dropped");
-    }
-    cache.get("other").await.expect("OK");
-    // Before this one all others would have been answered.
-    let late = kept.await.expect("it ends").expect_err("it is far");
-    assert!(matches!(late, Error::DeadlineExceeded { .. }), "{late:?}");
-    let late = r#"unstale_requests_total{rpc="Get",code="DeadlineExceeded"}"#;
-    assert_eq!(pod.metric(late).await, 1);
 }
 
 #[tokio::test]

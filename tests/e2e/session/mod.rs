@@ -11,9 +11,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
 use unstale_proto::v1::session_answer::Result as Outcome;
 use unstale_proto::v1::session_call::Request as Called;
+use unstale_proto::v1::session_service_client::SessionServiceClient;
 use unstale_proto::v1::{SessionAnswer, SessionCall, SessionRequest, SessionResponse};
 use unstale_tests::{PATIENCE, Sidecar};
 
@@ -29,9 +31,9 @@ struct Line {
 
 impl Line {
     /// Opens one.
-    async fn open(pod: &Sidecar) -> Result<Self, Status> {
+    async fn open(mut client: SessionServiceClient<Channel>) -> Result<Self, Status> {
         let (requests, sent) = mpsc::channel(1);
-        let opened = pod.sessions().session(ReceiverStream::new(sent)).await?;
+        let opened = client.session(ReceiverStream::new(sent)).await?;
         let mut responses = opened.into_inner();
         let first = responses.message().await?.expect("a first message");
         let opened = first.opened.expect("it says what it allows");
@@ -45,7 +47,18 @@ impl Line {
     }
 
     async fn to(pod: &Sidecar) -> Self {
-        Self::open(pod).await.expect("a stream")
+        Self::open(pod.sessions()).await.expect("a stream")
+    }
+
+    /// One on a connection of its own, which takes 64 KiB that are not read.
+    async fn with_little_room(pod: &Sidecar) -> Self {
+        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{}", pod.port()));
+        let endpoint = endpoint.expect("an endpoint");
+        let endpoint = endpoint.initial_stream_window_size(65_535);
+        let channel = endpoint.initial_connection_window_size(65_535).connect();
+        let client = SessionServiceClient::new(channel.await.expect("it is there"));
+        let opened = Self::open(client).await;
+        opened.expect("a stream")
     }
 
     async fn send(&self, request: SessionRequest) {
