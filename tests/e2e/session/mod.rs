@@ -55,8 +55,9 @@ impl Line {
         let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{}", pod.port()));
         let endpoint = endpoint.expect("an endpoint");
         let endpoint = endpoint.initial_stream_window_size(65_535);
-        let channel = endpoint.initial_connection_window_size(65_535).connect();
-        let client = SessionServiceClient::new(channel.await.expect("it is there"));
+        let endpoint = endpoint.initial_connection_window_size(65_535);
+        let channel = endpoint.connect().await.expect("it is there");
+        let client = SessionServiceClient::new(channel);
         let opened = Self::open(client).await;
         opened.expect("a stream")
     }
