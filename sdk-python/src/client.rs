@@ -3,7 +3,7 @@
 //! It connects at the first call, and anew in a forked child: what belonged to
 //! the parent is left untouched there, not even closed.
 
-use crate::asking::{held, held_many, obtain};
+use crate::asking::{held, held_many};
 use crate::call::Call;
 use crate::link::Link;
 use crate::options::{Store, ack, content, expected, level, mode, seconds, stored};
@@ -14,7 +14,8 @@ use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use unstale::{
-    Builder, Cache, Error, Invalidate, LeaseOptions, ReadOptions, SetItem, SetOptions, WatchOptions,
+    Builder, Cache, Error, Invalidate, LeaseOptions, Obtained, ReadOptions, SetItem, SetOptions,
+    WatchOptions,
 };
 
 /// A client of one sidecar and namespace.
@@ -228,7 +229,8 @@ impl Client {
 
     /// A call that reads one key, or obtains the right to load it, waiting up
     /// to `wait` seconds for another loader. With `attempt`, its caller can go
-    /// on without.
+    /// on without, and is told to ("alone") when others will have nothing to
+    /// share.
     #[pyo3(signature = (key, term=None, wait=0.0, min_position=None, allow_stale=true, attempt=false))]
     #[allow(
         clippy::too_many_arguments,
@@ -251,20 +253,26 @@ impl Client {
         };
         let driver = runtime::current(py)?;
         let link = self.link(py)?;
-        let attempt = attempt && !self.strict;
+        let (apart, attempt) = (attempt, attempt && !self.strict);
         Call::new(py, async move {
+            let cache = match attempt {
+                true => link.attempt(link.cache()).await?,
+                false => link.cache().await?,
+            };
             let ask = |options| {
-                let (link, key) = (&link, key.as_str());
+                let (link, asking) = (&link, cache.lease_with(key.as_str(), options));
                 async move {
-                    let asking = async { link.cache().await?.lease_with(key, options).await };
                     match attempt {
                         true => link.attempt(asking).await,
                         false => asking.await,
                     }
                 }
             };
-            let leased = obtain(ask, options, allow_stale).await?;
-            Ok(held(driver, link.cache().await?, leased))
+            let obtained = cache.obtain(&key, (options, allow_stale), apart, ask);
+            Ok(match obtained.await? {
+                Obtained::Leased(leased) => held(driver, cache, &key, leased),
+                Obtained::Alone(_) => Reply::Alone,
+            })
         })
     }
 
@@ -286,8 +294,8 @@ impl Client {
         };
         let driver = runtime::current(py)?;
         self.call(py, move |cache| async move {
-            let leased = cache.lease_many(keys, options).await?;
-            Ok(held_many(driver, &cache, leased))
+            let leased = cache.lease_many(keys.clone(), options).await?;
+            Ok(held_many(driver, &cache, &keys, leased))
         })
     }
 

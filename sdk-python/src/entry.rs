@@ -140,6 +140,18 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// Others load, and will have nothing to share.
+    pub(crate) fn alone() -> Self {
+        Self {
+            kind: "alone",
+            entry: None,
+            grant: None,
+            retry_after: None,
+            position: String::new(),
+            degraded: Vec::new(),
+        }
+    }
+
     pub(crate) fn found(
         py: Python<'_>,
         lookup: Lookup,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use unstale::{AbandonOptions, Cache, Error, Grant as Granted, Renewal};
+use unstale::{AbandonOptions, Cache, CodecError, Error, Grant as Granted, Renewal};
 
 /// What giving a lease back may take.
 const ABANDON: Duration = Duration::from_secs(2);
@@ -26,6 +26,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// A lease that is renewed, and goes back when it is dropped.
 pub(crate) struct Held {
     cache: Cache,
+    key: String,
     token: String,
     term: Duration,
     pid: u32,
@@ -39,11 +40,12 @@ pub(crate) struct Held {
 
 impl Held {
     /// Holds the grant; inside the driver's runtime.
-    pub(crate) fn new(driver: &'static Driver, cache: &Cache, grant: &Granted) -> Self {
+    pub(crate) fn new(driver: &'static Driver, cache: &Cache, key: &str, grant: &Granted) -> Self {
         let stop = Arc::new(Notify::new());
         let renewal = renew(cache.clone(), grant.clone(), stop.clone());
         Self {
             cache: cache.clone(),
+            key: key.to_owned(),
             token: grant.token.clone(),
             term: grant.term,
             pid: process::id(),
@@ -147,7 +149,10 @@ impl Grant {
         let mut held = self.take()?;
         Call::new(py, async move {
             held.settle().await;
-            let filled = held.cache.fill(&held.token, content, entry).await?;
+            let filled = held.cache.fill(&held.token, content, entry).await;
+            let stored = filled.as_ref().map(drop).map_err(Error::clone);
+            held.cache.learn(&held.key, stored);
+            let filled = filled?;
             held.forget();
             Ok(Reply::Filled(filled))
         })
@@ -156,6 +161,14 @@ impl Grant {
     /// Gives the lease back in the background, if it was not used.
     fn release(&self) {
         drop(self.take());
+    }
+
+    /// The same because what was loaded has no form in its codec.
+    fn unstorable(&self) {
+        if let Ok(held) = self.take() {
+            let why = CodecError::Encode("a value of Python".to_owned());
+            held.cache.learn(&held.key, Err(why.into()));
+        }
     }
 
     /// A call that gives the lease back.

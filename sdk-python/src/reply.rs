@@ -15,6 +15,8 @@ use unstale::{
 /// What a call came to.
 pub(crate) enum Reply {
     Nothing,
+    /// Others load, and will have nothing to share.
+    Alone,
     Lookup(Told<Lookup>),
     Lookups(Told<Vec<Lookup>>),
     Leased(Box<(Told<Leased>, Option<Held>)>),
@@ -35,6 +37,7 @@ impl Reply {
     pub(crate) fn give(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         Ok(match self {
             Self::Nothing => py.None(),
+            Self::Alone => object(py, Answer::alone())?,
             Self::Lookup(told) => {
                 let answer = Answer::found(py, told.result, told.position, degraded(told.degraded));
                 object(py, answer?)?

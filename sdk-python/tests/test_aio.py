@@ -115,3 +115,27 @@ async def test_sync_and_asyncio_share_one_connection(aio):
     await aio.set("k", 1)
     assert aio.sync.get("k") == 1
     assert await aio.sync.aio.get("k") == 1
+
+
+async def test_a_call_that_is_cancelled_while_its_lease_is_on_the_way_frees_the_key(aio):
+    for i in range(200):
+        try:
+            # At every moment of the call.
+            async with asyncio.timeout(0.0002 * (i % 8)):
+                await aio.get_or_set(f"k{i}", lambda: asyncio.sleep(0, i), term="2m")
+        except TimeoutError:
+            pass
+        assert await aio.get_or_set(f"k{i}", lambda i=i: i, wait=5) == i
+
+
+async def test_a_batch_that_is_cancelled_while_its_leases_are_on_the_way_frees_the_keys(aio):
+    for i in range(50):
+        keys = [f"b{i}", f"c{i}"]
+        try:
+            async with asyncio.timeout(0.0004 * (i % 8)):
+                async with aio.lease_many(keys, term="2m"):
+                    pass
+        except TimeoutError:
+            pass
+        for key in keys:
+            assert await aio.get_or_set(key, lambda i=i: i, wait=5) == i

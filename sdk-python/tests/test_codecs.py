@@ -1,5 +1,6 @@
 """Codecs: what comes back is what went in, or a clear no."""
 
+import asyncio
 import dataclasses
 import enum
 import json
@@ -13,8 +14,20 @@ from uuid import UUID
 import pydantic
 import pytest
 
-from unstale import Cache, DecodeError, EncodeError, codecs, shapes
+from unstale import AsyncCache, Busy, Cache, DecodeError, EncodeError, codecs, shapes
 from unstale.codecs import UNHINTED, Codecs
+
+
+class Rot13:
+    """A codec that only its owner knows."""
+
+    content_type = "text/rot13"
+
+    def encode(self, value, hinted):
+        return value["word"].translate({97: 110})
+
+    def decode(self, data):
+        return {"word": data.translate({110: 97})}
 
 
 class Colour(enum.Enum):
@@ -184,15 +197,6 @@ def test_a_reader_goes_by_the_content_type_not_by_its_own_codec(cache):
 
 
 def test_what_another_codec_wrote_is_a_miss_and_is_mended(unstale_sidecar, unstale_namespace, caplog):
-    class Rot13:
-        content_type = "text/rot13"
-
-        def encode(self, value, hinted):
-            return value["word"].translate({97: 110})
-
-        def decode(self, data):
-            return {"word": data.translate({110: 97})}
-
     place = dict(endpoint=unstale_sidecar.endpoint, namespace=unstale_namespace)
     writer, reader = Cache(**place, codec=Rot13()), Cache(**place)
     writer.set("k", {"word": "a"})
@@ -323,3 +327,37 @@ def test_text_is_not_bytes(codec):
     for hint in [bytes, Optional[bytes]]:
         with pytest.raises(DecodeError):
             codec.decode(*codec.encode("abcd", UNHINTED), hint)
+
+
+@pytest.mark.parametrize("value", ["x" * (2 << 20), PERSON], ids=["too large", "no form"])
+def test_callers_of_a_value_that_cannot_be_stored_do_not_wait_in_line(
+    unstale_sidecar, unstale_namespace, value
+):
+    place = {"endpoint": unstale_sidecar.endpoint, "namespace": unstale_namespace}
+    cache, other = Cache(**place), Cache(**place)
+    assert cache.get_or_set("k", lambda: value) == value
+    with other.lease("k", wait=5, term="2m") as held:
+        # Another process loads, and takes its time.
+        assert held.granted
+        for wait in [0, 20]:
+            assert cache.get_or_set("k", lambda: value, wait=wait) == value
+        # Those of another process do not know.
+        with pytest.raises(Busy):
+            Cache(**place).get_or_set("k", lambda: value, wait=0)
+
+
+async def test_callers_who_cannot_decode_a_hit_share_one_load(unstale_sidecar, unstale_namespace):
+    place = {"endpoint": unstale_sidecar.endpoint, "namespace": unstale_namespace}
+    await AsyncCache(**place, codec=Rot13()).set("k", {"word": "a"})
+    cache, loads = AsyncCache(**place), []
+
+    async def load():
+        loads.append(1)
+        # Who found out waits for this load when the loop runs again.
+        while cache.counts.undecodable < 8:
+            await asyncio.sleep(0)
+        return {"word": "b"}
+
+    got = await asyncio.gather(*(cache.get_or_set("k", load) for _ in range(8)))
+    assert (got, len(loads)) == ([{"word": "b"}] * 8, 1)
+    assert await cache.get("k") == {"word": "b"}

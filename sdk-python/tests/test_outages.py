@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -20,6 +22,7 @@ from unstale import (
     Unsupported,
     outages,
 )
+from unstale.flights import Flights
 from unstale.testing import Sidecar
 
 
@@ -374,3 +377,19 @@ def test_what_can_never_be_stored_is_refused_when_decorated():
             cache.cached(key="k", **how)(lambda: 1)
     with pytest.raises(ValueError, match="at most 16 tags"):
         cache.cached(key="k", tags=[f"t{n}" for n in range(17)])(lambda: 1)
+
+
+def test_who_came_after_a_load_began_takes_what_comes_after_it():
+    flights, inside, go_on = Flights(), threading.Event(), threading.Event()
+
+    def first():
+        inside.set()
+        assert go_on.wait(20)
+        return "read before"
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(flights.run, "k", first)
+        assert inside.wait(20)
+        other = pool.submit(flights.run, "k", lambda: "read after", time.monotonic())
+        go_on.set()
+        assert (one.result(), other.result()) == ("read before", "read after")

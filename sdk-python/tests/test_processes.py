@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from unstale import AsyncCache, Cache
+from unstale.testing import Sidecar
 
 
 def in_child(work):
@@ -196,3 +197,23 @@ def test_an_interpreter_ends_with_calls_under_way(unstale_sidecar, unstale_names
     ended = program(ending, unstale_sidecar.endpoint, unstale_namespace)
     out, said = ended.communicate(timeout=20)
     assert (ended.returncode, out, said) == (0, "end\n", "")
+
+
+def test_a_call_interrupted_while_its_lease_is_on_the_way_frees_the_key(unstale_namespace):
+    with Sidecar() as own:
+        cache = Cache(own.endpoint, namespace=unstale_namespace, timeout=20, strict=True)
+        cache.connect()
+        main = threading.get_ident()
+
+        def interrupt():
+            blocked_in_a_call(main)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        own.pause()
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            cache.get_or_set("k", lambda: 1, term="2m")
+        own.go_on()
+        thread.join()
+        assert cache.get_or_set("k", lambda: 2, wait=5) == 2

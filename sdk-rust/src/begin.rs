@@ -1,12 +1,12 @@
 //! The beginning of a load: what is cached, or the right to load it.
 //!
-//! Guarantees one loader per key in the fleet, and without a sidecar one in this
-//! process. What the loader does with the right stands in `loading.rs`.
+//! Guarantees one loader per key in the fleet, and without a sidecar, or where
+//! nothing can be stored, one at a time in this process. What the loader does with the right stands in `loading.rs`.
 
 use crate::answer::Answer;
 use crate::flight::{Flight, Seat};
 use crate::held::Held;
-use crate::lease::{Grant, Leased};
+use crate::lease::{Grant, LeaseOptions, Leased};
 use crate::loaded::{Because, LoadOptions, Loaded};
 use crate::loading::{Lease, Loading, Right, unshared};
 use crate::renewing::Renewing;
@@ -14,6 +14,8 @@ use crate::{Cache, Error};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
+/// The longest wait of a single Lease call (the sidecar's cap is 60 s).
+const WAIT_MAX: Duration = Duration::from_secs(30);
 /// The shortest pause after a busy answer.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 
@@ -46,6 +48,16 @@ pub enum Begun<E> {
     Loading(Box<Loading>),
 }
 
+/// What asking came to.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Obtained {
+    /// An entry or a grant.
+    Leased(Answer<Leased>),
+    /// Others load, and will have nothing to share, because of this.
+    Alone(Error),
+}
+
 impl Cache {
     /// [`Cache::get_or_load`] in steps, for loaders that are no futures: gives
     /// what is cached, or the right to load it.
@@ -76,33 +88,58 @@ impl Cache {
         key: impl Into<String>,
         options: LoadOptions,
     ) -> Result<Begun<E>, Error> {
-        let key = key.into();
-        match self.obtain(&key, &options).await {
-            Ok(leased) => self.found(key, options, leased),
-            Err(error) if self.goes_on(&error) => self.alone(key, options, error).await,
+        let (key, arrived) = (key.into(), Instant::now());
+        let ask = |lease| self.attempt(self.lease_with(key.as_str(), lease));
+        let how = (options.lease(), options.allow_stale);
+        match self.obtain(&key, how, true, ask).await {
+            Ok(Obtained::Leased(leased)) => self.found(key, options, leased),
+            Ok(Obtained::Alone(why)) => self.alone(key, options, why, Some(arrived)).await,
+            Err(error) if self.goes_on(&error) => self.alone(key, options, error, None).await,
             Err(error) => Err(error),
         }
     }
 
-    /// Asks until there is an entry or a grant, or the wait is over.
-    async fn obtain(&self, key: &str, options: &LoadOptions) -> Result<Answer<Leased>, Error> {
+    /// Asks until there is an entry, a grant, or, where that is allowed, a stale
+    /// entry, or the wait is over. With `apart`, nobody waits for a load whose
+    /// value cannot be stored. For clients in other languages.
+    ///
+    /// # Errors
+    /// Those of `ask`; [`Error::Busy`] when the wait is over.
+    #[doc(hidden)]
+    pub async fn obtain<A>(
+        &self,
+        key: &str,
+        (options, allow_stale): (LeaseOptions, bool),
+        apart: bool,
+        ask: impl Fn(LeaseOptions) -> A,
+    ) -> Result<Obtained, Error>
+    where
+        A: Future<Output = Result<Answer<Leased>, Error>>,
+    {
         let start = Instant::now();
         // The first question does not wait: a sidecar that has fallen silent
         // shows with it, and not when a long wait ends.
         let mut wait = Duration::ZERO;
         loop {
-            let asking = self.lease_with(key, options.lease(wait));
-            let leased = self.attempt(asking).await?;
-            let Leased::Busy { retry_after, stale } = &leased.result else {
-                return Ok(leased);
+            let asking = ask(options.clone().wait(wait.min(WAIT_MAX)));
+            let leased = tokio::select! {
+                biased;
+                why = self.shared.unstorable.learned(&self.namespace, key), if apart && !wait.is_zero() => {
+                    return Ok(Obtained::Alone(why));
+                }
+                leased = asking => leased?,
             };
-            if options.allow_stale && stale.is_some() {
-                return Ok(leased);
+            let Leased::Busy { retry_after, stale } = &leased.result else {
+                return Ok(Obtained::Leased(leased));
+            };
+            if allow_stale && stale.is_some() {
+                return Ok(Obtained::Leased(leased));
             }
             let retry_after = *retry_after;
             let left = options.wait.saturating_sub(start.elapsed());
             if left.is_zero() {
-                return Err(Error::Busy { retry_after });
+                let why = apart.then(|| self.why_unstorable(key)).flatten();
+                return why.map(Obtained::Alone).ok_or(Error::Busy { retry_after });
             }
             // The last question is asked when the wait ends, not before; after
             // the first one the sidecar does the waiting.
@@ -157,36 +194,42 @@ impl Cache {
         Begun::Loading(self.loading(key, options, flight, right))
     }
 
-    /// There is no sidecar to ask: one caller of this process loads.
+    /// There is no sidecar to ask, or nothing to gain by asking: one caller of
+    /// this process loads. `since`: when the call came, if it must not be given
+    /// what was read before.
     pub(crate) async fn alone<E>(
         &self,
         key: String,
         options: LoadOptions,
-        error: Error,
+        why: Error,
+        mut since: Option<Instant>,
     ) -> Result<Begun<E>, Error> {
-        let until = Instant::now() + options.wait;
+        let now = Instant::now();
+        let until = now + options.wait;
         // Who must see a position cannot take what was read before it.
-        let joins = self.min_position(options.min_position.clone()).is_empty();
+        if !self.min_position(options.min_position.clone()).is_empty() {
+            since = since.or(Some(now));
+        }
         let flights = &self.shared.flights;
         loop {
-            let seat = match joins {
-                true => flights.join(&self.namespace, &key),
-                false => Seat::Lead(flights.lead(&self.namespace, &key)),
+            let seat = match self.has_no_form(&key) {
+                false => flights.join(&self.namespace, &key),
+                true => Seat::Lead(flights.lead(&self.namespace, &key)),
             };
             let mut follower = match seat {
                 Seat::Lead(flight) => {
-                    let right = Right::Alone(error);
+                    let right = Right::Alone(why);
                     return Ok(Begun::Loading(self.loading(key, options, flight, right)));
                 }
                 Seat::Follow(follower) => follower,
             };
-            match timeout_at(until, follower.landed()).await {
-                Ok(Some(content)) => return Ok(Begun::Loaded(unshared(content, error))),
-                Ok(None) => {}
-                Err(_) => {
-                    let retry_after = PAUSE_MIN;
-                    return Err(Error::Busy { retry_after });
-                }
+            let landed = timeout_at(until, follower.landed()).await;
+            let retry_after = PAUSE_MIN;
+            let landed = landed.map_err(|_| Error::Busy { retry_after })?;
+            if let Some(content) = landed
+                && since.is_none_or(|since| follower.began_since(since))
+            {
+                return Ok(Begun::Loaded(unshared(content, why)));
             }
         }
     }

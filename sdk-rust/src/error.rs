@@ -29,7 +29,7 @@ const UNKNOWN: [&str; 2] = ["FLEET_UNKNOWN", "REMOTE_UNKNOWN"];
 /// let error = Error::Unreachable("connection refused".to_owned());
 /// assert_eq!(advice(&error), "go on without the cache");
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The endpoint cannot be read.

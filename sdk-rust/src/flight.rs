@@ -3,23 +3,27 @@
 //! take what it found.
 //!
 //! Guarantees that a caller never joins a load that began before this client's
-//! last write or invalidation of the key. Says nothing of other processes.
+//! last write or invalidation of the key, nor, if it says when it came, one that
+//! began before. Says nothing of other processes.
 
 use crate::Content;
 use std::collections::HashMap;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// A namespace and a key.
 type Name = (String, String);
 /// None until the load has ended well.
 type Landing = watch::Receiver<Option<Content>>;
+/// A load, and when it began.
+type UnderWay = (Landing, Instant);
 
 /// The loads under way; clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Flights {
-    under_way: Arc<Mutex<HashMap<Name, Landing>>>,
+    under_way: Arc<Mutex<HashMap<Name, UnderWay>>>,
 }
 
 /// A caller's part in a load.
@@ -36,7 +40,10 @@ impl Flights {
         let name = (namespace.to_owned(), key.to_owned());
         let mut under_way = self.lock();
         match under_way.get(&name) {
-            Some(landing) => Seat::Follow(Follower(landing.clone())),
+            Some((landing, began)) => Seat::Follow(Follower {
+                landing: landing.clone(),
+                began: *began,
+            }),
             None => Seat::Lead(self.begin(name, &mut under_way)),
         }
     }
@@ -47,9 +54,9 @@ impl Flights {
         self.begin(name, &mut self.lock())
     }
 
-    fn begin(&self, name: Name, under_way: &mut HashMap<Name, Landing>) -> Flight {
+    fn begin(&self, name: Name, under_way: &mut HashMap<Name, UnderWay>) -> Flight {
         let (landed, landing) = watch::channel(None);
-        under_way.insert(name.clone(), landing);
+        under_way.insert(name.clone(), (landing, Instant::now()));
         Flight {
             flights: self.clone(),
             name,
@@ -72,7 +79,7 @@ impl Flights {
         self.lock().retain(|(of, _), _| of != namespace);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Landing>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, UnderWay>> {
         // Every change is one step: a panic elsewhere leaves it whole.
         self.under_way
             .lock()
@@ -101,7 +108,7 @@ impl Flight {
     /// Nobody joins it from now on; a later load of the key is not touched.
     fn leave(&self) {
         let mut under_way = self.flights.lock();
-        let own = |landing: &Landing| landing.same_channel(&self.landed.subscribe());
+        let own = |(landing, _): &UnderWay| landing.same_channel(&self.landed.subscribe());
         if under_way.get(&self.name).is_some_and(own) {
             under_way.remove(&self.name);
         }
@@ -122,12 +129,20 @@ impl Drop for Flight {
 }
 
 /// Waits for somebody else's load.
-pub(crate) struct Follower(Landing);
+pub(crate) struct Follower {
+    landing: Landing,
+    began: Instant,
+}
 
 impl Follower {
+    /// Whether the load began then or later.
+    pub(crate) fn began_since(&self, then: Instant) -> bool {
+        self.began >= then
+    }
+
     /// What was loaded; none when the load failed or was dropped.
     pub(crate) async fn landed(&mut self) -> Option<Content> {
-        let landed = self.0.wait_for(Option::is_some).await;
+        let landed = self.landing.wait_for(Option::is_some).await;
         landed.ok().and_then(|content| content.clone())
     }
 }
@@ -170,6 +185,17 @@ mod tests {
         assert_eq!(other.landed().await, None);
         let _flight = lead(&flights);
         follow(&flights);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_follower_knows_whether_the_load_began_after_it_came() {
+        let flights = Flights::default();
+        let came = Instant::now();
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        let _flight = lead(&flights);
+        assert!(follow(&flights).began_since(came));
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        assert!(!follow(&flights).began_since(Instant::now()));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 use crate::Cache;
 use crate::fill::AbandonOptions;
 use crate::lease::Grant;
+use futures::future::join_all;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -12,12 +13,13 @@ use tokio::time::timeout;
 /// What giving a lease back may take.
 const ABANDON: Duration = Duration::from_secs(2);
 
-/// A lease that goes back when it is dropped.
+/// A lease that goes back when it is dropped, on whatever thread.
 #[derive(Debug)]
 pub(crate) struct Held {
     cache: Cache,
     pub(crate) token: String,
-    over: bool,
+    /// That of the grant; none once the lease is over.
+    runtime: Option<Handle>,
 }
 
 impl Held {
@@ -25,33 +27,33 @@ impl Held {
         Self {
             cache: cache.clone(),
             token: grant.token.clone(),
-            over: false,
+            runtime: Handle::try_current().ok(),
         }
     }
 
     /// It was used.
     pub(crate) fn forget(mut self) {
-        self.over = true;
+        self.runtime = None;
     }
 
     /// Bounded, and its failure ignored: the term ends the lease.
     pub(crate) async fn give_back(mut self, how: AbandonOptions) {
         let _ = timeout(ABANDON, self.cache.abandon_with(&self.token, how)).await;
-        self.over = true;
+        self.runtime = None;
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let runtime = match self.over {
-            true => None,
-            false => Handle::try_current().ok(),
-        };
-        if let Some(runtime) = runtime {
+        if let Some(runtime) = self.runtime.take() {
             let (cache, token) = (self.cache.clone(), std::mem::take(&mut self.token));
-            runtime.spawn(async move {
-                let _ = timeout(ABANDON, cache.abandon(&token)).await;
-            });
+            runtime.spawn(async move { give_back(&cache, vec![token]).await });
         }
     }
+}
+
+/// Gives leases back, as far as that is possible.
+pub(crate) async fn give_back(cache: &Cache, tokens: Vec<String>) {
+    let back = tokens.iter().map(|token| cache.abandon(token));
+    let _ = timeout(ABANDON, join_all(back)).await;
 }

@@ -2,6 +2,7 @@
 //! calls together.
 
 use crate::answer::{Answer, proto_duration, std_duration};
+use crate::asking::Asking;
 use crate::entry::{Entry, Negative};
 use crate::{Cache, Error};
 use std::time::Duration;
@@ -160,8 +161,7 @@ impl Cache {
     /// ```
     ///
     /// # Errors
-    /// See [`Error`]. When dropped, a grant that was on its way lapses after
-    /// its term.
+    /// See [`Error`]. When dropped, a grant that was on its way goes back.
     pub async fn lease_with(
         &self,
         key: impl Into<String>,
@@ -180,7 +180,8 @@ impl Cache {
         };
         let request = self.request_after(message, wait);
         let mut client = self.client.clone();
-        let answer = self.answer_after(wait, client.lease(request)).await?;
+        let asking = Asking::new(self, async move { client.lease(request).await });
+        let answer = self.answer_after(wait, asking).await?;
         use v1::lease_response::Result as Got;
         let result = match answer.result.ok_or(Error::Answer("Lease has no result"))? {
             Got::Hit(entry) => Leased::Hit(Entry::decode(entry)?),
@@ -213,8 +214,7 @@ impl Cache {
     /// ```
     ///
     /// # Errors
-    /// See [`Error`]. When dropped, grants that were on their way lapse after
-    /// their terms.
+    /// See [`Error`]. When dropped, grants that were on their way go back.
     pub async fn lease_many<K: Into<String>>(
         &self,
         keys: impl IntoIterator<Item = K>,
@@ -235,7 +235,8 @@ impl Cache {
         };
         let request = self.request_after(message, wait);
         let mut client = self.client.clone();
-        let answer = self.answer_after(wait, client.batch_lease(request)).await?;
+        let asking = Asking::new(self, async move { client.batch_lease(request).await });
+        let answer = self.answer_after(wait, asking).await?;
         if answer.results.len() != asked {
             return Err(Error::Answer("BatchLease has not one result per key"));
         }

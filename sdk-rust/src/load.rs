@@ -23,10 +23,13 @@ impl Cache {
     /// in this process (of clones of one client), and the answer is flagged
     /// [`Loaded::NotFilled`].
     ///
-    /// When it is dropped while the loader runs, the loader is dropped and the
-    /// lease is given back in the background, so that the next caller loads at
-    /// once; outside a tokio runtime, or when dropped before the sidecar
-    /// answered, the lease lapses after its term.
+    /// A value that cannot be stored (too large, say) is given all the same. For
+    /// the next 10 s, callers of this process do not wait for another's lease of
+    /// that key: they load, and those who came before a load began share it.
+    ///
+    /// When it is dropped, its loader is dropped, and its lease, or one that is
+    /// on its way, is given back in the background, so that the next caller
+    /// loads at once.
     ///
     /// ```
     /// # async fn find_user(id: u32) -> Result<Option<String>, std::io::Error> { Ok(None) }

@@ -4,11 +4,8 @@
 use crate::entry::{Entry, Negative};
 use crate::fill::{AbandonOptions, Voided};
 use crate::lease::LeaseOptions;
-use crate::{Bytes, Content, EntryOptions, Error, LoadError, Value};
+use crate::{Bytes, CodecError, Content, EntryOptions, Error, LoadError, Value};
 use std::time::Duration;
-
-/// The longest wait of a single Lease call (the sidecar's cap is 60 s).
-const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// How [`crate::Cache::get_or_load`] loads.
 ///
@@ -77,10 +74,10 @@ impl From<EntryOptions> for LoadOptions {
 }
 
 impl LoadOptions {
-    pub(crate) fn lease(&self, wait: Duration) -> LeaseOptions {
+    pub(crate) fn lease(&self) -> LeaseOptions {
         LeaseOptions {
             term: self.term,
-            wait: wait.min(WAIT_MAX),
+            wait: self.wait,
             min_position: self.min_position.clone(),
         }
     }
@@ -175,6 +172,7 @@ from_value!(Value, Bytes, Vec<u8>, &[u8], String, &str);
 ///     Loaded::Stale { because, .. } => println!("not current: {because:?}"),
 ///     Loaded::Filled { version, .. } => println!("loaded, stored as {version}"),
 ///     Loaded::NotFilled { why, .. } => println!("loaded, not stored: {why:?}"),
+///     Loaded::NotEncoded(why) => println!("loaded, cannot be stored: {why}"),
 /// }
 /// # Ok(())
 /// # }
@@ -200,6 +198,9 @@ pub enum Loaded<E> {
         /// Its version.
         version: String,
     },
+    /// This call loaded it, and it has no form in its codec: only
+    /// [`crate::TypedLoaded::value`] has it.
+    NotEncoded(CodecError),
     /// This call loaded it, but it was not stored.
     NotFilled {
         /// The value, or that the origin has none; it may be older than the
@@ -231,7 +232,7 @@ impl<E> Loaded<E> {
     pub fn value(&self) -> Option<&Value> {
         match self {
             Self::Hit(entry) | Self::Stale { entry, .. } => Some(&entry.value),
-            Self::Negative(_) => None,
+            Self::Negative(_) | Self::NotEncoded(_) => None,
             Self::Filled { content, .. } | Self::NotFilled { content, .. } => content.value(),
         }
     }
@@ -241,7 +242,7 @@ impl<E> Loaded<E> {
     pub fn into_value(self) -> Option<Value> {
         match self {
             Self::Hit(entry) | Self::Stale { entry, .. } => Some(entry.value),
-            Self::Negative(_) => None,
+            Self::Negative(_) | Self::NotEncoded(_) => None,
             Self::Filled { content, .. } | Self::NotFilled { content, .. } => content.into_value(),
         }
     }

@@ -11,7 +11,7 @@ use crate::flight::Flight;
 use crate::held::Held;
 use crate::loaded::{Because, Load, LoadOptions, Loaded, NotFilled};
 use crate::renewing::Renewing;
-use crate::{Cache, Content, Error, LoadError, ReadLevel, ReadOptions};
+use crate::{Cache, CodecError, Content, Error, LoadError, ReadLevel, ReadOptions};
 use std::time::Duration;
 
 /// The right to load one key, kept alive until it is used. Read the origin now,
@@ -86,6 +86,7 @@ impl Loading {
         lease.renewing.end().await;
         match self.cache.fill(&held.token, content.clone(), entry).await {
             Ok(answer) => {
+                self.cache.learn(&self.key, Ok(()));
                 held.forget();
                 answer.map(|filled| match filled {
                     Filled::Stored { version } => Loaded::Filled { content, version },
@@ -97,6 +98,7 @@ impl Loading {
             }
             Err(error) => {
                 // A value that cannot be stored must not keep others waiting.
+                self.cache.learn(&self.key, Err(error.clone()));
                 held.give_back(AbandonOptions::default()).await;
                 let mut told = told;
                 if self.cache.goes_on(&error) {
@@ -105,6 +107,23 @@ impl Loading {
                 let why = NotFilled::Failed(error);
                 told.map(|()| Loaded::NotFilled { content, why })
             }
+        }
+    }
+
+    /// What the grant's answer said beside it.
+    pub(crate) fn told(&self) -> Answer<()> {
+        match &self.right {
+            Right::Leased(lease) => lease.told.clone(),
+            Right::Alone(why) => alone(why, ()),
+        }
+    }
+
+    /// Gives the right back because what was loaded has no form in its codec.
+    pub(crate) async fn give_up(self, error: CodecError) {
+        self.cache.learn(&self.key, Err(error.into()));
+        if let Right::Leased(lease) = self.right {
+            lease.renewing.end().await;
+            lease.held.give_back(AbandonOptions::default()).await;
         }
     }
 
@@ -168,8 +187,20 @@ impl Cache {
     }
 }
 
-/// What was loaded without a sidecar.
+/// What was loaded without a lease, because of this.
 pub(crate) fn unshared<E>(content: Content, error: Error) -> Answer<Loaded<E>> {
+    let told = alone(&error, ());
     let why = NotFilled::Failed(error);
-    Answer::away(Loaded::NotFilled { content, why })
+    told.map(|()| Loaded::NotFilled { content, why })
+}
+
+/// What is given without a lease: not always is it the sidecar that is away.
+fn alone<T>(why: &Error, result: T) -> Answer<T> {
+    let mut answer = Answer::away(result);
+    match why {
+        Error::Invalid { .. } | Error::Codec(CodecError::Encode(_)) => answer.degraded.clear(),
+        Error::Codec(_) => answer.degraded = vec![Degraded::Undecodable],
+        _ => {}
+    }
+    answer
 }

@@ -8,6 +8,7 @@
 use crate::answer::{Answer, Degraded};
 use crate::flight::Flights;
 use crate::health::Health;
+use crate::unstorable::Unstorable;
 use crate::{Cache, Error};
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) observer: Option<Observer>,
     pub(crate) flights: Flights,
+    pub(crate) unstorable: Unstorable,
     pub(crate) health: Health,
 }
 
@@ -42,6 +44,7 @@ impl Shared {
             policy,
             observer,
             flights: Flights::default(),
+            unstorable: Unstorable::default(),
             health: Health::default(),
         }
     }
@@ -115,6 +118,11 @@ impl Cache {
         if let Some(observer) = &self.shared.observer {
             observer(error);
         }
+    }
+
+    /// Whether failures are told, and not gone on without.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.shared.policy == Policy::Strict
     }
 
     pub(crate) fn has_no_sidecar(&self) -> bool {

@@ -3,7 +3,8 @@
 //! An entry that cannot be decoded is loaded again and replaced, by one caller
 //! of this process at a time: the sidecar, to which it is a hit, grants no
 //! lease for it. The write carries the position of that read, so that nothing
-//! older than an invalidation is stored.
+//! older than an invalidation is stored; and who waits for it is not given what
+//! was read before the call. A value that cannot be encoded is its caller's.
 
 use crate::answer::{Answer, Degraded};
 use crate::begin::Begun;
@@ -16,6 +17,7 @@ use crate::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 /// What [`Typed::get_or_load`] gives. `E` is the loader's error.
 ///
@@ -91,8 +93,9 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
     /// ```
     ///
     /// # Errors
-    /// As that one; [`Error::Codec`] in [`LoadError::Cache`] when the loader's
-    /// value cannot be encoded: the lease was given back.
+    /// As that one. With [`crate::Builder::strict`], [`Error::Codec`] in
+    /// [`LoadError::Cache`] when the loader's value cannot be encoded; else that
+    /// is [`Loaded::NotEncoded`]. The lease was given back.
     pub async fn get_or_load<F, L, V, E>(
         &self,
         key: impl Into<String>,
@@ -106,18 +109,29 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
     {
         let key = key.into();
         options.entry.content_type = self.codec.content_type().to_owned();
-        let begun = self.cache.begin(key.as_str(), options.clone()).await?;
-        let answer = match begun {
-            Begun::Loading(loading) => return self.load(loading, loader).await,
-            Begun::Loaded(answer) => answer,
+        let arrived = Instant::now();
+        let (answer, error) = loop {
+            let begun = self.cache.begin(key.as_str(), options.clone()).await?;
+            let answer = match begun {
+                Begun::Loading(loading) => return self.load(loading, loader).await,
+                Begun::Loaded(answer) => answer,
+            };
+            let error = match self.decode(&answer.result) {
+                Ok(value) => return Ok(answer.map(|from| TypedLoaded { value, from })),
+                Err(error) => error,
+            };
+            self.cache.tell(&error.clone().into());
+            // It is of no use here: wait for the one who loads.
+            match answer.result {
+                Loaded::Stale { .. } if options.allow_stale => options.allow_stale = false,
+                _ => break (answer, error),
+            }
         };
-        let error = match self.decode(&answer.result) {
-            Ok(value) => return Ok(answer.map(|from| TypedLoaded { value, from })),
-            Err(error) => error,
-        };
-        self.cache.tell(&error.clone().into());
         let position = answer.position;
-        match self.cache.alone(key.clone(), options, error.into()).await? {
+        let alone = self
+            .cache
+            .alone(key.clone(), options, error.into(), Some(arrived));
+        match alone.await? {
             Begun::Loading(loading) => self.replace(key, loading, position, loader).await,
             Begun::Loaded(answer) => self.decoded(answer),
         }
@@ -134,13 +148,33 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
         V: Into<TypedLoad<T>>,
     {
         match loading.run(loader()).await {
-            Ok((loading, load)) => {
-                let (value, load) = self.encoded(load.into())?;
-                let answer = loading.fill(load).await;
-                Ok(answer.map(|from| TypedLoaded { value, from }))
-            }
+            Ok((loading, load)) => match self.encoded(load.into()) {
+                Ok((value, load)) => {
+                    let answer = loading.fill(load).await;
+                    Ok(answer.map(|from| TypedLoaded { value, from }))
+                }
+                Err((value, error)) => self.not_encoded(loading, value, error).await,
+            },
             Err(ended) => self.decoded(ended?),
         }
+    }
+
+    /// The caller has its value all the same.
+    async fn not_encoded<E>(
+        &self,
+        loading: Box<Loading>,
+        value: Option<T>,
+        error: CodecError,
+    ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>> {
+        let told = loading.told();
+        loading.give_up(error.clone()).await;
+        let why = Error::from(error.clone());
+        if self.cache.is_strict() {
+            return Err(why.into());
+        }
+        self.cache.tell(&why);
+        let from = Loaded::NotEncoded(error);
+        Ok(told.map(|()| TypedLoaded { value, from }))
     }
 
     /// Loads what another codec wrote, and stores it in its place.
@@ -160,7 +194,10 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
             Ok(loaded) => loaded,
             Err(ended) => return self.decoded(ended?),
         };
-        let (value, load) = self.encoded(load.into())?;
+        let (value, load) = match self.encoded(load.into()) {
+            Ok(encoded) => encoded,
+            Err((value, error)) => return self.not_encoded(loading, value, error).await,
+        };
         let (content, entry) = loading.options.clone().storing(load.clone());
         let answer: Answer<Loaded<E>> = loading.fill(load).await;
         let options = SetOptions::from(entry).position(position);
@@ -175,7 +212,9 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
                 (answer.map(drop), Loaded::NotFilled { content, why })
             }
         };
-        told.degraded.push(Degraded::Undecodable);
+        if !told.degraded.contains(&Degraded::Undecodable) {
+            told.degraded.push(Degraded::Undecodable);
+        }
         Ok(told.map(|()| TypedLoaded { value, from }))
     }
 
@@ -192,7 +231,7 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
             Loaded::Hit(entry) | Loaded::Stale { entry, .. } => {
                 self.codec.decode_entry(entry).map(Some)
             }
-            Loaded::Negative(_) => Ok(None),
+            Loaded::Negative(_) | Loaded::NotEncoded(_) => Ok(None),
             // Of this process: written by this codec.
             Loaded::Filled { content, .. } | Loaded::NotFilled { content, .. } => {
                 let value = content.value();
@@ -201,24 +240,30 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
         }
     }
 
-    /// The value, and how it is stored.
-    fn encoded(&self, load: TypedLoad<T>) -> Result<(Option<T>, Load), Error> {
+    /// The value, and how it is stored; or the value, and why it cannot be.
+    fn encoded(&self, load: TypedLoad<T>) -> Result<(Option<T>, Load), (Option<T>, CodecError)> {
         let (value, entry) = match load {
             TypedLoad::NotFound => return Ok((None, Load::NotFound)),
-            TypedLoad::Value(value) => {
-                let load = Load::Value(self.codec.encode(&value)?);
-                return Ok((Some(value), load));
-            }
-            TypedLoad::With(value, entry) => (value, entry),
+            TypedLoad::Value(value) => (Some(value), None),
+            TypedLoad::With(value, entry) => (value, Some(entry)),
         };
         let encoded = value.as_ref().map(|value| self.codec.encode(value));
-        let content = Content::from(encoded.transpose()?);
-        let content_type = self.codec.content_type().to_owned();
-        let entry = EntryOptions {
-            content_type,
-            ..entry
+        let content = match encoded.transpose() {
+            Ok(encoded) => Content::from(encoded),
+            Err(error) => return Err((value, error)),
         };
-        Ok((value, Load::With(content, entry)))
+        let load = match entry {
+            None => Load::from(content),
+            Some(entry) => {
+                let content_type = self.codec.content_type().to_owned();
+                let entry = EntryOptions {
+                    content_type,
+                    ..entry
+                };
+                Load::With(content, entry)
+            }
+        };
+        Ok((value, load))
     }
 }
 

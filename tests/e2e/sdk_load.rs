@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use unstale::{
-    Answer, Cache, Error, Invalidate, LoadError, LoadOptions, Loaded, NotFilled, Voided,
+    Answer, Begun, Cache, Error, Invalidate, LeaseOptions, Leased, LoadError, LoadOptions, Loaded,
+    NotFilled, Voided,
 };
-use unstale_tests::{PATIENCE, Sidecar};
+use unstale_tests::{Flow, PATIENCE, Sidecar, Wire};
 
 /// Callers at once, spread over the pods.
 const CALLERS: usize = 32;
@@ -188,4 +189,118 @@ async fn a_load_that_ends_while_its_lease_is_being_renewed_is_stored() {
     let loaded = tokio::time::timeout(PATIENCE, loading).await;
     let loaded = loaded.expect("it ends").expect("a value").result;
     assert!(matches!(loaded, Loaded::Filled { .. }), "{loaded:?}");
+}
+
+/// How late answers are: long enough to hang up before they come.
+const LATE: Duration = Duration::from_millis(400);
+
+/// A client whose answers come late, and when its leases are granted.
+async fn far(pod: &Sidecar) -> (Wire, Cache) {
+    let wire = Wire::start(pod.port()).await;
+    let endpoint = format!("http://127.0.0.1:{}", wire.port());
+    let far = Cache::builder().strict().endpoint(endpoint).connect().await;
+    let far = far.expect("it is there");
+    far.get("k").await.expect("Get answers");
+    wire.set(Flow::Slow(LATE));
+    (wire, far)
+}
+
+async fn granted(pod: &Sidecar, leases: u64) {
+    while pod.metric("unstale_leases_granted_total").await < leases {}
+}
+
+#[tokio::test]
+async fn a_call_dropped_while_its_lease_is_on_its_way_frees_the_key() {
+    let pod = Sidecar::builder().fresh().await;
+    let (_wire, far) = far(&pod).await;
+    let loader = || async { Ok::<_, Infallible>("too late") };
+    tokio::select! {
+        loaded = far.get_or_load("k", long(), loader) => panic!("{loaded:?}"),
+        () = granted(&pod, 1) => {}
+    }
+    is_free(&client(&pod).await).await;
+}
+
+#[tokio::test]
+async fn a_batch_dropped_while_its_leases_are_on_their_way_frees_the_keys() {
+    let pod = Sidecar::builder().fresh().await;
+    let (_wire, far) = far(&pod).await;
+    let term = LeaseOptions::default().term(Duration::from_secs(120));
+    tokio::select! {
+        leased = far.lease_many(["other", "k"], term) => panic!("{leased:?}"),
+        () = granted(&pod, 2) => {}
+    }
+    is_free(&client(&pod).await).await;
+}
+
+#[tokio::test]
+async fn who_holds_a_lease_on_another_thread_frees_the_key() {
+    let pod = Sidecar::builder().fresh().await;
+    let cache = client(&pod).await;
+    let begun = cache.begin::<Infallible>("k", long()).await;
+    let Ok(Begun::Loading(loading)) = begun else {
+        panic!("{begun:?}");
+    };
+    let thread = std::thread::spawn(move || drop(loading));
+    thread.join().expect("it does not panic");
+    is_free(&cache).await;
+}
+
+/// Too large to be stored.
+fn large() -> String {
+    "x".repeat(2 << 20)
+}
+
+#[tokio::test]
+async fn of_values_that_cannot_be_stored_no_caller_waits_for_a_lease() {
+    let pod = Sidecar::builder().fresh().await;
+    let (cache, other) = (client(&pod).await, client(&pod).await);
+    let load = || async { Ok::<_, Infallible>(large()) };
+    let held = LeaseOptions::default().term(Duration::from_secs(120));
+    for round in 0..3 {
+        let began = Instant::now();
+        let loaded = cache.get_or_load("k", long(), load).await;
+        let loaded = loaded.expect("a value");
+        assert_eq!(loaded.degraded, [], "{round}: the sidecar is there");
+        let Loaded::NotFilled { content, why } = loaded.result else {
+            panic!("{round}: {loaded:?}");
+        };
+        assert_eq!(content.value().map(|v| v.as_bytes().len()), Some(2 << 20));
+        assert!(
+            matches!(why, NotFilled::Failed(Error::Invalid { .. })),
+            "{why:?}"
+        );
+        assert!(began.elapsed() < SOON, "{round}: {:?}", began.elapsed());
+        // Another process loads, and takes its time.
+        other
+            .lease_with("k", held.clone())
+            .await
+            .expect("Lease answers");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_value_that_cannot_be_stored_is_told() {
+    let pod = Sidecar::builder().fresh().await;
+    let (cache, other) = (client(&pod).await, client(&pod).await);
+    let held = LeaseOptions::default().term(Duration::from_secs(120));
+    let leased = other.lease_with("k", held).await.expect("Lease answers");
+    assert!(matches!(leased.result, Leased::Granted(_)), "{leased:?}");
+    let began = Instant::now();
+    let load = || async { Ok::<_, Infallible>("loaded") };
+    let waits = cache.get_or_load("k", long(), load);
+    let learns = async {
+        // The call above was sent before this one is answered.
+        cache.status().await.expect("Status answers");
+        let too_large = Error::Invalid {
+            reason: "VALUE_TOO_LARGE".to_owned(),
+            message: String::new(),
+            violations: Vec::new(),
+        };
+        cache.learn("k", Err(too_large));
+    };
+    let (loaded, ()) = tokio::join!(waits, learns);
+    let loaded = loaded.expect("a value").result;
+    assert_eq!(text(&loaded), "loaded");
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }

@@ -5,7 +5,9 @@ use crate::sdk::client;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use tokio::sync::Notify;
 use unstale::{
     Cache, Codec, CodecError, Degraded, EntryOptions, Error, Expected, LoadError, LoadOptions,
     Loaded, Lookup, NotFilled, SetOptions, SetOutcome, TypedLoad, Value, Voided,
@@ -177,4 +179,59 @@ async fn nothing_and_what_only_the_loader_knows_are_stored_too() {
         panic!("a hit");
     };
     assert_eq!(hit.value, user("Bob"));
+}
+
+/// A client that goes on, and how often it did.
+async fn open(pod: &Sidecar) -> (Cache, Arc<(AtomicUsize, Notify)>) {
+    let told = Arc::new((AtomicUsize::new(0), Notify::new()));
+    let count = told.clone();
+    let endpoint = format!("http://127.0.0.1:{}", pod.port());
+    let builder = Cache::builder().endpoint(endpoint).on_outage(move |_| {
+        count.0.fetch_add(1, SeqCst);
+        count.1.notify_one();
+    });
+    (builder.connect().await.expect("it is there"), told)
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_encoded_is_given_all_the_same() {
+    let pod = Sidecar::builder().fresh().await;
+    let (cache, told) = open(&pod).await;
+    let pairs = cache.typed::<BTreeMap<(u8, u8), u8>>(Codec::Json);
+    let by_pair = BTreeMap::from([((1, 2), 3)]);
+    for round in 1..=3 {
+        let load = || async { Ok::<_, Infallible>(by_pair.clone()) };
+        let loaded = pairs.get_or_load("k", LoadOptions::default(), load).await;
+        let loaded = loaded.expect("a value").result;
+        assert_eq!(loaded.value, Some(by_pair.clone()));
+        assert!(matches!(loaded.from, Loaded::NotEncoded(_)), "{loaded:?}");
+        assert_eq!(told.0.load(SeqCst), round);
+        // Another caller holds the lease from now on.
+        cache.lease("k").await.expect("Lease answers");
+    }
+}
+
+#[tokio::test]
+async fn callers_who_cannot_decode_a_hit_share_one_load() {
+    let pod = Sidecar::builder().fresh().await;
+    let (cache, told) = open(&pod).await;
+    written(&cache, "7", "application/x-other").await;
+    let users = cache.typed::<User>(Codec::Json);
+    let (loads, told) = (AtomicUsize::new(0), &told);
+    let load = || async {
+        loads.fetch_add(1, SeqCst);
+        // Both were told: who is told joins at once.
+        while told.0.load(SeqCst) < 2 {
+            told.1.notified().await;
+        }
+        Ok::<_, Infallible>(user("Ada"))
+    };
+    let call = || users.get_or_load("k", LoadOptions::default(), load);
+    let (one, two) = tokio::join!(call(), call());
+    for loaded in [one, two] {
+        let loaded = loaded.expect("a value");
+        assert_eq!(loaded.result.value, Some(user("Ada")));
+        assert_eq!(loaded.degraded, [Degraded::Undecodable]);
+    }
+    assert_eq!(loads.load(SeqCst), 1);
 }

@@ -8,6 +8,7 @@ not happen, because their callers rely on them.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -166,14 +167,16 @@ class Operations:
     def get_or_set(
         self, key: str, loader: Loader, load: Load, tagging: Tagging | None = None
     ) -> Operation[Any]:
+        arrived, nothing = time.monotonic(), object()
         try:
-            answer: Answer = yield self.client.lease(
-                key, load.term, load.wait, load.min_position, load.allow_stale, True
-            )
+            answer, value = yield from self._asked(key, load, nothing)
         except Error as error:
             self.failed(error)
-            alone: Any = yield Loading(loader, (self.flights, key), load.hard_timeout)
-            return alone.value if isinstance(alone, Loaded) else _given(alone)
+            return (yield from self._alone(key, loader, load, 0.0))
+        if value is not nothing:
+            return value
+        if answer.kind == "alone":
+            return (yield from self._alone(key, loader, load, arrived))
         grant = answer.grant
         if grant is not None:
             try:
@@ -182,13 +185,34 @@ class Operations:
                 grant.release()
                 raise
             return (yield from self._load(key, loader, load, grant, answer.entry))
-        nothing = object()
-        value = self.value(answer.entry, nothing, load.type)
-        if value is not nothing:
-            return value
         # A hit that nobody here can read: load, and mend it.
         load = load if tagging is None else tagging()
-        return (yield from self.refresh(key, loader, load, answer.position))
+        loading = Loading(loader, (self.flights, key), load.hard_timeout, arrived)
+        return (yield from self._replace(key, loading, load, answer.position))
+
+    def _asked(self, key: str, load: Load, nothing: Any) -> Operation[tuple[Answer, Any]]:
+        """An answer, and the value that it brings, if it brings one."""
+        allow_stale = load.allow_stale
+        while True:
+            answer: Answer = yield self.client.lease(
+                key, load.term, load.wait, load.min_position, allow_stale, True
+            )
+            if answer.grant is not None:
+                return answer, nothing
+            value = self.value(answer.entry, nothing, load.type)
+            if value is not nothing or answer.kind != "busy":
+                return answer, value
+            # Stale, and nobody here can read it: wait for the one who loads.
+            allow_stale = False
+
+    def _alone(self, key: str, loader: Loader, load: Load, since: float) -> Operation[Any]:
+        """Loads what cannot be stored. `since`: when the call came, if it must not
+        be given what was read before."""
+        loaded: Any = yield Loading(loader, (self.flights, key), load.hard_timeout, since)
+        if since:
+            # Counts or raises, for every caller, that it has no form.
+            self._packed(loaded, load)
+        return _given(loaded.value if isinstance(loaded, Loaded) else loaded)
 
     def _load(
         self, key: str, loader: Loader, load: Load, grant: Grant, stale: RawEntry | None
@@ -212,7 +236,7 @@ class Operations:
                 yield from self._kept(grant.fill, *packed)
         finally:
             # Of a grant that was used this does nothing.
-            grant.release()
+            grant.unstorable()
         return value
 
     def _failed_load(
@@ -236,9 +260,13 @@ class Operations:
         load: what is invalidated meanwhile makes the write a refused one."""
         if position is None:
             position = (yield from self.lookup(key, UNHINTED)).position
-        loaded = yield Loading(loader, None, load.hard_timeout)
+        return (yield from self._replace(key, Loading(loader, None, load.hard_timeout), load, position))
+
+    def _replace(self, key: str, loading: Loading, load: Load, position: str) -> Operation[Any]:
+        loaded = yield loading
         value, packed = self._packed(loaded, load)
-        if position and packed is not None:
+        # Who took what another loaded leaves that to it, too.
+        if position and packed is not None and loading.ran:
             yield from self._kept(self.client.set, key, *packed, position)
         return value
 

@@ -13,31 +13,36 @@ from typing import Any, TypeVar, Union
 from weakref import WeakKeyDictionary
 
 from . import patience
-from ._native import Call, Reactor
+from ._native import Answer, Call, Reactor
 from .flights import Flights
 
 T = TypeVar("T")
 
 
 class Loading:
-    """A loader to run; `alone` when the sidecar cannot keep others from it."""
+    """A loader to run; `alone` when the sidecar cannot keep others from it: one at
+    a time then, whose value is for those who came `since`."""
 
     def __init__(
         self,
         loader: Callable[[], Any],
         alone: tuple[Flights, str] | None = None,
         hard_timeout: float | None = None,
+        since: float = 0.0,
     ) -> None:
         self._loader = loader
         self._alone = alone
         self._hard_timeout = hard_timeout
+        self._since = since
+        #: Whether the loader ran here.
+        self.ran = False
 
     def wait(self) -> Any:
         """Runs it in this thread; with a hard timeout, in one of its own."""
         if self._alone is None:
             return self._within()
         flights, key = self._alone
-        return flights.run(key, self._within)
+        return flights.run(key, self._within, self._since)
 
     def _within(self) -> Any:
         if self._hard_timeout is None:
@@ -45,6 +50,7 @@ class Loading:
         return patience.wait(self._loaded, self._hard_timeout)
 
     def _loaded(self) -> Any:
+        self.ran = True
         value = self._loader()
         if inspect.isawaitable(value):
             if inspect.iscoroutine(value):
@@ -57,7 +63,7 @@ class Loading:
         if self._alone is None:
             return await self._awaited_within()
         flights, key = self._alone
-        return await flights.run_async(key, self._awaited_within)
+        return await flights.run_async(key, self._awaited_within, self._since)
 
     async def _awaited_within(self) -> Any:
         if self._hard_timeout is None:
@@ -65,6 +71,7 @@ class Loading:
         return await patience.made(self._awaited(), self._hard_timeout)
 
     async def _awaited(self) -> Any:
+        self.ran = True
         value = self._loader()
         return await value if inspect.isawaitable(value) else value
 
@@ -134,6 +141,8 @@ class Loop:
         except asyncio.CancelledError:
             task.cancel()
             self._waiting.pop(task.id, None)
+            if future.done() and not future.cancelled() and future.exception() is None:
+                _let_go(future.result())
             raise
 
     def _drain(self) -> None:
@@ -145,3 +154,11 @@ class Loop:
                 future.set_result(value)
             else:
                 future.set_exception(value)
+
+
+def _let_go(value: Any) -> None:
+    """Gives back what came for a task that was cancelled at that moment. What
+    keeps its exception would keep the lease, which is renewed."""
+    for answer in value if isinstance(value, list) else [value]:
+        if isinstance(answer, Answer) and answer.grant is not None:
+            answer.grant.release()

@@ -286,7 +286,7 @@ fn found<E>(answer: Answer<Loaded<E>>) -> Option<(Stored, CacheStatus, Option<Du
             let stored = Stored::decode(&content.into_value()?.into_bytes())?;
             Some((stored, CacheStatus::Collapsed, None))
         }
-        Loaded::Negative(_) => None,
+        Loaded::Negative(_) | Loaded::NotEncoded(_) => None,
     }
 }
 

@@ -9,10 +9,11 @@ use crate::engine::Engine;
 use crate::entry::{Content, Entry};
 use crate::envelope;
 use crate::error::Error;
+use crate::key::Key;
 use crate::lease::NewMarker;
 use crate::leases::Grant;
 use crate::limits;
-use crate::remote::Expect;
+use crate::remote::{Expect, Revision};
 use crate::request::{Abandon, LeaseToken};
 use crate::tier;
 use std::time::Duration;
@@ -82,23 +83,36 @@ async fn throttle(
     engine.ports.remote.hint(grant.key.hash());
 }
 
-/// Removes the marker, so that the next caller becomes the loader at once; what
-/// it carried is put back. If the tier is away the term's end does the same.
+/// Removes the marker, so that the next caller becomes the loader at once. If
+/// the tier is away the term's end does the same.
 pub(crate) async fn release(engine: &Engine, grant: &Grant, deadline: Moment) {
-    let hash = grant.key.hash();
+    match grant.marker {
+        Some((revision, _)) => {
+            let stale = grant.stale.as_deref();
+            remove(engine, &grant.key, revision, stale, deadline).await;
+        }
+        None => engine.ports.remote.hint(grant.key.hash()),
+    }
+}
+
+/// Removes a marker, puts back what it carried, and tells who waits.
+pub(crate) async fn remove(
+    engine: &Engine,
+    key: &Key,
+    marker: Revision,
+    stale: Option<&Entry>,
+    deadline: Moment,
+) {
+    let hash = key.hash();
     let remote = tier::remote(engine);
-    let now = engine.ask(|machine, now| machine.log_time(now));
-    match (grant.marker, &grant.stale) {
-        (None, _) => {}
-        (Some((revision, _)), None) => {
-            let _ = tier::call(engine, deadline, remote.delete(hash, revision)).await;
-        }
-        (Some((revision, _)), Some(stale)) => {
-            let record = envelope::encode(&Content::Entry(Entry::clone(stale)));
-            let kept = stale.facts.gone.since(now).max(limits::TTL_MIN);
-            let put = remote.put(hash, Expect::Revision(revision), record, kept);
-            let _ = tier::call(engine, deadline, put).await;
-        }
+    if let Some(stale) = stale {
+        let now = engine.ask(|machine, now| machine.log_time(now));
+        let record = envelope::encode(&Content::Entry(Entry::clone(stale)));
+        let kept = stale.facts.gone.since(now).max(limits::TTL_MIN);
+        let put = remote.put(hash, Expect::Revision(marker), record, kept);
+        let _ = tier::call(engine, deadline, put).await;
+    } else {
+        let _ = tier::call(engine, deadline, remote.delete(hash, marker)).await;
     }
     remote.hint(hash);
 }

@@ -196,6 +196,12 @@ impl Engine {
         crate::abandon::abandon(self, abandon).await
     }
 
+    /// Gives leases back, in the background, of whose grants nobody heard: their
+    /// caller went away.
+    pub fn give_back(&self, tokens: Vec<LeaseToken>) {
+        crate::unheard::give_back(self, tokens);
+    }
+
     /// Makes entries unreadable.
     pub async fn invalidate(&self, invalidate: Invalidate) -> Result<Invalidated, Error> {
         crate::invalidate::invalidate(self, invalidate).await

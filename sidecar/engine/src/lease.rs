@@ -20,6 +20,7 @@ use crate::remote::{Expect, PutOutcome, RemoteError};
 use crate::request::{
     Answer, Degraded, Found, Lease, LeaseOutcome, LeaseToken, Payload, StaleReason, Tier,
 };
+use crate::unheard::Putting;
 use crate::{tier, write};
 use std::time::Duration;
 
@@ -181,7 +182,10 @@ async fn grant(
         source_version,
         stale: copy.clone(),
     };
-    match marker.put(engine, expect, lease.deadline).await {
+    let putting = Putting::new(engine, &lease.key, token);
+    let put = marker.put(engine, expect, lease.deadline).await;
+    putting.ended();
+    match put {
         Ok(PutOutcome::Stored(revision)) => {
             count(engine, lease);
             let grant = Grant {

@@ -178,6 +178,10 @@ impl Leases {
         kept: Duration,
         now: Moment,
     ) -> Duration {
+        // Granted here: the term is counted from the grant, whoever looks first.
+        if let Some(own) = lock(&self.slots).get(&marker.token) {
+            return own.until.since(now);
+        }
         let mut seen = lock(&self.seen);
         let first = match seen.get(&key) {
             Some(s) if s.token == marker.token && s.renewal == marker.renewal => s.first,

@@ -38,6 +38,7 @@ pub mod remote;
 pub mod request;
 mod store;
 mod tier;
+mod unheard;
 mod watch;
 mod write;
 

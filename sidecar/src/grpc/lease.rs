@@ -1,10 +1,12 @@
 //! Lease and BatchLease, and the text form of a token.
 
 use super::deadline::Deadline;
+use super::delivery::Grants;
 use super::encode::{self, Cached};
 use super::rounds::Rounds;
 use super::status;
 use super::violations::Violations;
+use std::sync::Arc;
 use std::time::Duration;
 use tonic::{Request, Response, Status};
 use unstale_engine::clock::Moment;
@@ -17,7 +19,7 @@ use unstale_proto::v1::{
 };
 
 pub(super) async fn lease(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     request: Request<v1::LeaseRequest>,
 ) -> Result<Response<v1::LeaseResponse>, Status> {
     let (metadata, _, request) = request.into_parts();
@@ -28,7 +30,9 @@ pub(super) async fn lease(
     let deadline = Deadline::of(&metadata, engine, asked.wait + limits::DEADLINE_DEFAULT)?;
     let lease = asked.of(wrong.finish(key)?, deadline.at);
     let answer = deadline.bound(engine.lease(lease)).await?;
-    Ok(Response::new(v1::LeaseResponse {
+    let mut grants = Grants::new(engine);
+    grants.hold(&answer.result);
+    Ok(grants.deliver(v1::LeaseResponse {
         result: Some(outcome(answer.result)),
         position: answer.position.to_string(),
         degraded: encode::degraded(answer.degraded),
@@ -36,7 +40,7 @@ pub(super) async fn lease(
 }
 
 pub(super) async fn batch_lease(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     request: Request<v1::BatchLeaseRequest>,
 ) -> Result<Response<v1::BatchLeaseResponse>, Status> {
     let (metadata, _, request) = request.into_parts();
@@ -55,7 +59,7 @@ pub(super) async fn batch_lease(
         key,
         result: outcome.map(batch_outcome),
     });
-    Ok(Response::new(v1::BatchLeaseResponse {
+    Ok(rounds.grants.deliver(v1::BatchLeaseResponse {
         results: results.collect(),
         position: rounds.batch.position(),
         degraded: rounds.batch.degraded(),

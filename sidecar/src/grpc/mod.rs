@@ -5,6 +5,7 @@ mod admin;
 mod batch;
 mod compare_and_set;
 mod deadline;
+mod delivery;
 mod encode;
 mod fill;
 mod get;

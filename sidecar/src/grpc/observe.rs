@@ -1,7 +1,8 @@
-//! Around every call: counts it by rpc and code, and gives the stack's own
-//! refusals (text that is not UTF-8, a message too long, a method that does not
-//! exist) the contract's codes and details.
+//! Around every call: counts it by rpc and code, watches over the grants that it
+//! brings, and gives the stack's own refusals (text that is not UTF-8, a message
+//! too long, a method that does not exist) the contract's codes and details.
 
+use super::delivery;
 use super::status::{self, Carries};
 use crate::telemetry::requests::Requests;
 use futures::future::BoxFuture;
@@ -37,7 +38,7 @@ where
         let requests = self.requests.clone();
         let call = self.inner.call(request);
         Box::pin(async move {
-            let response = call.await?;
+            let response = delivery::watched(call.await?);
             let refused = Status::from_header_map(response.headers());
             let Some(refused) = refused.filter(|status| status.code() != Code::Ok) else {
                 requests.count(&path, Code::Ok);

@@ -2,17 +2,18 @@
 //!
 //! The keys wait at the same time, until one of them is granted: a lease that is
 //! held does not wait for others, so that its term is not spent in here and two
-//! batches never wait for each other's keys. If the batch fails, it gives back
-//! what it was granted.
+//! batches never wait for each other's keys. If the batch fails, what it was
+//! granted goes back.
 
 use super::batch::{Batch, CONCURRENT};
-use super::lease::{Asked, outcome, token};
-use futures::future::join_all;
+use super::delivery::Grants;
+use super::lease::{Asked, outcome};
 use futures::{StreamExt as _, stream};
+use std::sync::Arc;
 use std::time::Duration;
 use unstale_engine::clock::Moment;
 use unstale_engine::key::Key;
-use unstale_engine::request::{Abandon, LeaseOutcome};
+use unstale_engine::request::LeaseOutcome;
 use unstale_engine::{Engine, Error, limits};
 use unstale_proto::v1::lease_response::Result as Outcome;
 
@@ -20,8 +21,6 @@ use unstale_proto::v1::lease_response::Result as Outcome;
 const ROUND: Duration = Duration::from_millis(250);
 /// When to ask again for a hit that did not fit.
 const AGAIN: Duration = Duration::from_millis(1);
-/// How long giving leases back may take when a batch fails.
-const GIVE_BACK: Duration = Duration::from_millis(40);
 
 /// A BatchLease under way: each round asks for the keys that wait still.
 pub(super) struct Rounds {
@@ -32,14 +31,22 @@ pub(super) struct Rounds {
     pub(super) outcomes: Vec<Option<Outcome>>,
     waiting: Vec<usize>,
     pub(super) batch: Batch,
+    /// What was granted so far.
+    pub(super) grants: Grants,
 }
 
 impl Rounds {
-    pub(super) fn new(engine: &Engine, keys: Vec<Key>, asked: Asked, deadline: Moment) -> Self {
+    pub(super) fn new(
+        engine: &Arc<Engine>,
+        keys: Vec<Key>,
+        asked: Asked,
+        deadline: Moment,
+    ) -> Self {
         Self {
             outcomes: vec![None; keys.len()],
             waiting: (0..keys.len()).collect(),
             batch: Batch::new(engine),
+            grants: Grants::new(engine),
             keys,
             asked,
             deadline,
@@ -50,12 +57,9 @@ impl Rounds {
         let until = self.deadline.min(engine.now().plus(self.asked.wait));
         self.asked.wait = Duration::ZERO;
         loop {
-            if let Err(error) = self.round(engine).await {
-                self.give_back(engine).await;
-                return Err(error);
-            }
+            self.round(engine).await?;
             let left = until.since(engine.now());
-            if self.granted().next().is_some() || self.waiting.is_empty() || left.is_zero() {
+            if self.grants.any() || self.waiting.is_empty() || left.is_zero() {
                 return Ok(());
             }
             self.asked.min_position = None; // reached
@@ -83,6 +87,7 @@ impl Rounds {
         while let Some((i, answer)) = answers.next().await {
             let result = match answer {
                 Ok(answer) => {
+                    self.grants.hold(&answer.result);
                     self.batch.add(&answer);
                     self.fit(i, answer.result)
                 }
@@ -116,30 +121,5 @@ impl Rounds {
                 LeaseOutcome::Busy(retry, Some(stale).filter(|found| batch.takes(found)))
             }
         }
-    }
-
-    fn granted(&self) -> impl Iterator<Item = &str> {
-        self.outcomes
-            .iter()
-            .flatten()
-            .filter_map(|outcome| match outcome {
-                Outcome::Granted(granted) => Some(granted.lease_token.as_str()),
-                Outcome::Hit(_) | Outcome::Busy(_) | Outcome::Negative(_) => None,
-            })
-    }
-
-    async fn give_back(&self, engine: &Engine) {
-        let deadline = engine.now().plus(GIVE_BACK);
-        let tokens = self.granted().filter_map(|text| token(text).ok());
-        let back = tokens.map(|token| {
-            engine.abandon(Abandon {
-                token,
-                serve_stale_for: None,
-                retry_after: None,
-                deadline,
-            })
-        });
-        // What fails ends with its term.
-        join_all(back).await;
     }
 }

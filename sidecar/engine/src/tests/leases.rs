@@ -324,3 +324,62 @@ async fn who_gives_up_late_does_not_hide_a_newer_loader() {
     let third = p.lease("k", 0).await;
     assert!(matches!(third, LeaseOutcome::Busy(..)), "{third:?}");
 }
+
+/// The caller goes away while the tier is slow to say that the marker is there.
+#[tokio::test(start_paused = true)]
+async fn a_lease_whose_caller_left_before_the_grant_is_free_again() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    for stale in [false, true] {
+        let key = if stale { "stale" } else { "k" };
+        if stale {
+            let entry = NewEntry {
+                stale_for: Some(Duration::from_secs(60)),
+                ..new("v", 50)
+            };
+            p.set(key, entry, Ack::Log).await;
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+        p.tier.5.store(200, std::sync::atomic::Ordering::SeqCst);
+        let left = tokio::time::timeout(Duration::from_millis(100), p.lease(key, 0)).await;
+        assert!(left.is_err(), "{left:?}");
+        p.tier.5.store(0, std::sync::atomic::Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let LeaseOutcome::Granted(_, _, found) = p.lease(key, 0).await else {
+            panic!("{key}: it is locked");
+        };
+        assert_eq!(found.is_some(), stale, "{key}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_reached_nobody_is_given_back() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    for away in [false, true] {
+        p.tier.1.store(away, std::sync::atomic::Ordering::SeqCst);
+        let key = if away { "away" } else { "k" };
+        let LeaseOutcome::Granted(token, ..) = p.lease(key, 0).await else {
+            panic!("{key}")
+        };
+        p.e.give_back(vec![token]);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let next = p.lease(key, 0).await;
+        assert!(matches!(next, LeaseOutcome::Granted(..)), "{next:?}");
+    }
+}
+
+/// Nobody looked at the key meanwhile: the pod that granted the lease does not
+/// count its term from the first look.
+#[tokio::test(start_paused = true)]
+async fn the_term_of_a_lease_of_this_pod_counts_from_its_grant() {
+    let mut w = World::new();
+    let (p, other) = (w.pod().await, w.pod().await);
+    assert!(matches!(p.lease("k", 0).await, LeaseOutcome::Granted(..)));
+    tokio::time::sleep(Duration::from_millis(10_050)).await;
+    // Another pod does not know when it was granted.
+    let waits = other.lease("k", 0).await;
+    assert!(matches!(waits, LeaseOutcome::Busy(..)), "{waits:?}");
+    let next = p.lease("k", 0).await;
+    assert!(matches!(next, LeaseOutcome::Granted(..)), "{next:?}");
+}

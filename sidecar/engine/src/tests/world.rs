@@ -27,6 +27,22 @@ struct Tier {
     map: Mutex<HashMap<NameHash, Stored>>,
     n: AtomicU64,
 }
+impl Tier {
+    fn put(&self, k: NameHash, e: Expect, record: Bytes) -> PutOutcome {
+        let mut m = self.map.lock().unwrap();
+        let ok = match (e, m.get(&k)) {
+            (Expect::Absent, None) => true,
+            (Expect::Revision(r), Some(s)) => s.revision == r,
+            _ => false,
+        };
+        if !ok {
+            return PutOutcome::Conflict;
+        }
+        let revision = Revision(self.n.fetch_add(1, Ordering::SeqCst) + 1);
+        m.insert(k, Stored { revision, record });
+        PutOutcome::Stored(revision)
+    }
+}
 /// The tier as one pod reaches it; true: not at all. How often it was told
 /// that it gave another key's record.
 pub(super) struct PodTier(
@@ -36,6 +52,8 @@ pub(super) struct PodTier(
     /// How long a read takes to fail while the tier is away, in ms.
     pub(super) AtomicU64,
     /// Reads; one of many keys is one.
+    pub(super) AtomicU64,
+    /// How long after a put its answer comes, in ms.
     pub(super) AtomicU64,
 );
 impl PodTier {
@@ -77,18 +95,12 @@ impl Remote for PodTier {
         if self.1.load(Ordering::SeqCst) {
             return Err(RemoteError::Unavailable("x".into()));
         }
-        let mut m = self.0.map.lock().unwrap();
-        let ok = match (e, m.get(&k)) {
-            (Expect::Absent, None) => true,
-            (Expect::Revision(r), Some(s)) => s.revision == r,
-            _ => false,
-        };
-        if !ok {
-            return Ok(PutOutcome::Conflict);
+        let outcome = self.0.put(k, e, record);
+        let late = self.5.load(Ordering::SeqCst);
+        if late > 0 {
+            tokio::time::sleep(Duration::from_millis(late)).await;
         }
-        let revision = Revision(self.0.n.fetch_add(1, Ordering::SeqCst) + 1);
-        m.insert(k, Stored { revision, record });
-        Ok(PutOutcome::Stored(revision))
+        Ok(outcome)
     }
     async fn delete(&self, k: NameHash, r: Revision) -> Result<(), RemoteError> {
         let mut m = self.0.map.lock().unwrap();
@@ -151,6 +163,7 @@ impl World {
         let tier = Arc::new(PodTier(
             self.tier.clone(),
             AtomicBool::new(false),
+            AtomicU64::new(0),
             AtomicU64::new(0),
             AtomicU64::new(0),
             AtomicU64::new(0),

@@ -160,6 +160,7 @@ fn word(loaded: &Loaded<LoaderError>) -> Option<String> {
             })
         }
         Loaded::NotFilled { why, .. } => Some(not_filled(why)),
+        Loaded::NotEncoded(why) => Some(format!("not stored: {why}")),
         Loaded::Filled {
             content: Content::Value(_),
             ..
@@ -208,6 +209,7 @@ fn json_of(loaded: &Loaded<LoaderError>) -> Json {
             "entry": content_of(content),
             "why": not_filled(why),
         }),
+        Loaded::NotEncoded(why) => json!({ "result": "loaded_not_stored", "why": why.to_string() }),
     }
 }
 

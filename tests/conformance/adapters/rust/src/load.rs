@@ -77,7 +77,9 @@ fn said(loaded: &Loaded<String>) -> Json {
     let source = match loaded {
         Loaded::Hit(_) | Loaded::Negative(_) => json!({"from": "cache"}),
         Loaded::Stale { because, .. } => json!({"from": "stale", "because": say::because(because)}),
-        Loaded::Filled { .. } | Loaded::NotFilled { .. } => json!({"from": "loader"}),
+        Loaded::Filled { .. } | Loaded::NotFilled { .. } | Loaded::NotEncoded(_) => {
+            json!({"from": "loader"})
+        }
     };
     let value = loaded.value().map(say::value);
     let value = value.map_or(json!({"kind": "not_found"}), |v| {
