@@ -29,6 +29,9 @@ def _ack(args):
 class Calls:
     """One client."""
 
+    #: What makes its caches.
+    make = unstale.Cache
+
     def __init__(self, options, loaders):
         self._options = {name: value for name, value in options.items() if name != "no_sidecar"}
         if options.get("no_sidecar"):
@@ -46,7 +49,7 @@ class Calls:
         if known not in self._caches:
             codecs = [OwnCodec(each) for each in sorted(_own)]
             codec = {} if content_type is None else {"codec": OwnCodec(content_type)}
-            self._caches[known] = unstale.Cache(**self._options, codecs=codecs, **codec)
+            self._caches[known] = self.make(**self._options, codecs=codecs, **codec)
         return self._caches[known]
 
     def _storing(self, args):
