@@ -18,7 +18,7 @@ from vocabulary import CAPABILITIES
 PROTOCOL = 1
 #: Seconds within which every request must be answered. Far above any deadline.
 PATIENCE = 60
-#: Seconds that one that has closed its stdout may take to end.
+#: Seconds that one that has closed a pipe may take to end.
 LAST_WORDS = 5
 
 
@@ -29,8 +29,10 @@ class AdapterFailed(Exception):
 class Adapter:
     """A running adapter."""
 
-    def __init__(self, name, command, env):
+    def __init__(self, name, command, env, patience=PATIENCE):
         self.name = name
+        #: Seconds that it is waited for.
+        self.patience = patience
         self._numbers = itertools.count(1)
         self._waiting = {}
         self._lock, self._writes = threading.Lock(), threading.Lock()
@@ -93,9 +95,9 @@ class Adapter:
         """The answer of a request."""
         answers = self._answers
         try:
-            return future.result(PATIENCE)
+            return future.result(self.patience)
         except (TimeoutError, FutureTimeout):
-            why = f"{self.name} has not answered {call} within {PATIENCE} s"
+            why = f"{self.name} has not answered {call} within {self.patience} s"
             if self._answers == answers:
                 # Nor anything else: it hangs. Nobody else shall wait as long.
                 self.hung = True

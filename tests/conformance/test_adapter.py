@@ -4,11 +4,9 @@ and never takes the run with it."""
 import shlex
 import sys
 
-import adapter as adapters
 import pytest
-import suite as suites
 from adapter import Adapter, AdapterFailed
-from suite import Suite
+from suite import HANGS, Suite
 
 HELLO = '{"id": %d, "result": {"sdk": "x"}}'
 #: Reads requests, and answers the first as it should.
@@ -38,8 +36,7 @@ def started(program):
         ("input(); import os, time; os.close(1); time.sleep(60)", "new closed its stdout and runs on"),
     ],
 )
-def test_who_cannot_say_hello_is_told_what_it_did(program, told, monkeypatch):
-    monkeypatch.setattr(adapters, "LAST_WORDS", 0.2 if "sleep" in program else 20)
+def test_who_cannot_say_hello_is_told_what_it_did(program, told):
     with pytest.raises(AdapterFailed) as failed:
         started(program)
     assert told in str(failed.value)
@@ -69,9 +66,9 @@ def test_who_closes_its_stdin_is_told():
     adapter.kill()
 
 
-def test_who_says_nothing_is_given_up(monkeypatch):
+def test_who_says_nothing_is_given_up():
     adapter = started(GOOD_START + "time.sleep(600)")
-    monkeypatch.setattr(adapters, "PATIENCE", 0.2)
+    adapter.patience = 0.2
     with pytest.raises(AdapterFailed, match="not answered get within 0.2 s"):
         adapter.call("get", {})
     assert not adapter.is_alive
@@ -88,19 +85,17 @@ def test_one_that_cannot_say_hello_is_started_once(tmp_path):
     assert suite.end() == {}
 
 
-def test_one_that_crashes_is_started_again_and_one_that_hangs_is_given_up(monkeypatch):
+def test_one_that_crashes_is_started_again_and_one_that_hangs_is_given_up():
     suite = Suite({"new": shlex.join(["python", "-c", GOOD_START + "sys.stdin.readline(); time.sleep(600 * CRASHES)"])})
-    monkeypatch.setattr(suites, "HANGS", 2)
     crashing = suite.commands["new"].replace("600 * CRASHES", "0")
     hanging = suite.commands["new"].replace("600 * CRASHES", "600")
-    for command, calls, told in [(crashing, 5, "ended with code 0"), (hanging, 2, "nor anything else")]:
+    for command, calls, told in [(crashing, 5, "ended with code 0"), (hanging, HANGS, "nor anything else")]:
         suite.commands["new"] = command
         for _ in range(calls):
             adapter = suite.adapter("new")
-            monkeypatch.setattr(adapters, "PATIENCE", 0.2 if command is hanging else 20)
+            adapter.patience = 0.2 if command is hanging else 20
             with pytest.raises(AdapterFailed, match=told if command is crashing else "not answered"):
                 adapter.call("get", {})
-            monkeypatch.setattr(adapters, "PATIENCE", 20)
     for _ in range(2):
-        with pytest.raises(AdapterFailed, match="nor anything else; that was 2 times"):
+        with pytest.raises(AdapterFailed, match="nor anything else; that was 3 times"):
             suite.adapter("new")
