@@ -1,7 +1,7 @@
 //! The project's figures, each beside its reference from the same run.
 //!
 //! `bench SIDECAR NATS_SERVER` prints one markdown table, and with `reads`,
-//! `log`, `remote` or `start` behind only that part of it; `bench echo` is the
+//! `log`, `remote`, `sdk` or `start` behind only that part of it; `bench echo` is the
 //! bare tonic server it compares with, in a process of its own. Measured and
 //! reference rounds take turns, so that a slow moment of the machine hits both.
 //! A row that misses its goal stays in the table: this measures, it does not
@@ -15,6 +15,7 @@ mod processes;
 mod reads;
 mod remote;
 mod samples;
+mod sdk;
 mod start;
 mod table;
 
@@ -68,6 +69,9 @@ fn bench(sidecar: &str, nats: &str, part: Option<&str>) -> Result<()> {
         }
         if wanted("remote") {
             rows.extend(remote::rows(sidecar, nats).await?);
+        }
+        if wanted("sdk") {
+            rows.extend(sdk::rows(sidecar).await?);
         }
         if wanted("start") {
             rows.extend(start::rows(sidecar).await?);

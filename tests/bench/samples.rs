@@ -12,6 +12,11 @@ impl Samples {
         self.0.push(begin.elapsed());
     }
 
+    /// Takes more of them.
+    pub(crate) fn extend(&mut self, more: impl IntoIterator<Item = Duration>) {
+        self.0.extend(more);
+    }
+
     /// The duration that `part` (0 to 1) of the calls did not exceed.
     pub(crate) fn quantile(&self, part: f64) -> Duration {
         let mut sorted = self.0.clone();
@@ -35,6 +40,10 @@ impl Samples {
     /// "p50 / p99", in the unit that reads best.
     pub(crate) fn show(&self) -> String {
         let (p50, p99) = (self.p50(), self.quantile(0.99));
+        if p50 < Duration::from_micros(100) {
+            let [p50, p99] = [p50, p99].map(|d| d.as_secs_f64() * 1e6);
+            return format!("{p50:.1} / {p99:.1} µs");
+        }
         if p50 < Duration::from_millis(5) {
             return format!("{} / {} µs", p50.as_micros(), p99.as_micros());
         }

@@ -33,6 +33,11 @@ impl Row {
         }
     }
 
+    /// With this in place of the ratio.
+    pub(crate) fn ratio(self, ratio: String) -> Self {
+        Self { ratio, ..self }
+    }
+
     /// With the goal it has to meet.
     pub(crate) fn goal(self, goal: &str) -> Self {
         let goal = goal.into();
