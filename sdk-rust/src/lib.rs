@@ -66,6 +66,7 @@ mod typed;
 mod typed_load;
 mod value;
 mod watch;
+mod wire;
 mod write;
 
 pub use admin::{Peer, SessionState, Status};
