@@ -1,7 +1,9 @@
 //! Where the sidecar is, how to talk to it, and what to do without it.
 
-use crate::connect::{self, Pace, Place};
+use crate::connect::{Pace, Place};
+use crate::error::chain;
 use crate::outage::{Observer, Policy, Shared};
+use crate::wire::Wire;
 use crate::{Cache, Error};
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
@@ -145,15 +147,16 @@ impl Builder {
         if self.policy == Policy::NoSidecar {
             return self.lazy();
         }
-        match connect::connect(self.place()?, self.pace()).await {
-            Ok(channel) => Ok(self.over(channel)),
-            Err(error) if self.policy == Policy::Strict => Err(error),
-            Err(error) => {
-                let cache = self.lazy()?;
-                cache.goes_on(&error);
-                Ok(cache)
+        let strict = self.policy == Policy::Strict;
+        let cache = self.lazy()?;
+        if let Err(broken) = cache.wire.connect().await {
+            let error = Error::Unreachable(chain(&broken));
+            if strict {
+                return Err(error);
             }
+            cache.goes_on(&error);
         }
+        Ok(cache)
     }
 
     /// Connects with the first call. Must be called in a tokio runtime, to
@@ -172,16 +175,15 @@ impl Builder {
     /// # Errors
     /// [`Error::Endpoint`] when the endpoint cannot be read.
     pub fn lazy(self) -> Result<Cache, Error> {
-        let channel = match self.policy {
-            Policy::NoSidecar => connect::nowhere(),
-            Policy::FailOpen | Policy::Strict => connect::lazily(self.place()?, self.pace()),
+        let place = match self.policy {
+            Policy::NoSidecar => None,
+            Policy::FailOpen | Policy::Strict => Some(self.place()?),
         };
-        Ok(self.over(channel))
-    }
-
-    fn over(self, channel: tonic::transport::Channel) -> Cache {
+        let origin = Place::origin(place.as_ref());
+        let wire = Wire::new(place, self.pace());
         let shared = Shared::new(self.policy, self.observer);
-        Cache::over(channel, self.namespace, self.timeout, shared)
+        let (namespace, timeout) = (self.namespace, self.timeout);
+        Ok(Cache::over(wire, origin, namespace, timeout, shared))
     }
 
     fn pace(&self) -> Pace {

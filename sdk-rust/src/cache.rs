@@ -1,10 +1,11 @@
 //! The connection, and what every call shares: deadline, namespace, position.
 
 use crate::outage::Shared;
+use crate::wire::Wire;
 use crate::{Ack, Builder, Error};
 use std::sync::Arc;
 use std::time::Duration;
-use tonic::transport::Channel;
+use tonic::codegen::http::Uri;
 use tonic::{Request, Response, Status};
 use unstale_proto::v1::admin_service_client::AdminServiceClient;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
@@ -39,8 +40,9 @@ const MESSAGE_BYTES: usize = 8 << 20;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Cache {
-    pub(crate) client: CacheServiceClient<Channel>,
-    pub(crate) admin: AdminServiceClient<Channel>,
+    pub(crate) wire: Wire,
+    pub(crate) client: CacheServiceClient<Wire>,
+    pub(crate) admin: AdminServiceClient<Wire>,
     pub(crate) namespace: String,
     pub(crate) shared: Arc<Shared>,
     timeout: Option<Duration>,
@@ -65,15 +67,17 @@ impl Cache {
     }
 
     pub(crate) fn over(
-        channel: Channel,
+        wire: Wire,
+        origin: Uri,
         namespace: String,
         timeout: Option<Duration>,
         shared: Shared,
     ) -> Self {
-        let client = CacheServiceClient::new(channel.clone());
+        let client = CacheServiceClient::with_origin(wire.clone(), origin.clone());
         Self {
             client: client.max_decoding_message_size(MESSAGE_BYTES),
-            admin: AdminServiceClient::new(channel),
+            admin: AdminServiceClient::with_origin(wire.clone(), origin),
+            wire,
             namespace,
             shared: Arc::new(shared),
             timeout,
@@ -166,7 +170,7 @@ impl Cache {
             Ack::Local | Ack::Log => DEADLINE,
             Ack::Fleet => DEADLINE_MAX,
         };
-        bounded(self.timeout.unwrap_or(default), call).await
+        self.bounded(default, Duration::ZERO, call).await
     }
 
     /// The answer of a call that may wait before its deadline starts to count.
@@ -175,19 +179,29 @@ impl Cache {
         wait: Duration,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Error> {
-        bounded(self.deadline().saturating_add(wait), call).await
+        self.bounded(DEADLINE, wait, call).await
     }
-}
 
-/// Gives the sidecar a moment more than the deadline, so that its own words
-/// for it arrive.
-async fn bounded<T>(
-    deadline: Duration,
-    call: impl Future<Output = Result<Response<T>, Status>>,
-) -> Result<T, Error> {
-    let bound = deadline.saturating_add(GRACE);
-    match tokio::time::timeout(bound, call).await {
-        Ok(answer) => Ok(answer?.into_inner()),
-        Err(_) => Err(Error::Unreachable(format!("no answer within {bound:?}"))),
+    /// A deadline that was asked for is the call's end. The sidecar's own leaves
+    /// it a moment more, so that its words for it arrive.
+    async fn bounded<T>(
+        &self,
+        default: Duration,
+        wait: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Error> {
+        let (deadline, grace) = match self.timeout {
+            Some(timeout) => (timeout, Duration::ZERO),
+            None => (default, GRACE),
+        };
+        let bound = deadline.saturating_add(wait).saturating_add(grace);
+        match tokio::time::timeout(bound, call).await {
+            Ok(answer) => Ok(answer?.into_inner()),
+            Err(_) if grace.is_zero() => Err(Error::DeadlineExceeded {
+                reason: String::new(),
+                message: format!("no answer within {bound:?}"),
+            }),
+            Err(_) => Err(Error::Unreachable(format!("no answer within {bound:?}"))),
+        }
     }
 }

@@ -207,10 +207,6 @@ impl From<Status> for Error {
             Code::DeadlineExceeded => Self::DeadlineExceeded { reason, message },
             Code::FailedPrecondition if reason == "UNKNOWN_LEASE" => Self::UnknownLease(message),
             Code::Unimplemented => Self::Unsupported { reason, message },
-            // tonic's own word for a deadline that passed on this side.
-            Code::Cancelled if !told && timed_out(&status) => {
-                Self::DeadlineExceeded { reason, message }
-            }
             Code::Unknown | Code::Cancelled | Code::Internal if !told && broken(&status) => {
                 Self::Unreachable(chain(&status))
             }
@@ -288,18 +284,6 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 /// sidecar sends has no cause.
 fn broken(status: &Status) -> bool {
     std::error::Error::source(status).is_some()
-}
-
-/// Whether the status was made here, because the call's timeout passed.
-fn timed_out(status: &Status) -> bool {
-    let mut cause = std::error::Error::source(status);
-    while let Some(error) = cause {
-        if error.is::<tonic::TimeoutExpired>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 fn retry_after(status: &Status) -> Option<Duration> {

@@ -68,6 +68,7 @@ mod typed_load;
 mod unstorable;
 mod value;
 mod watch;
+mod wire;
 mod write;
 
 pub use admin::{Peer, SessionState, Status};
