@@ -7,10 +7,10 @@ use crate::answer::Answer;
 use crate::flight::{Flight, Seat};
 use crate::held::Held;
 use crate::lease::{Grant, Leased};
-use crate::loaded::{Because, LoadOptions, Loaded};
+use crate::loaded::{Because, Loaded};
 use crate::loading::{Lease, Loading, Right, unshared};
 use crate::renewing::Renewing;
-use crate::{Cache, Error};
+use crate::{Cache, Error, LoadOptions};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 

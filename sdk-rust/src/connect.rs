@@ -3,7 +3,7 @@
 //! No TLS: the sidecar is on the same host.
 
 use crate::Error;
-use crate::error::chain;
+use crate::status::chain;
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::path::PathBuf;

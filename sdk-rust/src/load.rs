@@ -7,9 +7,9 @@
 
 use crate::answer::Answer;
 use crate::begin::Begun;
-use crate::loaded::{Load, LoadOptions, Loaded};
+use crate::loaded::{Load, Loaded};
 use crate::loading::Loading;
-use crate::{Cache, LoadError};
+use crate::{Cache, LoadError, LoadOptions};
 use tokio::time::timeout;
 
 impl Cache {

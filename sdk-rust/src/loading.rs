@@ -5,13 +5,13 @@
 //! whoever loads in another way (a thread, another language) takes them itself.
 
 use crate::answer::{Answer, Degraded};
-use crate::entry::{Entry, Freshness, Lookup};
+use crate::entry::{Entry, Lookup};
 use crate::fill::{AbandonOptions, Filled};
 use crate::flight::Flight;
 use crate::held::Held;
-use crate::loaded::{Because, Load, LoadOptions, Loaded, NotFilled};
+use crate::loaded::{Because, Load, Loaded, NotFilled};
 use crate::renewing::Renewing;
-use crate::{Cache, Content, Error, LoadError, ReadLevel, ReadOptions};
+use crate::{Cache, Content, Error, Freshness, LoadError, LoadOptions, ReadLevel, ReadOptions};
 use std::time::Duration;
 
 /// The right to load one key, kept alive until it is used. Read the origin now,

@@ -8,11 +8,12 @@
 use crate::answer::{Answer, Degraded};
 use crate::begin::Begun;
 use crate::fill::Voided;
-use crate::loaded::{Load, LoadOptions, Loaded, NotFilled};
+use crate::loaded::{Load, Loaded, NotFilled};
 use crate::loading::Loading;
 use crate::typed::Typed;
 use crate::{
-    CodecError, Content, EntryOptions, Error, LoadError, NotStoredReason, SetOptions, SetOutcome,
+    CodecError, Content, EntryOptions, Error, LoadError, LoadOptions, NotStoredReason, SetOptions,
+    SetOutcome,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
