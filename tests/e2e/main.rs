@@ -29,6 +29,8 @@ mod renew;
 mod sdk;
 mod sdk_batch;
 mod sdk_http;
+mod sdk_http_bodies;
+mod sdk_http_rules;
 mod sdk_load;
 mod sdk_outage;
 mod sdk_skew;
