@@ -12,7 +12,7 @@ use crate::loading::{Lease, Loading, Right, unshared};
 use crate::renewing::Renewing;
 use crate::{Cache, Error, LoadOptions};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 /// The shortest pause after a busy answer.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -164,7 +164,11 @@ impl Cache {
         options: LoadOptions,
         error: Error,
     ) -> Result<Begun<E>, Error> {
-        let until = Instant::now() + options.wait;
+        let start = Instant::now();
+        // Not longer than for a loader of its own, which it may yet run.
+        let wait = options
+            .hard_timeout
+            .map_or(options.wait, |t| t.min(options.wait));
         // Who must see a position cannot take what was read before it.
         let joins = self.min_position(options.min_position.clone()).is_empty();
         let flights = &self.shared.flights;
@@ -180,7 +184,8 @@ impl Cache {
                 }
                 Seat::Follow(follower) => follower,
             };
-            match timeout_at(until, follower.landed()).await {
+            let left = wait.saturating_sub(start.elapsed());
+            match timeout(left, follower.landed()).await {
                 Ok(Some(content)) => return Ok(Begun::Loaded(unshared(content, error))),
                 Ok(None) => {}
                 Err(_) => {

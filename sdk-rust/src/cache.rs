@@ -1,5 +1,6 @@
 //! The connection, and what every call shares: deadline, namespace, position.
 
+use crate::connect::LONGEST;
 use crate::outage::Shared;
 use crate::{Ack, Builder, Error};
 use std::sync::Arc;
@@ -143,7 +144,7 @@ impl Cache {
     pub(crate) fn request_after<T>(&self, message: T, wait: Duration) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(timeout) = self.timeout {
-            request.set_timeout(timeout.saturating_add(wait));
+            request.set_timeout(timeout.saturating_add(wait).min(LONGEST));
         }
         request
     }

@@ -17,6 +17,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How often the sidecar is asked whether it is there, when nothing else was
 /// asked for.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// What is longer is as good as never, and would not fit the clock.
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The authority that every gRPC server accepts on a Unix socket.
 const AUTHORITY: &str = "http://localhost";
@@ -60,11 +62,11 @@ pub(crate) struct Pace {
 
 impl Pace {
     fn of(self, endpoint: Endpoint) -> Endpoint {
-        let keep_alive = self.keep_alive.unwrap_or(KEEP_ALIVE);
+        let keep_alive = self.keep_alive.unwrap_or(KEEP_ALIVE).min(LONGEST);
         // Idle connections, too: the next call should not be the one that
         // finds out.
         endpoint
-            .connect_timeout(self.timeout.unwrap_or(CONNECT))
+            .connect_timeout(self.timeout.unwrap_or(CONNECT).min(LONGEST))
             .http2_keep_alive_interval(keep_alive)
             .keep_alive_timeout(keep_alive)
             .keep_alive_while_idle(true)

@@ -35,7 +35,8 @@ pub struct LoadOptions {
     pub term: Option<Duration>,
     /// How long the loader may take: then it is dropped and the lease goes
     /// back ([`crate::LoadError::TimedOut`], or the stale entry with `fail_safe`). As
-    /// long as it likes when none.
+    /// long as it likes when none. Without a sidecar another caller's loader is
+    /// not waited for any longer, either ([`crate::Error::Busy`] then).
     pub hard_timeout: Option<Duration>,
     /// How long another caller's load is waited for; 30 s by default.
     pub wait: Duration,

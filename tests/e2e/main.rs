@@ -31,6 +31,7 @@ mod sdk_batch;
 mod sdk_http;
 mod sdk_http_bodies;
 mod sdk_http_rules;
+mod sdk_limits;
 mod sdk_load;
 mod sdk_outage;
 mod sdk_skew;
