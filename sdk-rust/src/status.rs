@@ -47,7 +47,9 @@ impl From<Status> for Error {
             Code::Cancelled if !told && timed_out(&status) => {
                 Self::DeadlineExceeded { reason, message }
             }
-            Code::Unknown | Code::Cancelled | Code::Internal if !told && broken(&status) => {
+            Code::Unknown | Code::Cancelled | Code::Internal
+                if !told && (broken(&status) || unready(&status)) =>
+            {
                 Self::Unreachable(chain(&status))
             }
             Code::Ok
@@ -124,6 +126,12 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 /// sidecar sends has no cause.
 fn broken(status: &Status) -> bool {
     std::error::Error::source(status).is_some()
+}
+
+/// Whether the status was made here, by a connection that is gone for good: the
+/// runtime that it belonged to has ended. The generated client drops the cause.
+fn unready(status: &Status) -> bool {
+    status.message().starts_with("Service was not ready")
 }
 
 /// Whether the status was made here, because the call's timeout passed.
@@ -209,6 +217,8 @@ mod tests {
         assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
         let cause = std::io::Error::other("reset");
         let error = Error::from(Status::from_error(Box::new(cause)));
+        assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
+        let error = Error::from(Status::unknown("Service was not ready: transport error"));
         assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
         let error = Error::from(Status::unimplemented("no such call"));
         assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
