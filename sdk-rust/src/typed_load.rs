@@ -214,9 +214,10 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
         };
         let encoded = value.as_ref().map(|value| self.codec.encode(value));
         let content = Content::from(encoded.transpose()?);
-        let content_type = self.codec.content_type().to_owned();
+        // "Not found" is written by no codec.
+        let written = value.as_ref().map(|_| self.codec.content_type());
         let entry = EntryOptions {
-            content_type,
+            content_type: written.unwrap_or_default().to_owned(),
             ..entry
         };
         Ok((value, Load::With(content, entry)))

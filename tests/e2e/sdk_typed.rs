@@ -178,3 +178,26 @@ async fn nothing_and_what_only_the_loader_knows_are_stored_too() {
     };
     assert_eq!(hit.value, user("Bob"));
 }
+
+#[tokio::test]
+async fn a_loader_says_how_nothing_is_stored_too() {
+    let pod = Sidecar::builder().fresh().await;
+    let users = client(&pod).await.typed::<User>(Codec::Json);
+    let load = || async {
+        let entry = EntryOptions::default().source_version(7).tag("users");
+        Ok::<_, Infallible>(TypedLoad::With(None, entry))
+    };
+    let loaded = users.get_or_load("k", LoadOptions::default(), load).await;
+    let loaded = loaded.expect("an answer").result;
+    assert_eq!(loaded.value, None);
+    assert!(
+        matches!(loaded.from, Loaded::Filled { .. }),
+        "{:?}",
+        loaded.from
+    );
+    let found = users.get("k").await.expect("Get answers").result;
+    let Lookup::Negative(negative) = found else {
+        panic!("{found:?}");
+    };
+    assert_eq!(negative.tags, ["users"]);
+}
