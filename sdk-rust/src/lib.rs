@@ -64,6 +64,7 @@ mod options;
 mod outage;
 mod outcome;
 mod read;
+mod refresh;
 mod renewing;
 mod status;
 mod typed;

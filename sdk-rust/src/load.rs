@@ -70,10 +70,7 @@ impl Cache {
             Begun::Loaded(answer) => return Ok(answer),
             Begun::Loading(loading) => loading,
         };
-        match loading.run(loader()).await {
-            Ok((loading, value)) => Ok(loading.fill(value).await),
-            Err(ended) => ended,
-        }
+        loading.load(loader()).await
     }
 }
 
@@ -81,6 +78,17 @@ impl Cache {
 pub(crate) type Ended<E> = Result<Answer<Loaded<E>>, LoadError<E>>;
 
 impl Loading {
+    /// Runs the loader and stores what it found.
+    pub(crate) async fn load<V: Into<Load>, E>(
+        self: Box<Self>,
+        loader: impl Future<Output = Result<V, E>>,
+    ) -> Ended<E> {
+        match self.run(loader).await {
+            Ok((loading, value)) => Ok(loading.fill(value).await),
+            Err(ended) => ended,
+        }
+    }
+
     /// Runs the loader, for as long as it may take.
     pub(crate) async fn run<V, E>(
         self: Box<Self>,

@@ -161,6 +161,7 @@ impl<E> Loaded<E> {
 ///     Because::Busy { .. } => "another caller is loading".to_owned(),
 ///     Because::Failed(error) => format!("the origin fails: {error}"),
 ///     Because::TimedOut(within) => format!("no answer within {within:?}"),
+///     Because::Slow(after) => format!("no answer after {after:?}, but there may be one yet"),
 /// };
 /// assert_eq!(words, "no answer within 2s");
 /// ```
@@ -175,6 +176,9 @@ pub enum Because<E> {
     Failed(E),
     /// This call's loader took longer than [`crate::LoadOptions::hard_timeout`].
     TimedOut(Duration),
+    /// This call's loader takes longer than the soft timeout of
+    /// [`crate::Cache::get_or_refresh`], and goes on.
+    Slow(Duration),
 }
 
 /// Why there is no value, where there is nothing stale to give.
@@ -183,7 +187,7 @@ impl<E> From<Because<E>> for LoadError<E> {
         match because {
             Because::Busy { retry_after } => Self::Cache(Error::Busy { retry_after }),
             Because::Failed(error) => Self::Loader(error),
-            Because::TimedOut(within) => Self::TimedOut(within),
+            Because::TimedOut(within) | Because::Slow(within) => Self::TimedOut(within),
         }
     }
 }

@@ -145,7 +145,7 @@ impl Loading {
 impl Cache {
     /// The loader failed. The entry that came with the grant may have been
     /// invalidated since: what may be served is asked for again.
-    async fn saved<E>(
+    pub(crate) async fn saved<E>(
         &self,
         key: String,
         min_position: Option<String>,

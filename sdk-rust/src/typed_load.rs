@@ -74,6 +74,23 @@ impl<T> From<Option<T>> for TypedLoad<T> {
     }
 }
 
+/// What [`Typed::begin`] gives.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would cost every hit an allocation"
+)]
+pub(crate) enum TypedBegun<T, E> {
+    /// There is nothing to load.
+    Loaded(Answer<TypedLoaded<T, E>>),
+    /// The caller loads.
+    Loading(Box<Loading>),
+    /// The caller loads what is cached and cannot be decoded.
+    Replacing {
+        loading: Box<Loading>,
+        position: String,
+    },
+}
+
 impl<T: Serialize + DeserializeOwned> Typed<T> {
     /// [`crate::Cache::get_or_load`] for values of this type.
     ///
@@ -97,7 +114,7 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
     pub async fn get_or_load<F, L, V, E>(
         &self,
         key: impl Into<String>,
-        mut options: LoadOptions,
+        options: LoadOptions,
         loader: F,
     ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>>
     where
@@ -105,22 +122,54 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
         L: Future<Output = Result<V, E>>,
         V: Into<TypedLoad<T>>,
     {
-        let key = key.into();
+        let begun = self.begin(key.into(), options).await?;
+        self.end(begun, loader).await
+    }
+
+    /// What is cached and can be decoded, or the right to load it.
+    pub(crate) async fn begin<E>(
+        &self,
+        key: String,
+        mut options: LoadOptions,
+    ) -> Result<TypedBegun<T, E>, LoadError<E>> {
         options.entry.content_type = self.codec.content_type().to_owned();
         let begun = self.cache.begin(key.as_str(), options.clone()).await?;
         let answer = match begun {
-            Begun::Loading(loading) => return self.load(loading, loader).await,
+            Begun::Loading(loading) => return Ok(TypedBegun::Loading(loading)),
             Begun::Loaded(answer) => answer,
         };
         let error = match self.decode(&answer.result) {
-            Ok(value) => return Ok(answer.map(|from| TypedLoaded { value, from })),
+            Ok(value) => {
+                let answer = answer.map(|from| TypedLoaded { value, from });
+                return Ok(TypedBegun::Loaded(answer));
+            }
             Err(error) => error,
         };
         self.cache.tell(&error.clone().into());
         let position = answer.position;
-        match self.cache.alone(key.clone(), options, error.into()).await? {
-            Begun::Loading(loading) => self.replace(key, loading, position, loader).await,
-            Begun::Loaded(answer) => self.decoded(answer),
+        match self.cache.alone(key, options, error.into()).await? {
+            Begun::Loading(loading) => Ok(TypedBegun::Replacing { loading, position }),
+            Begun::Loaded(answer) => self.decoded(answer).map(TypedBegun::Loaded),
+        }
+    }
+
+    /// Runs the loader, if that is what is left to do.
+    pub(crate) async fn end<F, L, V, E>(
+        &self,
+        begun: TypedBegun<T, E>,
+        loader: F,
+    ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>>
+    where
+        F: FnOnce() -> L,
+        L: Future<Output = Result<V, E>>,
+        V: Into<TypedLoad<T>>,
+    {
+        match begun {
+            TypedBegun::Loaded(answer) => Ok(answer),
+            TypedBegun::Loading(loading) => self.load(loading, loader).await,
+            TypedBegun::Replacing { loading, position } => {
+                self.replace(loading, position, loader).await
+            }
         }
     }
 
@@ -147,7 +196,6 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
     /// Loads what another codec wrote, and stores it in its place.
     async fn replace<F, L, V, E>(
         &self,
-        key: String,
         loading: Box<Loading>,
         position: String,
         loader: F,
@@ -163,6 +211,7 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
         };
         let (value, load) = self.encoded(load.into())?;
         let (content, entry) = loading.options.clone().storing(load.clone());
+        let key = loading.key.clone();
         let answer: Answer<Loaded<E>> = loading.fill(load).await;
         let options = SetOptions::from(entry).position(position);
         let set = self.cache.set_with(key, content.clone(), options).await;
@@ -180,7 +229,7 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
         Ok(told.map(|()| TypedLoaded { value, from }))
     }
 
-    fn decoded<E>(
+    pub(crate) fn decoded<E>(
         &self,
         answer: Answer<Loaded<E>>,
     ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>> {

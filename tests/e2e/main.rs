@@ -34,6 +34,7 @@ mod sdk_http_rules;
 mod sdk_limits;
 mod sdk_load;
 mod sdk_outage;
+mod sdk_refresh;
 mod sdk_skew;
 mod sdk_stale;
 mod sdk_typed;

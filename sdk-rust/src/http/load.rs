@@ -111,7 +111,7 @@ impl<S> CacheService<S> {
         match because {
             Because::Failed(Failed::Service(error)) => Err(error),
             Because::Failed(Failed::Response(response)) => Ok(passed(response, why)),
-            Because::TimedOut(_) | Because::Busy { .. } => {
+            Because::TimedOut(_) | Because::Slow(_) | Because::Busy { .. } => {
                 let mut response = Response::new(CachedBody::whole(Bytes::new()));
                 *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
                 Ok(passed(response, why))
