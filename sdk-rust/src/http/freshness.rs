@@ -37,8 +37,16 @@ pub(super) fn terms(headers: &HeaderMap) -> Option<Terms> {
         Some(ttl) => Some(ttl),
         None => lifetime(headers)?,
     };
-    let ttl = ttl.map(|ttl| ttl.min(TTL_MAX));
+    let left = |ttl: Duration| ttl.saturating_sub(age(headers)).min(TTL_MAX);
+    let ttl = ttl.map(left);
     (ttl != Some(Duration::ZERO)).then_some(Terms { ttl, never_stale })
+}
+
+/// For how long another cache has kept the response; nothing when it does not
+/// say so.
+pub(super) fn age(headers: &HeaderMap) -> Duration {
+    let age = headers.get(header::AGE).and_then(|age| age.to_str().ok());
+    age.and_then(seconds).unwrap_or_default()
 }
 
 /// Whether the response may not be given when it is not fresh.
@@ -99,6 +107,13 @@ mod tests {
         let shared = ("cache-control", "max-age=7, s-maxage=9");
         assert_eq!(ttl(&[shared]), Some(9));
         assert_eq!(told(&[]), Some(Terms::default()));
+    }
+
+    #[test]
+    fn what_was_kept_elsewhere_has_so_much_less_left() {
+        let max_age = ("cache-control", "max-age=60");
+        assert_eq!(ttl(&[max_age, ("age", "50")]), Some(10));
+        assert_eq!(told(&[max_age, ("age", "60")]), None);
     }
 
     #[test]

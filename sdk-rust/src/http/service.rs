@@ -5,7 +5,7 @@ use super::Settings;
 use super::body::CachedBody;
 use super::change::Change;
 use super::conditional::{OF_NOT_MODIFIED, is_not_modified};
-use super::freshness::never_stale;
+use super::freshness::{self, never_stale};
 use super::name::{self, Name};
 use super::status::{CacheStatus, Why};
 use super::storable::passes;
@@ -150,6 +150,7 @@ impl<S> CacheService<S> {
         status: CacheStatus,
         age: Option<Duration>,
     ) -> Response<CachedBody<B>> {
+        let elsewhere = freshness::age(&stored.headers);
         let mut response = match is_not_modified(asked, &stored.headers) {
             false => stored.response(CachedBody::whole),
             true => {
@@ -168,6 +169,7 @@ impl<S> CacheService<S> {
         let cache_control = headers.entry(header::CACHE_CONTROL);
         cache_control.or_insert_with(|| self.settings.cache_control.clone());
         if let Some(age) = age {
+            let age = age.saturating_add(elsewhere);
             headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
         }
         headers.append(CACHE_STATUS, status.into());
