@@ -109,7 +109,8 @@ impl Cache {
     /// The same connection, whose reads and leases see at least what was
     /// processed at `position`: one that an answer carried, of any pod of the
     /// fleet. They wait for it until their deadline
-    /// ([`Error::DeadlineExceeded`] with `POSITION_NOT_REACHED` then).
+    /// ([`Error::DeadlineExceeded`] with `POSITION_NOT_REACHED` then; unless
+    /// [`Builder::strict`], a read is a flagged miss).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

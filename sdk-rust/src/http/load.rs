@@ -1,4 +1,7 @@
 //! Asks the service for everybody, and makes of its answer what is stored.
+//!
+//! Guarantees that the one who asked gets the service's answer, stored or not,
+//! and that nobody waits for one that is not stored.
 
 use super::Settings;
 use super::body::CachedBody;
