@@ -1,8 +1,8 @@
 //! Where the sidecar is, how to talk to it, and what to do without it.
 
 use crate::connect::{Pace, Place};
-use crate::error::chain;
 use crate::outage::{Observer, Policy, Shared};
+use crate::status::chain;
 use crate::wire::Wire;
 use crate::{Cache, Error};
 use std::fmt::{self, Debug, Formatter};

@@ -1,5 +1,6 @@
 //! The connection, and what every call shares: deadline, namespace, position.
 
+use crate::connect::LONGEST;
 use crate::outage::Shared;
 use crate::wire::Wire;
 use crate::{Ack, Builder, Error};
@@ -112,7 +113,8 @@ impl Cache {
     /// The same connection, whose reads and leases see at least what was
     /// processed at `position`: one that an answer carried, of any pod of the
     /// fleet. They wait for it until their deadline
-    /// ([`Error::DeadlineExceeded`] with `POSITION_NOT_REACHED` then).
+    /// ([`Error::DeadlineExceeded`] with `POSITION_NOT_REACHED` then; unless
+    /// [`Builder::strict`], a read is a flagged miss).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -147,7 +149,7 @@ impl Cache {
     pub(crate) fn request_after<T>(&self, message: T, wait: Duration) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(timeout) = self.timeout {
-            request.set_timeout(timeout.saturating_add(wait));
+            request.set_timeout(timeout.saturating_add(wait).min(LONGEST));
         }
         request
     }

@@ -17,6 +17,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How often the sidecar is asked whether it is there, when nothing else was
 /// asked for.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// What is longer is as good as never, and would not fit the clock.
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The port of an endpoint that names none.
 const HTTP_PORT: u16 = 80;
@@ -76,13 +78,13 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn keep_alive(self) -> Duration {
-        self.keep_alive.unwrap_or(KEEP_ALIVE)
+        self.keep_alive.unwrap_or(KEEP_ALIVE).min(LONGEST)
     }
 }
 
 /// Dials; without a place nobody ever answers.
 pub(crate) async fn dial(place: Option<&Place>, pace: Pace) -> io::Result<Socket> {
-    let bound = pace.timeout.unwrap_or(CONNECT);
+    let bound = pace.timeout.unwrap_or(CONNECT).min(LONGEST);
     let dialing = async {
         match place {
             None => Err(io::Error::other("no sidecar")),

@@ -11,7 +11,7 @@ mod outgoing;
 mod tests;
 
 use crate::connect::{Pace, Place, Socket, dial};
-use crate::error::chain;
+use crate::status::chain;
 use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
