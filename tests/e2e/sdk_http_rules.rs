@@ -93,7 +93,9 @@ async fn a_page_that_holds_for_a_year_is_stored() {
 async fn the_age_of_a_page_counts_from_where_it_was_made() {
     let pod = Sidecar::builder().fresh().await;
     let (layer, pages) = (layer(client(&pod).await), Pages::default());
-    pages.answer(&layer, get("/a"), with("a", "age", "3600")).await;
+    pages
+        .answer(&layer, get("/a"), with("a", "age", "3600"))
+        .await;
     let hit = pages.answer(&layer, get("/a"), page("never")).await;
     let age: u64 = hit.header("age").parse().expect("seconds");
     assert!(hit.is_hit() && age >= 3600, "{hit:?}");
