@@ -23,7 +23,7 @@ use unstale_proto::v1;
 pub enum SetOutcome {
     /// Stored, or what is cached already: then only its ttl was refreshed.
     Stored {
-        /// The version; none after [`Ack::Local`], when the log has not
+        /// The version; none after [`crate::Ack::Local`], when the log has not
         /// decided.
         version: Option<String>,
     },
