@@ -52,9 +52,35 @@ def _error_case(row):
     return case("errors", {"case": name, "clients": {"newer": {"endpoint": "scripted"}}, "steps": steps})
 
 
+def batch_error_case():
+    """What a sidecar says of parts of a batch is told of each."""
+    rows = [row for row in table().values() if row["code"] != "OK"]
+    said = {"retryAfter": "0.250s"}
+    answers = [
+        {"key": row["reason"], "error": {"reason": row["reason"], **(said if row["retryable"] else {})}} for row in rows
+    ]
+    told = [
+        {"key": row["reason"], "kind": "error", "reason": row["reason"], "retry_after": _told_retry(row)} for row in rows
+    ]
+    steps = [
+        {"script": {"rpc": "BatchSet", "answer": {"results": answers}}},
+        {
+            "set_many": {"items": [{"key": row["reason"], "text": "v"} for row in rows]},
+            "client": "newer",
+            "expect": {"results": told},
+        },
+    ]
+    name = "of a batch each reason is told for what it is"
+    return case("errors", {"case": name, "clients": {"newer": {"endpoint": "scripted"}}, "steps": steps})
+
+
+def _told_retry(row):
+    return {"$between": [0.24, 0.26]} if row["retryable"] else {"$absent": True}
+
+
 def cases():
     """Every case there is."""
-    return all_cases() + error_cases()
+    return [*all_cases(), *error_cases(), batch_error_case()]
 
 
 class Suite:
