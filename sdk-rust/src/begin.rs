@@ -51,6 +51,10 @@ pub enum Begun<E> {
 /// What asking came to.
 #[doc(hidden)]
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would cost every hit an allocation"
+)]
 pub enum Obtained {
     /// An entry or a grant.
     Leased(Answer<Leased>),
