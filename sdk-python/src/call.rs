@@ -29,10 +29,16 @@ impl Call {
     where
         W: Future<Output = Outcome> + Send + 'static,
     {
-        Ok(Self {
-            driver: runtime::current(py)?,
-            work: Mutex::new(Some(Box::pin(work))),
-        })
+        Ok(Self::of(runtime::current(py)?, work))
+    }
+
+    /// The same where this process's driver is at hand.
+    pub(crate) fn of<W>(driver: &'static Driver, work: W) -> Self
+    where
+        W: Future<Output = Outcome> + Send + 'static,
+    {
+        let work = Mutex::new(Some(Box::pin(work) as Work));
+        Self { driver, work }
     }
 
     fn take(&self) -> PyResult<Work> {
@@ -46,7 +52,7 @@ impl Call {
 impl Call {
     /// Makes the call and blocks until it is answered, the GIL released.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let outcome = self.driver.wait(py, self.take()?)?;
+        let outcome = self.driver.wait(py, self.take()?.as_mut())?;
         outcome.map_err(|error| raised(py, error))?.give(py)
     }
 

@@ -5,11 +5,14 @@
 
 use crate::asking::{held, held_many};
 use crate::call::Call;
+use crate::entry::{Fetched, fetched};
+use crate::error::raised;
 use crate::link::Link;
 use crate::options::{Store, ack, content, expected, level, mode, seconds, stored};
 use crate::reply::Reply;
 use crate::runtime;
 use pyo3::prelude::*;
+use std::pin::pin;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,11 +35,11 @@ impl Client {
     /// This process's connection. Taken with the GIL held and never across its
     /// release, so that no fork finds the lock locked.
     fn link(&self, py: Python<'_>) -> PyResult<Arc<Link>> {
-        let driver = runtime::current(py)?;
         let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(link) = link.as_ref().filter(|link| link.pid == process::id()) {
             return Ok(link.clone());
         }
+        let driver = runtime::current(py)?;
         // The parent's is not dropped: that would touch its event queue.
         std::mem::forget(link.take());
         let fresh = Link::new(driver, self.builder.clone(), self.timeout);
@@ -50,7 +53,10 @@ impl Client {
         F: FnOnce(Cache) -> W + Send + 'static,
     {
         let link = self.link(py)?;
-        Call::new(py, async move { work(link.cache().await?.clone()).await })
+        let driver = link.driver;
+        Ok(Call::of(driver, async move {
+            work(link.cache().await?.clone()).await
+        }))
     }
 
     /// A call that its caller can go on without, unless strict.
@@ -63,10 +69,11 @@ impl Client {
             return self.call(py, work);
         }
         let link = self.link(py)?;
-        Call::new(py, async move {
+        let driver = link.driver;
+        Ok(Call::of(driver, async move {
             let call = async { work(link.cache().await?.clone()).await };
             link.attempt(call).await
-        })
+        }))
     }
 }
 
@@ -151,6 +158,31 @@ impl Client {
         self.attempt(py, move |cache| async move {
             Ok(Reply::Lookup(cache.get_with(key, options).await?))
         })
+    }
+
+    /// Reads one key at once, as the call that `get` gives and its `wait`: the
+    /// data and content type, none when nothing is cached. The shortest way there
+    /// is, for what threads do most.
+    fn fetch<'py>(
+        &self,
+        py: Python<'py>,
+        key: String,
+        level: &str,
+        max_staleness: Option<f64>,
+        min_position: Option<String>,
+    ) -> PyResult<Option<Fetched<'py>>> {
+        let options = reading(level, max_staleness, min_position)?;
+        let link = self.link(py)?;
+        let reading = async {
+            let call = async { link.cache().await?.get_with(key, options).await };
+            match self.strict {
+                true => call.await,
+                false => link.attempt(call).await,
+            }
+        };
+        let told = link.driver.wait(py, pin!(reading))?;
+        let told = told.map_err(|error| raised(py, error))?;
+        Ok(fetched(py, told.result))
     }
 
     /// A call that reads up to 256 keys.
@@ -251,10 +283,10 @@ impl Client {
             wait: seconds(Some(wait))?.unwrap_or_default(),
             min_position,
         };
-        let driver = runtime::current(py)?;
         let link = self.link(py)?;
+        let driver = link.driver;
         let (apart, attempt) = (attempt, attempt && !self.strict);
-        Call::new(py, async move {
+        Ok(Call::of(driver, async move {
             let cache = match attempt {
                 true => link.attempt(link.cache()).await?,
                 false => link.cache().await?,
@@ -273,7 +305,7 @@ impl Client {
                 Obtained::Leased(leased) => held(driver, cache, &key, leased),
                 Obtained::Alone(_) => Reply::Alone,
             })
-        })
+        }))
     }
 
     /// A call that reads up to 256 keys, or obtains the right to load them,

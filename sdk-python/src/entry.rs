@@ -52,10 +52,29 @@ impl RawEntry {
     /// Bytes, or text that was stored as text; none when there is no value.
     #[getter]
     fn data<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        self.value.as_ref().map(|value| match value {
-            Value::Data(data) => PyBytes::new(py, data).into_any(),
-            Value::Text(text) => PyString::new(py, text).into_any(),
-        })
+        self.value.as_ref().map(|value| given(py, value))
+    }
+}
+
+fn given<'py>(py: Python<'py>, value: &Value) -> Bound<'py, PyAny> {
+    match value {
+        Value::Data(data) => PyBytes::new(py, data).into_any(),
+        Value::Text(text) => PyString::new(py, text).into_any(),
+    }
+}
+
+/// Data, none in a negative entry, and content type.
+pub(crate) type Fetched<'py> = (Option<Bound<'py, PyAny>>, Bound<'py, PyString>);
+
+/// Only what a value is made of.
+pub(crate) fn fetched(py: Python<'_>, lookup: Lookup) -> Option<Fetched<'_>> {
+    match lookup {
+        Lookup::Hit(entry) => {
+            let data = given(py, &entry.value);
+            Some((Some(data), PyString::new(py, &entry.content_type)))
+        }
+        Lookup::Negative(_) | Lookup::NotModified(_) => Some((None, PyString::new(py, ""))),
+        Lookup::Miss => None,
     }
 }
 

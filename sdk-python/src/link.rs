@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// A process's connection; made at the first call.
 pub(crate) struct Link {
     pub(crate) pid: u32,
-    driver: &'static Driver,
+    pub(crate) driver: &'static Driver,
     builder: Builder,
     deadline: Duration,
     cache: OnceCell<Cache>,

@@ -75,7 +75,7 @@ impl Driver {
     pub(crate) fn wait<T: Send>(
         &self,
         py: Python<'_>,
-        mut work: Pin<Box<dyn Future<Output = T> + Send>>,
+        mut work: Pin<&mut (impl Future<Output = T> + Send + ?Sized)>,
     ) -> PyResult<T> {
         loop {
             let slice = || {

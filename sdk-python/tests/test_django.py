@@ -49,6 +49,17 @@ def test_values_come_back_and_expire_as_django_says(cache):
     assert cache.get("a key with spaces and ünicode" * 5) == 1
 
 
+def test_every_timeout_that_django_takes_is_taken(cache):
+    for timeout in [1e-6, 0.0009, 0, -1, 100.2, "60", 365 * 86400]:
+        cache.set("k", 1, timeout)
+        cache.set_many({"a": 1}, timeout)
+        cache.delete("n")
+        assert cache.add("n", 1, timeout)
+        cache.set("t", 1)
+        assert cache.touch("t", timeout) and not cache.touch("none", timeout)
+    assert cache.unstale.lookup(cache.make_key("k")).entry.ttl_left > 29 * 86400
+
+
 def test_add_touch_delete_and_counters(cache):
     assert cache.add("k", 1) and not cache.add("k", 2) and cache.get("k") == 1
     assert cache.touch("k", 1000) and not cache.touch("other")

@@ -2,7 +2,8 @@
 
 use crate::answer::Answer;
 use crate::options::storing;
-use crate::write::{SetOutcome, no_position};
+use crate::outcome::SetOutcome;
+use crate::write::no_position;
 use crate::{Ack, Cache, Content, EntryOptions, Error};
 use unstale_proto::v1;
 

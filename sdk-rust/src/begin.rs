@@ -7,12 +7,12 @@ use crate::answer::Answer;
 use crate::flight::{Flight, Seat};
 use crate::held::Held;
 use crate::lease::{Grant, LeaseOptions, Leased};
-use crate::loaded::{Because, LoadOptions, Loaded};
+use crate::loaded::{Because, Loaded};
 use crate::loading::{Lease, Loading, Right, unshared};
 use crate::renewing::Renewing;
-use crate::{Cache, Error};
+use crate::{Cache, Error, LoadOptions};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 /// The longest wait of a single Lease call (the sidecar's cap is 60 s).
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -51,6 +51,10 @@ pub enum Begun<E> {
 /// What asking came to.
 #[doc(hidden)]
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would cost every hit an allocation"
+)]
 pub enum Obtained {
     /// An entry or a grant.
     Leased(Answer<Leased>),
@@ -204,11 +208,14 @@ impl Cache {
         why: Error,
         mut since: Option<Instant>,
     ) -> Result<Begun<E>, Error> {
-        let now = Instant::now();
-        let until = now + options.wait;
+        let start = Instant::now();
+        // Not longer than for a loader of its own, which it may yet run.
+        let wait = options
+            .hard_timeout
+            .map_or(options.wait, |t| t.min(options.wait));
         // Who must see a position cannot take what was read before it.
         if !self.min_position(options.min_position.clone()).is_empty() {
-            since = since.or(Some(now));
+            since = since.or(Some(start));
         }
         let flights = &self.shared.flights;
         loop {
@@ -223,7 +230,8 @@ impl Cache {
                 }
                 Seat::Follow(follower) => follower,
             };
-            let landed = timeout_at(until, follower.landed()).await;
+            let left = wait.saturating_sub(start.elapsed());
+            let landed = timeout(left, follower.landed()).await;
             let retry_after = PAUSE_MIN;
             let landed = landed.map_err(|_| Error::Busy { retry_after })?;
             if let Some(content) = landed

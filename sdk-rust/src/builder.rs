@@ -1,7 +1,10 @@
 //! Where the sidecar is, how to talk to it, and what to do without it.
 
-use crate::connect::{self, Pace, Place};
+use crate::connect::{Pace, Place};
 use crate::outage::{Observer, Policy, Shared};
+use crate::session::Lanes;
+use crate::status::chain;
+use crate::wire::Wire;
 use crate::{Cache, Error};
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
@@ -164,20 +167,19 @@ impl Builder {
         if self.policy == Policy::NoSidecar {
             return self.lazy();
         }
-        match connect::connect(self.place()?, self.pace()).await {
-            Ok(channel) => {
-                let cache = self.over(channel);
-                // A sidecar that is silent is the next call's business.
-                let _ = tokio::time::timeout(cache.deadline(), cache.lanes.decided()).await;
-                Ok(cache)
+        let strict = self.policy == Policy::Strict;
+        let cache = self.lazy()?;
+        if let Err(broken) = cache.wire.connect().await {
+            let error = Error::Unreachable(chain(&broken));
+            if strict {
+                return Err(error);
             }
-            Err(error) if self.policy == Policy::Strict => Err(error),
-            Err(error) => {
-                let cache = self.lazy()?;
-                cache.goes_on(&error);
-                Ok(cache)
-            }
+            cache.goes_on(&error);
+            return Ok(cache);
         }
+        // A sidecar that is silent is the next call's business.
+        let _ = tokio::time::timeout(cache.deadline(), cache.lanes.decided()).await;
+        Ok(cache)
     }
 
     /// Connects with the first call. Must be called in a tokio runtime, to
@@ -196,17 +198,23 @@ impl Builder {
     /// # Errors
     /// [`Error::Endpoint`] when the endpoint cannot be read.
     pub fn lazy(self) -> Result<Cache, Error> {
-        let channel = match self.policy {
-            Policy::NoSidecar => connect::nowhere(),
-            Policy::FailOpen | Policy::Strict => connect::lazily(self.place()?, self.pace()),
+        let place = match self.policy {
+            Policy::NoSidecar => None,
+            Policy::FailOpen | Policy::Strict => Some(self.place()?),
         };
-        Ok(self.over(channel))
-    }
-
-    fn over(self, channel: tonic::transport::Channel) -> Cache {
+        let origin = Place::origin(place.as_ref());
+        let wire = Wire::new(place, self.pace());
         let shared = Shared::new(self.policy, self.observer);
-        let wants_session = !self.is_unary;
-        Cache::over(channel, self.namespace, self.timeout, shared, wants_session)
+        let wants_session = !self.is_unary && self.policy != Policy::NoSidecar;
+        let (namespace, timeout) = (self.namespace, self.timeout);
+        let lanes = Lanes::new(&wire, &origin, wants_session);
+        Ok(Cache::over(
+            (wire, origin),
+            lanes,
+            namespace,
+            timeout,
+            shared,
+        ))
     }
 
     fn pace(&self) -> Pace {

@@ -1,15 +1,16 @@
 //! The connection, and what every call shares: deadline, namespace, position.
 
+use crate::connect::LONGEST;
 use crate::outage::Shared;
 use crate::session::{Asked, Lanes};
+use crate::wire::Wire;
 use crate::{Ack, Builder, Error};
 use std::sync::Arc;
 use std::time::Duration;
-use tonic::transport::Channel;
+use tonic::codegen::http::Uri;
 use tonic::{Request, Response, Status};
 use unstale_proto::v1::admin_service_client::AdminServiceClient;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
-use unstale_proto::v1::session_service_client::SessionServiceClient;
 
 /// The sidecar's own deadline of a call that brings none.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -19,7 +20,7 @@ const DEADLINE_MAX: Duration = Duration::from_secs(60);
 /// What the network may add to a deadline.
 const GRACE: Duration = Duration::from_secs(1);
 /// A batch's answer may be 4 MiB of values, and their keys and tags.
-const MESSAGE_BYTES: usize = 8 << 20;
+pub(crate) const MESSAGE_BYTES: usize = 8 << 20;
 
 /// A connection to a sidecar. Cheap to clone; clones share the connection.
 ///
@@ -41,9 +42,10 @@ const MESSAGE_BYTES: usize = 8 << 20;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Cache {
-    pub(crate) client: CacheServiceClient<Channel>,
+    pub(crate) wire: Wire,
     pub(crate) lanes: Arc<Lanes>,
-    pub(crate) admin: AdminServiceClient<Channel>,
+    pub(crate) client: CacheServiceClient<Wire>,
+    pub(crate) admin: AdminServiceClient<Wire>,
     pub(crate) namespace: String,
     pub(crate) shared: Arc<Shared>,
     timeout: Option<Duration>,
@@ -68,20 +70,18 @@ impl Cache {
     }
 
     pub(crate) fn over(
-        channel: Channel,
+        (wire, origin): (Wire, Uri),
+        lanes: Lanes,
         namespace: String,
         timeout: Option<Duration>,
         shared: Shared,
-        wants_session: bool,
     ) -> Self {
-        let client = CacheServiceClient::new(channel.clone());
-        let client = client.max_decoding_message_size(MESSAGE_BYTES);
-        let session = SessionServiceClient::new(channel.clone());
-        let session = session.max_decoding_message_size(MESSAGE_BYTES);
+        let client = CacheServiceClient::with_origin(wire.clone(), origin.clone());
         Self {
-            lanes: Arc::new(Lanes::new(client.clone(), session, wants_session)),
-            client,
-            admin: AdminServiceClient::new(channel),
+            lanes: Arc::new(lanes),
+            client: client.max_decoding_message_size(MESSAGE_BYTES),
+            admin: AdminServiceClient::with_origin(wire.clone(), origin),
+            wire,
             namespace,
             shared: Arc::new(shared),
             timeout,
@@ -116,7 +116,8 @@ impl Cache {
     /// The same connection, whose reads and leases see at least what was
     /// processed at `position`: one that an answer carried, of any pod of the
     /// fleet. They wait for it until their deadline
-    /// ([`Error::DeadlineExceeded`] with `POSITION_NOT_REACHED` then).
+    /// ([`Error::DeadlineExceeded`] with `POSITION_NOT_REACHED` then; unless
+    /// [`Builder::strict`], a read is a flagged miss).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -149,7 +150,9 @@ impl Cache {
 
     /// A call that may wait before its deadline starts to count.
     pub(crate) fn asked_after<T>(&self, message: T, wait: Duration) -> Asked<T> {
-        let timeout = self.timeout.map(|timeout| timeout.saturating_add(wait));
+        let timeout = self
+            .timeout
+            .map(|timeout| timeout.saturating_add(wait).min(LONGEST));
         Asked { message, timeout }
     }
 
@@ -176,7 +179,7 @@ impl Cache {
             Ack::Local | Ack::Log => DEADLINE,
             Ack::Fleet => DEADLINE_MAX,
         };
-        bounded(self.timeout.unwrap_or(default), call).await
+        self.bounded(default, Duration::ZERO, call).await
     }
 
     /// The answer of a call that may wait before its deadline starts to count.
@@ -185,19 +188,29 @@ impl Cache {
         wait: Duration,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Error> {
-        bounded(self.deadline().saturating_add(wait), call).await
+        self.bounded(DEADLINE, wait, call).await
     }
-}
 
-/// Gives the sidecar a moment more than the deadline, so that its own words
-/// for it arrive.
-async fn bounded<T>(
-    deadline: Duration,
-    call: impl Future<Output = Result<Response<T>, Status>>,
-) -> Result<T, Error> {
-    let bound = deadline.saturating_add(GRACE);
-    match tokio::time::timeout(bound, call).await {
-        Ok(answer) => Ok(answer?.into_inner()),
-        Err(_) => Err(Error::Unreachable(format!("no answer within {bound:?}"))),
+    /// A deadline that was asked for is the call's end. The sidecar's own leaves
+    /// it a moment more, so that its words for it arrive.
+    async fn bounded<T>(
+        &self,
+        default: Duration,
+        wait: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Error> {
+        let (deadline, grace) = match self.timeout {
+            Some(timeout) => (timeout, Duration::ZERO),
+            None => (default, GRACE),
+        };
+        let bound = deadline.saturating_add(wait).saturating_add(grace);
+        match tokio::time::timeout(bound, call).await {
+            Ok(answer) => Ok(answer?.into_inner()),
+            Err(_) if grace.is_zero() => Err(Error::DeadlineExceeded {
+                reason: String::new(),
+                message: format!("no answer within {bound:?}"),
+            }),
+            Err(_) => Err(Error::Unreachable(format!("no answer within {bound:?}"))),
+        }
     }
 }

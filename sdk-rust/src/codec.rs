@@ -87,7 +87,9 @@ impl Codec {
     /// A value for the cache.
     ///
     /// # Errors
-    /// [`CodecError::Encode`]: a map with keys that are no text, for JSON.
+    /// [`CodecError::Encode`]: a map with keys that are no text, for JSON. A
+    /// float that is no number has no form there, either, but is written as
+    /// null: read it as an `Option`.
     pub fn encode<T: Serialize + ?Sized>(self, value: &T) -> Result<Value, CodecError> {
         match self {
             Self::Json => {

@@ -1,31 +1,49 @@
-//! Connections to the sidecar: TCP in clear text, or a Unix socket.
+//! Where the sidecar is, and a socket to it: TCP in clear text, or Unix.
 //!
 //! No TLS: the sidecar is on the same host.
 
 use crate::Error;
-use crate::error::chain;
-use hyper_util::rt::TokioIo;
 use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-use tokio::net::UnixStream;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+use tokio_util::either::Either;
+use tonic::codegen::http::Uri;
 
 /// How long a connection may take when no timeout was asked for.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How often the sidecar is asked whether it is there, when nothing else was
 /// asked for.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// What is longer is as good as never, and would not fit the clock.
+pub(crate) const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The authority that every gRPC server accepts on a Unix socket.
-const AUTHORITY: &str = "http://localhost";
+/// The port of an endpoint that names none.
+const HTTP_PORT: u16 = 80;
+
+/// The origin that every gRPC server accepts on a Unix socket.
+const ORIGIN: &str = "http://localhost";
+
+/// A connected socket.
+pub(crate) type Socket = Either<TcpStream, UnixStream>;
 
 /// A parsed endpoint.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
     Tcp(Uri),
     Unix(PathBuf),
+}
+
+impl Place {
+    /// What the calls name as their origin.
+    pub(crate) fn origin(place: Option<&Self>) -> Uri {
+        match place {
+            Some(Self::Tcp(uri)) => uri.clone(),
+            Some(Self::Unix(_)) | None => Uri::from_static(ORIGIN),
+        }
+    }
 }
 
 impl FromStr for Place {
@@ -59,51 +77,31 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    fn of(self, endpoint: Endpoint) -> Endpoint {
-        let keep_alive = self.keep_alive.unwrap_or(KEEP_ALIVE);
-        // Idle connections, too: the next call should not be the one that
-        // finds out.
-        endpoint
-            .connect_timeout(self.timeout.unwrap_or(CONNECT))
-            .http2_keep_alive_interval(keep_alive)
-            .keep_alive_timeout(keep_alive)
-            .keep_alive_while_idle(true)
+    pub(crate) fn keep_alive(self) -> Duration {
+        self.keep_alive.unwrap_or(KEEP_ALIVE).min(LONGEST)
     }
 }
 
-/// Connects; the channel reconnects by itself afterwards.
-pub(crate) async fn connect(place: Place, pace: Pace) -> Result<Channel, Error> {
-    let connected = match place {
-        Place::Tcp(uri) => pace.of(Endpoint::from(uri)).connect().await,
-        Place::Unix(path) => {
-            let connector = tower::service_fn(move |_: Uri| dial(path.clone()));
-            let endpoint = pace.of(Endpoint::from_static(AUTHORITY));
-            endpoint.connect_with_connector(connector).await
+/// Dials; without a place nobody ever answers.
+pub(crate) async fn dial(place: Option<&Place>, pace: Pace) -> io::Result<Socket> {
+    let bound = pace.timeout.unwrap_or(CONNECT).min(LONGEST);
+    let dialing = async {
+        match place {
+            None => Err(io::Error::other("no sidecar")),
+            Some(Place::Unix(path)) => Ok(Either::Right(UnixStream::connect(path).await?)),
+            Some(Place::Tcp(uri)) => Ok(Either::Left(tcp(uri).await?)),
         }
     };
-    connected.map_err(|error| Error::Unreachable(chain(&error)))
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "nobody accepted the connection");
+    timeout(bound, dialing).await.map_err(late)?
 }
 
-/// Connects with the first call, and again with each that follows a failure.
-pub(crate) fn lazily(place: Place, pace: Pace) -> Channel {
-    match place {
-        Place::Tcp(uri) => pace.of(Endpoint::from(uri)).connect_lazy(),
-        Place::Unix(path) => {
-            let connector = tower::service_fn(move |_: Uri| dial(path.clone()));
-            let endpoint = pace.of(Endpoint::from_static(AUTHORITY));
-            endpoint.connect_with_connector_lazy(connector)
-        }
-    }
-}
-
-/// A channel on which no call gets anywhere.
-pub(crate) fn nowhere() -> Channel {
-    let refuse = |_: Uri| async { Err::<TokioIo<UnixStream>, _>(io::Error::other("no sidecar")) };
-    Endpoint::from_static(AUTHORITY).connect_with_connector_lazy(tower::service_fn(refuse))
-}
-
-async fn dial(path: PathBuf) -> io::Result<TokioIo<UnixStream>> {
-    UnixStream::connect(path).await.map(TokioIo::new)
+async fn tcp(uri: &Uri) -> io::Result<TcpStream> {
+    // An address of IPv6 is in brackets in a URI only.
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(HTTP_PORT))).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 #[cfg(test)]
@@ -131,10 +129,9 @@ mod tests {
     async fn a_socket_that_is_not_there_is_unreachable_and_says_why() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place::Unix(folder.path().join("none.sock"));
-        let refused = connect(place, Pace::default()).await;
-        let Err(Error::Unreachable(why)) = refused else {
-            panic!("{refused:?}");
-        };
+        let refused = dial(Some(&place), Pace::default()).await;
+        let why = refused.err().map(|error| error.to_string());
+        let why = why.unwrap_or_default();
         assert!(why.contains("No such file"), "{why}");
     }
 

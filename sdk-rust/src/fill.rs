@@ -4,7 +4,7 @@
 use crate::answer::{Answer, proto_duration, std_duration};
 use crate::lease::TERM;
 use crate::options::storing;
-use crate::write::least;
+use crate::outcome::least;
 use crate::{Cache, Content, EntryOptions, Error};
 use std::time::Duration;
 use unstale_proto::v1;

@@ -6,13 +6,13 @@
 //! such case: that costs a call nothing.
 
 use crate::outage::Shared;
+use crate::wire::Wire;
 use crate::{Cache, Error};
 use std::sync::Weak;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tonic::Request;
-use tonic::transport::Channel;
 use unstale_proto::v1::StatusRequest;
 use unstale_proto::v1::admin_service_client::AdminServiceClient;
 
@@ -56,7 +56,7 @@ impl Cache {
 struct Asked(Weak<Shared>);
 
 impl Asked {
-    async fn until_it_answers(self, mut admin: AdminServiceClient<Channel>) {
+    async fn until_it_answers(self, mut admin: AdminServiceClient<Wire>) {
         // Without a deadline: the connection's keep-alive ends it.
         while let Err(status) = admin.status(Request::new(StatusRequest {})).await {
             if !Error::from(status).is_silence() || self.0.strong_count() == 0 {

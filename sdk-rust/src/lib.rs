@@ -50,6 +50,7 @@ mod entry;
 mod error;
 mod fill;
 mod flight;
+mod freshness;
 mod health;
 mod held;
 #[cfg(feature = "tower")]
@@ -57,18 +58,23 @@ pub mod http;
 mod invalidate;
 mod lease;
 mod load;
+mod load_options;
 mod loaded;
 mod loading;
 mod options;
 mod outage;
+mod outcome;
 mod read;
+mod refresh;
 mod renewing;
 mod session;
+mod status;
 mod typed;
 mod typed_load;
 mod unstorable;
 mod value;
 mod watch;
+mod wire;
 mod write;
 
 pub use admin::{Peer, SessionState, Status};
@@ -80,20 +86,23 @@ pub use bytes::Bytes;
 pub use cache::Cache;
 pub use cas::{CasOutcome, Expected};
 pub use codec::{Codec, CodecError};
-pub use entry::{Entry, Freshness, Lookup, Negative, NotModified, StaleReason, Tier};
+pub use entry::{Entry, Lookup, Negative, NotModified};
 pub use error::{Error, LoadError, Violation};
 pub use fill::{AbandonOptions, Filled, Renewal, Voided};
+pub use freshness::{Freshness, StaleReason, Tier};
 pub use invalidate::{Invalidate, InvalidateMode, Invalidated};
 pub use lease::{Grant, LeaseOptions, Leased};
-pub use loaded::{Because, Load, LoadOptions, Loaded, NotFilled};
+pub use load_options::LoadOptions;
+pub use loaded::{Because, Load, Loaded, NotFilled};
 pub use loading::Loading;
 pub use options::EntryOptions;
+pub use outcome::{NotStoredReason, SetOutcome};
 pub use read::{ReadLevel, ReadOptions};
 pub use typed::{Decoded, Typed};
 pub use typed_load::{TypedLoad, TypedLoaded};
 pub use value::{Content, Value};
 pub use watch::{Invalidation, Watch, WatchEvent, WatchOptions};
-pub use write::{Ack, NotStoredReason, SetOptions, SetOutcome};
+pub use write::{Ack, SetOptions};
 
 /// The guide's examples are tests.
 #[cfg(doctest)]

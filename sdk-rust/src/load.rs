@@ -7,9 +7,9 @@
 
 use crate::answer::Answer;
 use crate::begin::Begun;
-use crate::loaded::{Load, LoadOptions, Loaded};
+use crate::loaded::{Load, Loaded};
 use crate::loading::Loading;
-use crate::{Cache, LoadError};
+use crate::{Cache, LoadError, LoadOptions};
 use tokio::time::timeout;
 
 impl Cache {
@@ -73,10 +73,7 @@ impl Cache {
             Begun::Loaded(answer) => return Ok(answer),
             Begun::Loading(loading) => loading,
         };
-        match loading.run(loader()).await {
-            Ok((loading, value)) => Ok(loading.fill(value).await),
-            Err(ended) => ended,
-        }
+        loading.load(loader()).await
     }
 }
 
@@ -84,6 +81,17 @@ impl Cache {
 pub(crate) type Ended<E> = Result<Answer<Loaded<E>>, LoadError<E>>;
 
 impl Loading {
+    /// Runs the loader and stores what it found.
+    pub(crate) async fn load<V: Into<Load>, E>(
+        self: Box<Self>,
+        loader: impl Future<Output = Result<V, E>>,
+    ) -> Ended<E> {
+        match self.run(loader).await {
+            Ok((loading, value)) => Ok(loading.fill(value).await),
+            Err(ended) => ended,
+        }
+    }
+
     /// Runs the loader, for as long as it may take.
     pub(crate) async fn run<V, E>(
         self: Box<Self>,

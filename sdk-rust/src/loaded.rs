@@ -1,104 +1,10 @@
-//! The words of [`crate::Cache::get_or_load`]: how to load, what a loader may return,
-//! and what the call gives for it.
+//! The words of [`crate::Cache::get_or_load`]: what a loader may return, and what
+//! the call gives for it.
 
 use crate::entry::{Entry, Negative};
-use crate::fill::{AbandonOptions, Voided};
-use crate::lease::LeaseOptions;
+use crate::fill::Voided;
 use crate::{Bytes, CodecError, Content, EntryOptions, Error, LoadError, Value};
 use std::time::Duration;
-
-/// How [`crate::Cache::get_or_load`] loads.
-///
-/// ```
-/// use std::time::Duration;
-/// use unstale::{EntryOptions, LoadOptions};
-///
-/// let minute = Duration::from_secs(60);
-/// let options = LoadOptions {
-///     negative_ttl: Some(minute),
-///     hard_timeout: Some(Duration::from_secs(2)),
-///     ..LoadOptions::from(EntryOptions::default().ttl(5 * minute).stale_for(60 * minute))
-/// };
-/// assert!(options.allow_stale, "the default");
-/// ```
-#[derive(Clone, Debug)]
-pub struct LoadOptions {
-    /// How the loaded entry is stored.
-    pub entry: EntryOptions,
-    /// Time to live of [`Load::NotFound`]; the namespace's `negative_ttl` when
-    /// none. Its tags and source version are those of `entry`.
-    pub negative_ttl: Option<Duration>,
-    /// How long the lease outlives a loader that died; the sidecar's default
-    /// (10 s) when none.
-    pub term: Option<Duration>,
-    /// How long the loader may take: then it is dropped and the lease goes
-    /// back ([`LoadError::TimedOut`], or the stale entry with `fail_safe`). As
-    /// long as it likes when none.
-    pub hard_timeout: Option<Duration>,
-    /// How long another caller's load is waited for; 30 s by default.
-    pub wait: Duration,
-    /// As in [`crate::ReadOptions`]: read-your-writes across services.
-    pub min_position: Option<String>,
-    /// Whether a stale entry, flagged, is given at once while another caller
-    /// loads, in place of waiting; so by default. There is one only where
-    /// `stale_for` or a soft invalidation made it.
-    pub allow_stale: bool,
-    /// Fail-safe: when the loader fails and there is a stale entry, it is
-    /// given, flagged, in place of the error, and the lease goes back with
-    /// these. Not so when none.
-    pub fail_safe: Option<AbandonOptions>,
-}
-
-impl Default for LoadOptions {
-    fn default() -> Self {
-        Self {
-            entry: EntryOptions::default(),
-            negative_ttl: None,
-            term: None,
-            hard_timeout: None,
-            wait: Duration::from_secs(30),
-            min_position: None,
-            allow_stale: true,
-            fail_safe: None,
-        }
-    }
-}
-
-impl From<EntryOptions> for LoadOptions {
-    fn from(entry: EntryOptions) -> Self {
-        Self {
-            entry,
-            ..Self::default()
-        }
-    }
-}
-
-impl LoadOptions {
-    pub(crate) fn lease(&self) -> LeaseOptions {
-        LeaseOptions {
-            term: self.term,
-            wait: self.wait,
-            min_position: self.min_position.clone(),
-        }
-    }
-
-    /// What to fill with.
-    pub(crate) fn storing(self, load: Load) -> (Content, EntryOptions) {
-        match load {
-            Load::Value(value) => (Content::Value(value), self.entry),
-            Load::With(content, entry) => (content, entry),
-            Load::NotFound => {
-                let entry = EntryOptions {
-                    ttl: self.negative_ttl,
-                    tags: self.entry.tags,
-                    source_version: self.entry.source_version,
-                    ..EntryOptions::default()
-                };
-                (Content::NotFound, entry)
-            }
-        }
-    }
-}
 
 /// What a loader found in the origin. Loaders may return anything that can be
 /// made into one: bytes, text, a [`Value`], an `Option` of them (none meaning
@@ -119,10 +25,10 @@ impl LoadOptions {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Load {
-    /// This value; stored as [`LoadOptions::entry`] says.
+    /// This value; stored as [`crate::LoadOptions::entry`] says.
     Value(Value),
     /// Nothing: cached as a negative entry for
-    /// [`LoadOptions::negative_ttl`].
+    /// [`crate::LoadOptions::negative_ttl`].
     NotFound,
     /// This; stored as these options say in place of the call's. For what only
     /// the loader knows, such as the source version or the tags.
@@ -259,6 +165,7 @@ impl<E> Loaded<E> {
 ///     Because::Busy { .. } => "another caller is loading".to_owned(),
 ///     Because::Failed(error) => format!("the origin fails: {error}"),
 ///     Because::TimedOut(within) => format!("no answer within {within:?}"),
+///     Because::Slow(after) => format!("no answer after {after:?}, but there may be one yet"),
 /// };
 /// assert_eq!(words, "no answer within 2s");
 /// ```
@@ -271,8 +178,11 @@ pub enum Because<E> {
     },
     /// This call's loader failed.
     Failed(E),
-    /// This call's loader took longer than [`LoadOptions::hard_timeout`].
+    /// This call's loader took longer than [`crate::LoadOptions::hard_timeout`].
     TimedOut(Duration),
+    /// This call's loader takes longer than the soft timeout of
+    /// [`crate::Cache::get_or_refresh`], and goes on.
+    Slow(Duration),
 }
 
 /// Why there is no value, where there is nothing stale to give.
@@ -281,7 +191,7 @@ impl<E> From<Because<E>> for LoadError<E> {
         match because {
             Because::Busy { retry_after } => Self::Cache(Error::Busy { retry_after }),
             Because::Failed(error) => Self::Loader(error),
-            Because::TimedOut(within) => Self::TimedOut(within),
+            Because::TimedOut(within) | Because::Slow(within) => Self::TimedOut(within),
         }
     }
 }

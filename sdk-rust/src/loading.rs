@@ -5,13 +5,15 @@
 //! whoever loads in another way (a thread, another language) takes them itself.
 
 use crate::answer::{Answer, Degraded};
-use crate::entry::{Entry, Freshness, Lookup};
+use crate::entry::{Entry, Lookup};
 use crate::fill::{AbandonOptions, Filled};
 use crate::flight::Flight;
 use crate::held::Held;
-use crate::loaded::{Because, Load, LoadOptions, Loaded, NotFilled};
+use crate::loaded::{Because, Load, Loaded, NotFilled};
 use crate::renewing::Renewing;
-use crate::{Cache, CodecError, Content, Error, LoadError, ReadLevel, ReadOptions};
+use crate::{
+    Cache, CodecError, Content, Error, Freshness, LoadError, LoadOptions, ReadLevel, ReadOptions,
+};
 use std::time::Duration;
 
 /// The right to load one key, kept alive until it is used. Read the origin now,
@@ -164,7 +166,7 @@ impl Loading {
 impl Cache {
     /// The loader failed. The entry that came with the grant may have been
     /// invalidated since: what may be served is asked for again.
-    async fn saved<E>(
+    pub(crate) async fn saved<E>(
         &self,
         key: String,
         min_position: Option<String>,

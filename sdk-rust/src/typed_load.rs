@@ -9,11 +9,12 @@
 use crate::answer::{Answer, Degraded};
 use crate::begin::Begun;
 use crate::fill::Voided;
-use crate::loaded::{Load, LoadOptions, Loaded, NotFilled};
+use crate::loaded::{Load, Loaded, NotFilled};
 use crate::loading::Loading;
 use crate::typed::Typed;
 use crate::{
-    CodecError, Content, EntryOptions, Error, LoadError, NotStoredReason, SetOptions, SetOutcome,
+    CodecError, Content, EntryOptions, Error, LoadError, LoadOptions, NotStoredReason, SetOptions,
+    SetOutcome,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -75,6 +76,23 @@ impl<T> From<Option<T>> for TypedLoad<T> {
     }
 }
 
+/// What [`Typed::begin`] gives.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would cost every hit an allocation"
+)]
+pub(crate) enum TypedBegun<T, E> {
+    /// There is nothing to load.
+    Loaded(Answer<TypedLoaded<T, E>>),
+    /// The caller loads.
+    Loading(Box<Loading>),
+    /// The caller loads what is cached and cannot be decoded.
+    Replacing {
+        loading: Box<Loading>,
+        position: String,
+    },
+}
+
 impl<T: Serialize + DeserializeOwned> Typed<T> {
     /// [`crate::Cache::get_or_load`] for values of this type.
     ///
@@ -99,7 +117,7 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
     pub async fn get_or_load<F, L, V, E>(
         &self,
         key: impl Into<String>,
-        mut options: LoadOptions,
+        options: LoadOptions,
         loader: F,
     ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>>
     where
@@ -107,17 +125,29 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
         L: Future<Output = Result<V, E>>,
         V: Into<TypedLoad<T>>,
     {
-        let key = key.into();
+        let begun = self.begin(key.into(), options).await?;
+        self.end(begun, loader).await
+    }
+
+    /// What is cached and can be decoded, or the right to load it.
+    pub(crate) async fn begin<E>(
+        &self,
+        key: String,
+        mut options: LoadOptions,
+    ) -> Result<TypedBegun<T, E>, LoadError<E>> {
         options.entry.content_type = self.codec.content_type().to_owned();
         let arrived = Instant::now();
         let (answer, error) = loop {
             let begun = self.cache.begin(key.as_str(), options.clone()).await?;
             let answer = match begun {
-                Begun::Loading(loading) => return self.load(loading, loader).await,
+                Begun::Loading(loading) => return Ok(TypedBegun::Loading(loading)),
                 Begun::Loaded(answer) => answer,
             };
             let error = match self.decode(&answer.result) {
-                Ok(value) => return Ok(answer.map(|from| TypedLoaded { value, from })),
+                Ok(value) => {
+                    let answer = answer.map(|from| TypedLoaded { value, from });
+                    return Ok(TypedBegun::Loaded(answer));
+                }
                 Err(error) => error,
             };
             self.cache.tell(&error.clone().into());
@@ -128,12 +158,30 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
             }
         };
         let position = answer.position;
-        let alone = self
-            .cache
-            .alone(key.clone(), options, error.into(), Some(arrived));
+        let alone = self.cache.alone(key, options, error.into(), Some(arrived));
         match alone.await? {
-            Begun::Loading(loading) => self.replace(key, loading, position, loader).await,
-            Begun::Loaded(answer) => self.decoded(answer),
+            Begun::Loading(loading) => Ok(TypedBegun::Replacing { loading, position }),
+            Begun::Loaded(answer) => self.decoded(answer).map(TypedBegun::Loaded),
+        }
+    }
+
+    /// Runs the loader, if that is what is left to do.
+    pub(crate) async fn end<F, L, V, E>(
+        &self,
+        begun: TypedBegun<T, E>,
+        loader: F,
+    ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>>
+    where
+        F: FnOnce() -> L,
+        L: Future<Output = Result<V, E>>,
+        V: Into<TypedLoad<T>>,
+    {
+        match begun {
+            TypedBegun::Loaded(answer) => Ok(answer),
+            TypedBegun::Loading(loading) => self.load(loading, loader).await,
+            TypedBegun::Replacing { loading, position } => {
+                self.replace(loading, position, loader).await
+            }
         }
     }
 
@@ -180,7 +228,6 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
     /// Loads what another codec wrote, and stores it in its place.
     async fn replace<F, L, V, E>(
         &self,
-        key: String,
         loading: Box<Loading>,
         position: String,
         loader: F,
@@ -199,6 +246,7 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
             Err((value, error)) => return self.not_encoded(loading, value, error).await,
         };
         let (content, entry) = loading.options.clone().storing(load.clone());
+        let key = loading.key.clone();
         let answer: Answer<Loaded<E>> = loading.fill(load).await;
         let options = SetOptions::from(entry).position(position);
         let set = self.cache.set_with(key, content.clone(), options).await;
@@ -218,7 +266,7 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
         Ok(told.map(|()| TypedLoaded { value, from }))
     }
 
-    fn decoded<E>(
+    pub(crate) fn decoded<E>(
         &self,
         answer: Answer<Loaded<E>>,
     ) -> Result<Answer<TypedLoaded<T, E>>, LoadError<E>> {
@@ -255,9 +303,10 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
         let load = match entry {
             None => Load::from(content),
             Some(entry) => {
-                let content_type = self.codec.content_type().to_owned();
+                // "Not found" is written by no codec.
+                let written = value.as_ref().map(|_| self.codec.content_type());
                 let entry = EntryOptions {
-                    content_type,
+                    content_type: written.unwrap_or_default().to_owned(),
                     ..entry
                 };
                 Load::With(content, entry)

@@ -170,9 +170,14 @@ pub struct Invalidation {
     pub reason: String,
 }
 
-impl From<v1::Invalidation> for Invalidation {
-    fn from(what: v1::Invalidation) -> Self {
-        Self {
+impl Invalidation {
+    /// One that names nothing covers what only a newer client has a word for.
+    fn decode(what: v1::Invalidation) -> Result<Self, Error> {
+        let names = [&what.keys, &what.tags, &what.prefixes];
+        if what.all.is_none() && names.iter().all(|names| names.is_empty()) {
+            return Err(Error::Answer("an invalidation names nothing"));
+        }
+        Ok(Self {
             mode: InvalidateMode::decode(what.mode()),
             namespace: what.namespace,
             keys: what.keys,
@@ -180,7 +185,7 @@ impl From<v1::Invalidation> for Invalidation {
             prefixes: what.prefixes,
             all: what.all.is_some(),
             reason: what.reason,
-        }
+        })
     }
 }
 
@@ -256,7 +261,7 @@ fn decode(response: v1::WatchResponse) -> Result<WatchEvent, Error> {
         Event::Heartbeat(v1::Heartbeat {}) => WatchEvent::Heartbeat { position },
         Event::Lagged(v1::Lagged {}) => WatchEvent::Lagged { position },
         Event::Invalidation(what) => WatchEvent::Invalidation {
-            what: what.into(),
+            what: Invalidation::decode(what)?,
             position,
         },
     })

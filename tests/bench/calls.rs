@@ -89,6 +89,10 @@ pub(crate) async fn get_remote(channel: &Channel, key: &str) -> Result<()> {
 
 /// One BatchGet, all of which must be hits in the remote tier.
 pub(crate) async fn batch_get_remote(channel: &Channel, keys: &[String]) -> Result<()> {
+    batch_get(channel, keys, v1::Tier::Remote).await
+}
+
+async fn batch_get(channel: &Channel, keys: &[String], tier: v1::Tier) -> Result<()> {
     let request = BatchGetRequest {
         keys: keys.to_vec(),
         ..BatchGetRequest::default()
@@ -97,13 +101,50 @@ pub(crate) async fn batch_get_remote(channel: &Channel, keys: &[String]) -> Resu
         .batch_get(request)
         .await?
         .into_inner();
-    let is_remote = |result: &&v1::BatchGetResult| match &result.result {
-        Some(batch_get_result::Result::Found(entry)) => entry.tier() == v1::Tier::Remote,
+    let is_hit = |result: &&v1::BatchGetResult| match &result.result {
+        Some(batch_get_result::Result::Found(entry)) => entry.tier() == tier,
         _ => false,
     };
-    match answer.results.iter().filter(is_remote).count() {
+    match answer.results.iter().filter(is_hit).count() {
         hits if hits == keys.len() => Ok(()),
-        hits => Err(format!("{hits} hits in the remote tier of {}", keys.len()).into()),
+        hits => Err(format!("{hits} hits of {} in {tier:?}", keys.len()).into()),
+    }
+}
+
+/// One BatchGet, all of which must be hits in L1.
+pub(crate) async fn batch_get_l1(channel: &Channel, keys: &[String]) -> Result<()> {
+    batch_get(channel, keys, v1::Tier::L1).await
+}
+
+/// One Get, which must be a miss.
+pub(crate) async fn miss(channel: &Channel) -> Result<()> {
+    let request = GetRequest {
+        key: "nobody/0".into(),
+        ..GetRequest::default()
+    };
+    let answer = CacheServiceClient::new(channel.clone())
+        .get(request)
+        .await?
+        .into_inner();
+    match answer.result {
+        Some(get_response::Result::Missing(_)) => Ok(()),
+        other => Err(format!("not a miss: {other:?}").into()),
+    }
+}
+
+/// One Set of [`KEY`].
+pub(crate) async fn set(channel: &Channel) -> Result<()> {
+    let request = v1::SetRequest {
+        key: KEY.into(),
+        value: Some(v1::set_request::Value::Data(vec![7; VALUE_BYTES].into())),
+        ..v1::SetRequest::default()
+    };
+    let answer = CacheServiceClient::new(channel.clone())
+        .set(request)
+        .await?;
+    match answer.into_inner().result {
+        Some(v1::set_response::Result::Stored(_)) => Ok(()),
+        other => Err(format!("not stored: {other:?}").into()),
     }
 }
 

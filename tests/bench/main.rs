@@ -2,7 +2,8 @@
 //!
 //! `bench SIDECAR NATS_SERVER` prints one markdown table, and with `reads`,
 //! `in-flight`, `log`, `remote`, `sdk` or `start` behind only that part of it; `bench echo` is the
-//! bare tonic server it compares with, in a process of its own. Measured and
+//! bare tonic server it compares with, in a process of its own, and `bench
+//! instructions SIDECAR` counts instructions and judges them. Measured and
 //! reference rounds take turns, so that a slow moment of the machine hits both.
 //! A row that misses its goal stays in the table: this measures, it does not
 //! judge.
@@ -10,6 +11,7 @@
 mod calls;
 mod echo;
 mod in_flight;
+mod instructions;
 mod log;
 mod nats;
 mod processes;
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["echo", tcp, uds] => serve(tcp, uds),
+        ["instructions", sidecar] => instructions(sidecar),
         [sidecar, nats] => bench(sidecar, nats, None),
         [sidecar, nats, part] => bench(sidecar, nats, Some(part)),
         _ => Err("usage: bench SIDECAR NATS_SERVER [PART]; tests/bench/run knows both".into()),
@@ -52,6 +55,23 @@ fn serve(tcp: &str, uds: &str) -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(echo::serve(tcp, uds))
+}
+
+/// Fails if a call costs more than recorded.
+fn instructions(sidecar: &str) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (rows, over) = runtime.block_on(instructions::rows(sidecar))?;
+    table::print(&rows);
+    match over.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "{}: find out why, or record it in tests/bench/instructions.txt",
+            over.join("; ")
+        )
+        .into()),
+    }
 }
 
 fn bench(sidecar: &str, nats: &str, part: Option<&str>) -> Result<()> {

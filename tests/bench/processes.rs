@@ -1,6 +1,7 @@
 //! Starts the processes that are measured; dropping one kills it.
 
 use crate::{Result, calls};
+use rustix::process::{Pid, Signal};
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -65,11 +66,36 @@ impl Running {
         Ok(number.ok_or("no VmRSS")?.parse()?)
     }
 
+    /// Ends it; the instructions that callgrind counted in all.
+    pub(crate) async fn instructions(mut self) -> Result<u64> {
+        let pid = Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, Signal::TERM)?;
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                return Err("valgrind does not end".into());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        let log = std::fs::read_to_string(self.dir.path().join("log"))?;
+        let count = log.lines().find_map(|line| line.split_once("Collected : "));
+        Ok(count.ok_or("callgrind said no count")?.1.trim().parse()?)
+    }
+
     /// A channel as soon as it accepts.
     pub(crate) async fn connected(&self) -> Result<Channel> {
+        self.accepting(&self.tcp()).await
+    }
+
+    /// The same over the Unix socket.
+    pub(crate) async fn connected_uds(&self) -> Result<Channel> {
+        self.accepting(&self.uds()).await
+    }
+
+    async fn accepting(&self, endpoint: &str) -> Result<Channel> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match calls::connect(&self.tcp()).await {
+            match calls::connect(endpoint).await {
                 Ok(channel) => return Ok(channel),
                 Err(error) if Instant::now() > deadline => return Err(self.why(&*error)),
                 Err(_) => tokio::time::sleep(PAUSE).await,
@@ -123,6 +149,35 @@ pub(crate) fn sidecar(program: &str, more: &[&str]) -> Result<Running> {
         ];
         let all = flags.iter().chain(more);
         all.map(|&word| word.to_owned()).collect()
+    })
+}
+
+/// A sidecar whose instructions are counted.
+pub(crate) fn counted(program: &str) -> Result<Running> {
+    let admin = format!("127.0.0.1:{}", free_port()?);
+    callgrind(program, |listen, uds| {
+        let words = ["serve", "--listen", listen, "--admin", &admin, "--uds", uds];
+        words.map(str::to_owned).to_vec()
+    })
+}
+
+/// The bare echo, likewise.
+pub(crate) fn counted_echo() -> Result<Running> {
+    let own = std::env::current_exe()?;
+    callgrind(&own.to_string_lossy(), |listen, uds| {
+        vec!["echo".into(), listen.into(), uds.into()]
+    })
+}
+
+fn callgrind(program: &str, arguments: impl FnOnce(&str, &str) -> Vec<String>) -> Result<Running> {
+    Running::start("valgrind", |dir, port| {
+        let uds = socket(dir).display().to_string();
+        let more = arguments(&format!("127.0.0.1:{port}"), &uds);
+        let out = dir.path().join("callgrind.out");
+        let out = format!("--callgrind-out-file={}", out.display());
+        let mut words = vec!["--tool=callgrind".into(), out, program.into()];
+        words.extend(more);
+        words
     })
 }
 

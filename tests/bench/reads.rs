@@ -5,8 +5,6 @@ use crate::table::Row;
 use crate::{ROUNDS, Result, calls, processes};
 use std::time::Instant;
 use tonic::transport::Channel;
-use unstale_proto::v1::cache_service_client::CacheServiceClient;
-use unstale_proto::v1::{SetRequest, set_request, set_response};
 
 /// Calls of each kind in one round.
 const CALLS: usize = 2000;
@@ -16,7 +14,7 @@ pub(crate) async fn rows(sidecar: &str) -> Result<Vec<Row>> {
     let bare = processes::echo()?;
     let cache = processes::sidecar(sidecar, &[])?;
     bare.connected().await?;
-    fill(&cache.in_fleet_of(1).await?).await?;
+    calls::set(&cache.in_fleet_of(1).await?).await?;
     let mut rows = Vec::new();
     for (name, bare, cache) in [
         ("Get, 1 KiB in L1, TCP", bare.tcp(), cache.tcp()),
@@ -49,19 +47,4 @@ async fn compare(bare: &Channel, cache: &Channel) -> Result<(Samples, Samples)> 
         }
     }
     Ok((measured, reference))
-}
-
-async fn fill(channel: &Channel) -> Result<()> {
-    let request = SetRequest {
-        key: calls::KEY.into(),
-        value: Some(set_request::Value::Data(vec![7; calls::VALUE_BYTES].into())),
-        ..SetRequest::default()
-    };
-    let answer = CacheServiceClient::new(channel.clone())
-        .set(request)
-        .await?;
-    match answer.into_inner().result {
-        Some(set_response::Result::Stored(_)) => Ok(()),
-        other => Err(format!("not stored: {other:?}").into()),
-    }
 }

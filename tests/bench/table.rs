@@ -38,6 +38,16 @@ impl Row {
         Self { ratio, ..self }
     }
 
+    /// Beside a reference without samples of its own.
+    pub(crate) fn against(self, reference: String, ratio: f64) -> Self {
+        let ratio = format!("{ratio:.2}");
+        Self {
+            reference,
+            ratio,
+            ..self
+        }
+    }
+
     /// With the goal it has to meet.
     pub(crate) fn goal(self, goal: &str) -> Self {
         let goal = goal.into();

@@ -145,6 +145,8 @@ class Run:
             self._all_of(differences(resolved(expected, self._names), result))
         for name, path in beside.get("save", {}).items():
             self._names[name] = found_at(result, path)
+            if self._names[name] is None:
+                raise Failed(f"answer.{path} is null; what follows needs it")
 
     def _judge_error(self, step, beside, answer):
         if "error" not in answer:

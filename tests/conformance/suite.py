@@ -6,9 +6,10 @@ import os
 import shlex
 import sys
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
-from adapter import Adapter
+from adapter import Adapter, AdapterFailed
 from case_files import HERE, all_cases, case, read_yaml
 from errors import table
 from fleets import Fleets
@@ -17,6 +18,8 @@ from runner import Failed, Run
 
 #: Cases under way at once.
 AT_ONCE = 6
+#: Times that an adapter may hang. Each costs everybody's patience.
+HANGS = 3
 #: The adapter that makes the calls `by: other`, and that SDKs are measured by.
 OTHER = "grpcio"
 
@@ -49,9 +52,35 @@ def _error_case(row):
     return case("errors", {"case": name, "clients": {"newer": {"endpoint": "scripted"}}, "steps": steps})
 
 
+def batch_error_case():
+    """What a sidecar says of parts of a batch is told of each."""
+    rows = [row for row in table().values() if row["code"] != "OK"]
+    said = {"retryAfter": "0.250s"}
+    answers = [
+        {"key": row["reason"], "error": {"reason": row["reason"], **(said if row["retryable"] else {})}} for row in rows
+    ]
+    told = [
+        {"key": row["reason"], "kind": "error", "reason": row["reason"], "retry_after": _told_retry(row)} for row in rows
+    ]
+    steps = [
+        {"script": {"rpc": "BatchSet", "answer": {"results": answers}}},
+        {
+            "set_many": {"items": [{"key": row["reason"], "text": "v"} for row in rows]},
+            "client": "newer",
+            "expect": {"results": told},
+        },
+    ]
+    name = "of a batch each reason is told for what it is"
+    return case("errors", {"case": name, "clients": {"newer": {"endpoint": "scripted"}}, "steps": steps})
+
+
+def _told_retry(row):
+    return {"$between": [0.24, 0.26]} if row["retryable"] else {"$absent": True}
+
+
 def cases():
     """Every case there is."""
-    return all_cases() + error_cases()
+    return [*all_cases(), *error_cases(), batch_error_case()]
 
 
 class Suite:
@@ -60,6 +89,8 @@ class Suite:
     def __init__(self, more=None):
         self.commands = {**commands(), **(more or {})}
         self._adapters, self._lock = {}, threading.Lock()
+        #: Why an adapter is not started again, and how often each hung.
+        self._useless, self._hangs = {}, Counter()
         self._fleets = Fleets()
         self._pool = ThreadPoolExecutor(AT_ONCE)
 
@@ -72,7 +103,7 @@ class Suite:
         fleet, own = self._fleets.of(case.fleet)
         try:
             Run(case, self.adapter(name), self.adapter(f"other {OTHER}"), fleet).run()
-        except Failed as error:
+        except (Failed, AdapterFailed) as error:
             return error
         finally:
             if own:
@@ -84,13 +115,35 @@ class Suite:
         return case.needs - self.adapter(name).has
 
     def adapter(self, name):
-        """A running adapter; a new one when the last has ended."""
+        """A running adapter; a new one when the last has ended, unless that is
+        of no use: then why."""
         with self._lock:
+            if name in self._useless:
+                raise AdapterFailed(self._useless[name])
             known = self._adapters.get(name)
             if known is None or not known.is_alive:
-                command = self.commands[name.removeprefix("other ")]
-                known = self._adapters[name] = Adapter(name, _split(command), _environment())
+                if known:
+                    self._bury(name, known)
+                known = self._adapters[name] = self._start(name)
             return known
+
+    def _bury(self, name, adapter):
+        del self._adapters[name]
+        adapter.kill()
+        self._hangs[name] += adapter.hung
+        if self._hangs[name] == HANGS:
+            self._give_up(name, f"{adapter.why}; that was {HANGS} times")
+
+    def _start(self, name):
+        command = self.commands[name.removeprefix("other ")]
+        try:
+            return Adapter(name, _split(command), _environment())
+        except AdapterFailed as error:
+            self._give_up(name, str(error))
+
+    def _give_up(self, name, why):
+        self._useless[name] = why
+        raise AdapterFailed(why)
 
     def end(self):
         """Ends all of it; the names of adapters that did not end by themselves."""
@@ -105,7 +158,8 @@ def _split(command):
     # A Python adapter runs in the Python that runs the cases.
     words[0] = sys.executable if words[0] == "python" else words[0]
     target = os.environ.get("CARGO_TARGET_DIR", ROOT / "target")
-    return [word.format(root=ROOT, target=target) for word in words]
+    # Not str.format: other braces are the command's own.
+    return [word.replace("{root}", str(ROOT)).replace("{target}", str(target)) for word in words]
 
 
 def _environment():

@@ -8,6 +8,7 @@ import pytest
 from case_files import BadCase, case
 from errors import table, wrong_in
 from matching import differences
+from runner import Failed, Run
 from suite import cases
 
 ANSWER = {"kind": "hit", "text": "v", "tags": ["a", "b"], "age": 1.5, "reason": None, "n": 0}
@@ -89,3 +90,12 @@ def test_an_error_that_is_told_as_another_is_wrong(reason):
 
 def test_there_are_as_many_cases_as_are_promised():
     assert len(cases()) >= 120
+
+
+@pytest.mark.parametrize("told", [{"position": None}, {}])
+def test_what_is_to_be_saved_must_be_told(told):
+    saving = case("s", {**GOOD, "steps": [{**GOOD["steps"][0], "save": {"p": "position"}}]})
+    run, step = Run(saving, None, None, None), saving.steps[0]
+    run._judge(step, step.beside, {"result": {"kind": "miss", "position": "1-5"}})
+    with pytest.raises((Failed, KeyError)):
+        run._judge(step, step.beside, {"result": {"kind": "miss", **told}})

@@ -30,11 +30,12 @@ def test_the_table_and_the_sources_know_the_same_reasons():
 
 def test_codes_and_retries_of_the_engines_errors_are_those_of_the_sources():
     text = sources()[GRPC / "status.rs"]
-    arms = re.findall(r'\(Code::(\w+), "([A-Z_]+)", (None|Some\(.+?\))\)', text)
+    arms = re.findall(r'Error::(\w+)[^=]*=>[^(]*\(Code::(\w+), "([A-Z_]+)", (None|Some\(.+?\))\)', text)
     named = text[text.index("fn named(") : text.index("/// What the caller sees")]
     assert len(arms) == len(re.findall(r"Error::\w+", named)), "every arm is read"
-    for code, reason, retry in arms:
+    for error, code, reason, retry in arms:
         row = table()[reason]
+        assert reason == snake(error), "an error has its own name"
         assert (row["code"], row["retryable"]) == (snake(code), retry != "None"), reason
 
 

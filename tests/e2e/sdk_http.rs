@@ -15,23 +15,28 @@ use unstale::http::CacheLayer;
 use unstale::{AbandonOptions, Bytes, Cache, EntryOptions, Invalidate, LoadOptions};
 use unstale_tests::Sidecar;
 
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-type Page = Response<Full<Bytes>>;
+pub(crate) type Page = Response<Full<Bytes>>;
 
 /// A service of one page, which counts its requests.
 #[derive(Clone, Default)]
-struct Pages {
+pub(crate) struct Pages {
     asked: Arc<AtomicUsize>,
 }
 
 impl Pages {
-    fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(SeqCst)
     }
 
     /// Answers this request with this page, through the layer.
-    async fn answer(&self, layer: &CacheLayer, request: Request<()>, page: Page) -> Answer {
+    pub(crate) async fn answer(
+        &self,
+        layer: &CacheLayer,
+        request: Request<()>,
+        page: Page,
+    ) -> Answer {
         let asked = Arc::clone(&self.asked);
         let service = tower::service_fn(move |request: Request<()>| {
             let (asked, page) = (Arc::clone(&asked), page.clone());
@@ -54,42 +59,42 @@ impl Pages {
 }
 
 #[derive(Debug)]
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name).map(|value| value.to_str());
         value.expect("the header").expect("text")
     }
 
     /// What the cache did.
-    fn cache_status(&self) -> &str {
+    pub(crate) fn cache_status(&self) -> &str {
         self.header("cache-status")
     }
 
-    fn is_hit(&self) -> bool {
+    pub(crate) fn is_hit(&self) -> bool {
         self.cache_status().starts_with("unstale; hit; ttl=")
     }
 }
 
-fn page(text: &'static str) -> Page {
+pub(crate) fn page(text: &'static str) -> Page {
     Response::new(Full::from(text))
 }
 
-fn with(text: &'static str, name: &'static str, value: &'static str) -> Page {
+pub(crate) fn with(text: &'static str, name: &'static str, value: &'static str) -> Page {
     let page = Response::builder().header(name, value).body(text.into());
     page.expect("a page")
 }
 
-fn get(path: &str) -> Request<()> {
+pub(crate) fn get(path: &str) -> Request<()> {
     Request::get(path).body(()).expect("a request")
 }
 
-fn layer(cache: Cache) -> CacheLayer {
+pub(crate) fn layer(cache: Cache) -> CacheLayer {
     let entry = EntryOptions::default().ttl(LONG).stale_for(LONG);
     CacheLayer::new(cache).load(LoadOptions::from(entry))
 }

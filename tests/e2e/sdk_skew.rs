@@ -218,9 +218,20 @@ async fn a_call_that_an_older_sidecar_does_not_know_says_so() {
 async fn a_watch_ends_with_an_error_at_an_event_that_it_does_not_know() {
     use futures::StreamExt as _;
 
-    let sidecar = Sidecar::message(&v1::WatchResponse::default(), UNKNOWN).await;
-    let watch = sidecar.client().await.watch(Default::default()).await;
-    let events: Vec<Result<WatchEvent, Error>> = watch.expect("a stream").collect().await;
-    // Whoever watches must not believe that nothing happened.
-    assert!(matches!(events[..], [Err(Error::Answer(_))]), "{events:?}");
+    // What covers something, but nothing that this version has a word for.
+    let invalidation = v1::Invalidation {
+        namespace: "default".to_owned(),
+        ..v1::Invalidation::default()
+    };
+    let covers = v1::WatchResponse {
+        event: Some(v1::watch_response::Event::Invalidation(invalidation)),
+        position: "e-1".to_owned(),
+    };
+    for told in [v1::WatchResponse::default(), covers] {
+        let sidecar = Sidecar::message(&told, UNKNOWN).await;
+        let watch = sidecar.client().await.watch(Default::default()).await;
+        let events: Vec<Result<WatchEvent, Error>> = watch.expect("a stream").collect().await;
+        // Whoever watches must not believe that nothing happened.
+        assert!(matches!(events[..], [Err(Error::Answer(_))]), "{events:?}");
+    }
 }

@@ -235,3 +235,26 @@ async fn callers_who_cannot_decode_a_hit_share_one_load() {
     }
     assert_eq!(loads.load(SeqCst), 1);
 }
+
+#[tokio::test]
+async fn a_loader_says_how_nothing_is_stored_too() {
+    let pod = Sidecar::builder().fresh().await;
+    let users = client(&pod).await.typed::<User>(Codec::Json);
+    let load = || async {
+        let entry = EntryOptions::default().source_version(7).tag("users");
+        Ok::<_, Infallible>(TypedLoad::With(None, entry))
+    };
+    let loaded = users.get_or_load("k", LoadOptions::default(), load).await;
+    let loaded = loaded.expect("an answer").result;
+    assert_eq!(loaded.value, None);
+    assert!(
+        matches!(loaded.from, Loaded::Filled { .. }),
+        "{:?}",
+        loaded.from
+    );
+    let found = users.get("k").await.expect("Get answers").result;
+    let Lookup::Negative(negative) = found else {
+        panic!("{found:?}");
+    };
+    assert_eq!(negative.tags, ["users"]);
+}

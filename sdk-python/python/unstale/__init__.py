@@ -16,7 +16,7 @@ from ._native import Invalidated, Peer, Status, WatchEvent
 from .aio import AsyncCache
 from .cache import Cache
 from .codecs import Codec
-from .decorators import CachedCoroutine, CachedFunction
+from .cached import CachedCoroutine, CachedFunction
 from .durations import Duration
 from .entries import NOT_FOUND, Entry, Item, Loaded, Lookup, Outcome
 from .errors import (

@@ -63,6 +63,13 @@ class Client:
         min_position: str | None = None,
         if_none_match: str | None = None,
     ) -> Call: ...
+    def fetch(
+        self,
+        key: str,
+        level: str,
+        max_staleness: float | None,
+        min_position: str | None,
+    ) -> tuple[bytes | str | None, str] | None: ...
     def get_many(
         self,
         keys: list[str],

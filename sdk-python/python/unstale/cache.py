@@ -82,7 +82,7 @@ class Cache(Decorating, Base):
         min_position: reflect everything up to this position.
         """
         how = level.upper(), optional_seconds(max_staleness), min_position
-        return run(self._operations.get(key, default, type, *how))
+        return self._operations.fetch(key, default, type, *how)
 
     def lookup(
         self,

@@ -9,7 +9,7 @@
     }
 
 Values are encoded, never pickled: None, bool, numbers, str, bytes, lists and
-dicts. Sessions, template fragments and counters work; what would need pickle
+dicts (a tuple comes back as a list). Sessions, template fragments and counters work; what would need pickle
 (the cached responses of Django's own cache middleware, querysets) is an
 EncodeError. Beside Django's API there are tags, and the Cache itself:
 
@@ -32,7 +32,8 @@ from ._native import Invalidated
 from .cache import Cache
 from .entries import Entry
 
-_ENDLESS = 30 * 24 * 3600.0
+#: The sidecar's limits.
+_SHORTEST, _ENDLESS = 0.001, 30 * 24 * 3600.0
 _TRIES = 100
 #: Reads without an entry after which there is none.
 _READS = 3
@@ -52,7 +53,10 @@ class UnstaleCache(BaseCache):
 
     def _ttl(self, timeout: Any) -> float:
         timeout = self.default_timeout if timeout is DEFAULT_TIMEOUT else timeout
-        return _ENDLESS if timeout is None else min(float(timeout), _ENDLESS)
+        if timeout is None:
+            return _ENDLESS
+        seconds = float(timeout)
+        return min(max(seconds, _SHORTEST), _ENDLESS) if seconds > 0 else 0.0
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         return self.unstale.get(self.make_key(key, version), default)
@@ -126,7 +130,7 @@ class UnstaleCache(BaseCache):
                 raise ValueError(f"Key {key!r} not found")
             value: int = entry.value + delta
             swap = self.unstale.compare_and_set(
-                name, value, version=entry.version, ttl=max(entry.ttl_left, 0.001), tags=entry.tags
+                name, value, version=entry.version, ttl=max(entry.ttl_left, _SHORTEST), tags=entry.tags
             )
             if swap.stored:
                 return value

@@ -282,11 +282,11 @@ class _Making:
             self._body.extend(message.get("body", b""))
             if not message.get("more_body", False):
                 self._kept = None
-                await self._whole(*kept)
+                await self._ended(*kept)
         else:
             # A file that the server sends by itself, trailers: not kept.
             self._kept = None
-            await self._send(_marked(kept[0], b"unstale; fwd=uri-miss"))
+            await self._pass_on(kept[0])
             if self._body:
                 await self._send({"type": "http.response.body", "body": bytes(self._body), "more_body": True})
             await self._send(message)
@@ -299,7 +299,20 @@ class _Making:
                 self._kept = message, terms
                 return
             self._middleware._pass(self._key, message["status"])
-        await self._send(_marked(message, b"unstale; fwd=uri-miss"))
+        await self._pass_on(message)
+
+    async def _pass_on(self, start: Message) -> None:
+        # Nobody waits until a stream, or a task behind the response, is over.
+        self._lease._release()
+        await self._send(_marked(start, b"unstale; fwd=uri-miss"))
+
+    async def _ended(self, start: Message, terms: Terms) -> None:
+        length = combined(start["headers"])[b"content-length"]
+        if int(length) == len(self._body):
+            return await self._whole(start, terms)
+        # A mistake of the application, which one request shall see, not all.
+        await self._pass_on(start)
+        await self._send({"type": "http.response.body", "body": bytes(self._body)})
 
     async def _whole(self, start: Message, terms: Terms) -> None:
         page = self._middleware._page(start, bytes(self._body), self._tags)

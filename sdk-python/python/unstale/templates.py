@@ -18,6 +18,7 @@ from string import Formatter
 from typing import Any
 
 from .errors import TemplateError
+from .functions import name_of
 
 _KEY_BYTES = 512
 _KINDS_OF_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -33,7 +34,7 @@ class Arguments:
     """The arguments of calls of one function, by name."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.name = getattr(function, "__qualname__", repr(function))
+        self.name = name_of(function)
         self.signature = inspect.signature(function)
         parameters = list(self.signature.parameters.values())
         self.names = [p.name for p in parameters if p.kind not in _KINDS_OF_MANY]

@@ -37,6 +37,11 @@ impl<B: Body<Data = Bytes>> CachedBody<B> {
         Self { read, rest }
     }
 
+    /// Whether it broke off while it was read.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self.rest, Rest::Failed(_))
+    }
+
     /// Reads a body that is whole within this many bytes; else what there is of
     /// it, unharmed.
     pub(super) async fn read(body: B, limit: usize) -> Result<Bytes, Self> {

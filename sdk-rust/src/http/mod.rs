@@ -3,22 +3,31 @@
 //!
 //! With the feature `tower`. Stores whole `200` responses to `GET`, one load per
 //! resource in the whole fleet, and never what is for one user: requests with
-//! `Authorization`, `Cookie` or `Range`, responses with `Set-Cookie`,
-//! `Cache-Control: private`, `no-store` or `no-cache`, a `Vary` on a header that
-//! is not part of the key ([`CacheLayer::vary`]), trailers, or more than a
-//! megabyte. What may not be stored is remembered for a few seconds, so that its
-//! requests do not wait for each other.
+//! `Authorization`, `Cookie`, `Range` or `no-store`, responses with `Set-Cookie`,
+//! `Cache-Control: private`, `no-store` or `no-cache`, an `Expires` in the past, a
+//! `Vary` on a header that is not part of the key ([`CacheLayer::vary`]), trailers,
+//! a body of unknown length (a stream), or one of more than a megabyte. What may
+//! not be stored is remembered for a few seconds, so that its requests do not wait
+//! for each other. `must-revalidate`, `proxy-revalidate` and `s-maxage` keep a
+//! response from being given stale; its ttl is at most 30 days.
+//!
+//! The key is the path, query and host that the layer sees: put it outside of what
+//! takes a part of the path away, such as axum's `nest`.
 //!
 //! Every response says what the cache did (`Cache-Status`, RFC 9211), and those
 //! that the cache knows have an `ETag` and a `Cache-Control`: `no-cache` unless
 //! the service says otherwise, so that browsers ask again and are answered with
 //! 304, which is what makes an invalidation reach them.
 //!
-//! An unsafe method that succeeds (`POST`, `PUT`…) invalidates its own path and
-//! query. The tags of a response are the words of its `Surrogate-Key` header.
+//! An unsafe method that succeeds (`POST`, `PUT`…), or of which nobody knows
+//! because its request was dropped, invalidates its own path and query. The tags
+//! of a response are the words of its `Surrogate-Key` header.
 
 mod body;
+mod change;
 mod conditional;
+mod freshness;
+mod load;
 mod name;
 mod read;
 mod service;
@@ -153,7 +162,8 @@ impl CacheLayer {
     }
 
     /// Requests with cookies are answered as those without: for services whose
-    /// responses do not depend on them, or say so (`private`).
+    /// responses do not depend on them, or say so (`private`, `Vary: Cookie`). The
+    /// service sees the cookies.
     #[must_use]
     pub fn ignore_cookies(mut self) -> Self {
         Arc::make_mut(&mut self.settings).ignores_cookies = true;

@@ -1,7 +1,7 @@
 //! Under which key a request's response is cached, and by which tag all of a
 //! resource's responses are invalidated.
 
-use http::HeaderName;
+use http::header::{HOST, HeaderName};
 use http::request::Parts;
 
 /// Longer paths are named by their hash: keys are at most 512 bytes long, tags
@@ -23,10 +23,9 @@ impl Name {
         let tag = tag(request);
         let mut hasher = blake3::Hasher::new();
         for name in vary {
-            let values = request.headers.get_all(name).iter();
-            for value in values {
+            for value in values(request, name) {
                 hasher.update(&(value.len() as u64).to_be_bytes());
-                hasher.update(value.as_bytes());
+                hasher.update(value);
             }
             // Which header a value belongs to makes a difference.
             hasher.update(&u64::MAX.to_be_bytes());
@@ -35,6 +34,17 @@ impl Name {
         let key = format!("{tag}#{variant}");
         Self { key, tag }
     }
+}
+
+/// What the request says under this name. The host stands in the URI with
+/// HTTP/2, and one that stands there wins (RFC 9112, 3.2.2).
+fn values<'a>(request: &'a Parts, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let host = request.uri.authority().filter(|_| *name == HOST);
+    let headers = request.headers.get_all(name).iter();
+    let headers = headers.filter(move |_| host.is_none());
+    let host = host.map(|host| host.as_str().as_bytes());
+    host.into_iter()
+        .chain(headers.map(|value| value.as_bytes()))
 }
 
 /// The tag of the request's path and query.
@@ -53,19 +63,20 @@ pub(super) fn tag(request: &Parts) -> String {
 mod tests {
     use super::*;
     use http::Request;
-    use http::header::{ACCEPT_LANGUAGE, HOST};
+    use http::header::ACCEPT_LANGUAGE;
 
-    fn name(uri: &str, host: &str, language: Option<&str>) -> Name {
+    fn name(uri: &str, host: &str, language: Option<&str>, vary: &[HeaderName]) -> Name {
         let mut request = Request::get(uri).header(HOST, host);
         if let Some(language) = language {
             request = request.header(ACCEPT_LANGUAGE, language);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        Name::of(&parts, &[HOST, ACCEPT_LANGUAGE])
+        Name::of(&parts, vary)
     }
 
     #[test]
     fn what_makes_another_response_makes_another_key_of_the_same_tag() {
+        let name = |uri, host, language| name(uri, host, language, &[HOST, ACCEPT_LANGUAGE]);
         let plain = name("/a?b=1", "one", None);
         assert_eq!(plain, name("/a?b=1", "one", None));
         assert_eq!(plain.tag, "http:/a?b=1");
@@ -81,9 +92,25 @@ mod tests {
     }
 
     #[test]
+    fn the_host_is_where_http_2_has_it_too() {
+        // No Host header there: the URI names it.
+        let of = |uri: &str| {
+            let (parts, ()) = Request::get(uri).body(()).unwrap().into_parts();
+            Name::of(&parts, &[HOST])
+        };
+        assert_ne!(of("http://one/a").key, of("http://two/a").key);
+        assert_eq!(of("http://one/a"), name("/a", "one", None, &[HOST]));
+        // The URI wins (RFC 9112, 3.2.2).
+        assert_eq!(
+            of("http://one/a"),
+            name("http://one/a", "two", None, &[HOST])
+        );
+    }
+
+    #[test]
     fn long_paths_keep_the_limits_of_the_contract() {
         let long = format!("/{}", "x".repeat(2000));
-        let name = name(&long, "one", None);
+        let name = name(&long, "one", None, &[HOST]);
         assert!(name.key.len() <= 512 && name.tag.len() <= 128, "{name:?}");
     }
 }

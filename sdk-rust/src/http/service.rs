@@ -3,14 +3,14 @@
 
 use super::Settings;
 use super::body::CachedBody;
+use super::change::Change;
 use super::conditional::{OF_NOT_MODIFIED, is_not_modified};
+use super::freshness::{self, never_stale};
 use super::name::{self, Name};
-use super::read::{Read, not_stored};
 use super::status::{CacheStatus, Why};
 use super::storable::passes;
 use super::stored::Stored;
-use crate::load::Ended;
-use crate::{Answer, Because, Begun, Bytes, Error, Invalidate, LoadError, Loaded, Loading, Lookup};
+use crate::{Answer, Begun, Bytes, Entry, Error, Loaded, Lookup};
 use futures::future::BoxFuture;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -26,8 +26,8 @@ const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// A service whose responses are cached; made by [`super::CacheLayer`].
 #[derive(Clone, Debug)]
 pub struct CacheService<S> {
-    inner: S,
-    settings: Arc<Settings>,
+    pub(super) inner: S,
+    pub(super) settings: Arc<Settings>,
 }
 
 impl<S> CacheService<S> {
@@ -65,15 +65,7 @@ where
 }
 
 /// How a request ends.
-type Answered<B, E> = Result<Response<CachedBody<B>>, E>;
-
-/// Why there is nothing to store.
-enum Failed<B: Body, E> {
-    /// The service failed.
-    Service(E),
-    /// It answered that it did.
-    Response(Response<CachedBody<B>>),
-}
+pub(super) type Answered<B, E> = Result<Response<CachedBody<B>>, E>;
 
 impl<S> CacheService<S> {
     async fn answer<Q, B>(self, request: Request<Q>) -> Answered<B, S::Error>
@@ -89,8 +81,7 @@ impl<S> CacheService<S> {
         if head.method == Method::HEAD {
             return self.head(name, head, body).await;
         }
-        let options = self.settings.load.clone();
-        match self.settings.cache.begin(name.key.as_str(), options).await {
+        match self.settings.begin(&name).await {
             Ok(Begun::Loading(loading)) => self.load(loading, name, head, body).await,
             Ok(Begun::Loaded(answer)) => match found::<Infallible>(answer) {
                 Some((stored, status, age)) => Ok(self.respond(stored, &head.headers, status, age)),
@@ -108,12 +99,13 @@ impl<S> CacheService<S> {
         S: tower::Service<Request<Q>, Response = Response<B>>,
         B: Body<Data = Bytes>,
     {
-        let found = match self.settings.cache.get(name.key).await {
-            Ok(answer) => answer.result,
-            Err(_) => Lookup::Miss,
-        };
-        let Lookup::Hit(entry) = found else {
-            return self.forward(head, body, Why::Miss).await;
+        let why = |outage| if outage { Why::Outage } else { Why::Miss };
+        let entry = match self.settings.cache.get(name.key).await {
+            Ok(answer) => match (answer.is_outage(), answer.result) {
+                (_, Lookup::Hit(entry)) => entry,
+                (outage, _) => return self.forward(head, body, why(outage)).await,
+            },
+            Err(_) => return self.forward(head, body, Why::Outage).await,
         };
         let (status, age) = (CacheStatus::hit(&entry), Some(entry.age));
         let Some(mut stored) = Stored::decode(&entry.value.into_bytes()) else {
@@ -133,16 +125,11 @@ impl<S> CacheService<S> {
     {
         let reads = matches!(head.method, Method::GET | Method::HEAD);
         let harmless = reads || matches!(head.method, Method::OPTIONS | Method::TRACE);
-        let tag = (!harmless).then(|| name::tag(&head));
-        let cache = self.settings.cache.clone();
+        let change = (!harmless).then(|| Change::new(&self.settings.cache, name::tag(&head)));
         let why = if reads { Why::Bypass } else { Why::Method };
         let response = self.forward(head, body, why).await?;
-        let done = response.status().is_success() || response.status().is_redirection();
-        if let Some(tag) = tag.filter(|_| done)
-            && let Err(error) = cache.invalidate(Invalidate::default().tag(tag)).await
-        {
-            // The service has done its work: the response is its word for it.
-            cache.tell(&error);
+        if let Some(change) = change {
+            change.ended(response.status()).await;
         }
         Ok(response)
     }
@@ -156,99 +143,14 @@ impl<S> CacheService<S> {
         Ok(passed(response.map(CachedBody::passed), why))
     }
 
-    /// Asks the service for everybody.
-    async fn load<Q, B>(
-        mut self,
-        loading: Box<Loading>,
-        name: Name,
-        mut head: Parts,
-        body: Q,
-    ) -> Answered<B, S::Error>
-    where
-        S: tower::Service<Request<Q>, Response = Response<B>>,
-        B: Body<Data = Bytes>,
-    {
-        let asked = head.headers.clone();
-        self.settings.for_everybody(&mut head.headers);
-        let why = match (loading.is_alone(), loading.stale()) {
-            (true, _) => Why::Outage,
-            (false, Some(_)) => Why::Stale,
-            (false, None) => Why::Miss,
-        };
-        let calling = self.inner.call(Request::from_parts(head, body));
-        let settings = Arc::clone(&self.settings);
-        let tag = name.tag.as_str();
-        let loader = async {
-            let response = calling.await.map_err(Failed::Service)?;
-            match response.status().is_server_error() {
-                true => Err(Failed::Response(response.map(CachedBody::passed))),
-                false => Ok(settings.read(tag, response).await),
-            }
-        };
-        match loading.run(loader).await {
-            Ok((loading, Read::Whole(stored, load))) => {
-                let filled: Answer<Loaded<Infallible>> = loading.fill(load).await;
-                let is_stored = matches!(filled.result, Loaded::Filled { .. });
-                let status = CacheStatus::Forwarded {
-                    why,
-                    stored: is_stored,
-                };
-                Ok(self.respond(stored, &asked, status, None))
-            }
-            Ok((loading, Read::Passed(response))) => {
-                // Those who wait, and those who come, need not wait.
-                let _: Answer<Loaded<Infallible>> = loading.fill(not_stored(name.tag)).await;
-                Ok(passed(response, why))
-            }
-            Err(ended) => self.failed(ended, &asked, why),
-        }
-    }
-
-    /// A stale response, if there is one, or what the service said.
-    fn failed<B: Body<Data = Bytes>, E>(
-        &self,
-        ended: Ended<Failed<B, E>>,
-        asked: &HeaderMap,
-        why: Why,
-    ) -> Answered<B, E> {
-        let because = match ended {
-            Err(LoadError::Loader(failed)) => Because::Failed(failed),
-            Err(LoadError::TimedOut(within)) => Because::TimedOut(within),
-            Err(LoadError::Cache(_)) => Because::TimedOut(Duration::ZERO),
-            Ok(answer) => match answer.result {
-                Loaded::Stale { entry, because } => {
-                    let (status, age) = (CacheStatus::hit(&entry), Some(entry.age));
-                    match Stored::decode(&entry.value.into_bytes()) {
-                        Some(stored) => return Ok(self.respond(stored, asked, status, age)),
-                        None => because,
-                    }
-                }
-                other => match found(Answer::away(other)) {
-                    Some((stored, status, age)) => {
-                        return Ok(self.respond(stored, asked, status, age));
-                    }
-                    None => Because::TimedOut(Duration::ZERO),
-                },
-            },
-        };
-        match because {
-            Because::Failed(Failed::Service(error)) => Err(error),
-            Because::Failed(Failed::Response(response)) => Ok(passed(response, why)),
-            Because::TimedOut(_) | Because::Busy { .. } => {
-                let mut response = Response::new(CachedBody::whole(Bytes::new()));
-                *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
-                Ok(passed(response, why))
-            }
-        }
-    }
-
-    fn respond<B: Body<Data = Bytes>>(
+    pub(super) fn respond<B: Body<Data = Bytes>>(
         &self,
         stored: Stored,
         asked: &HeaderMap,
         status: CacheStatus,
         age: Option<Duration>,
     ) -> Response<CachedBody<B>> {
+        let elsewhere = freshness::age(&stored.headers);
         let mut response = match is_not_modified(asked, &stored.headers) {
             false => stored.response(CachedBody::whole),
             true => {
@@ -267,6 +169,7 @@ impl<S> CacheService<S> {
         let cache_control = headers.entry(header::CACHE_CONTROL);
         cache_control.or_insert_with(|| self.settings.cache_control.clone());
         if let Some(age) = age {
+            let age = age.saturating_add(elsewhere);
             headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
         }
         headers.append(CACHE_STATUS, status.into());
@@ -274,8 +177,35 @@ impl<S> CacheService<S> {
     }
 }
 
+impl Settings {
+    /// What is cached, or the right to load it.
+    async fn begin(&self, name: &Name) -> Result<Begun<Infallible>, Error> {
+        let Self { cache, load, .. } = self;
+        let begun = cache.begin(name.key.as_str(), load.clone()).await?;
+        match &begun {
+            Begun::Loaded(Answer {
+                result: Loaded::Stale { entry, .. },
+                ..
+            }) if !may_be_stale(entry) => {}
+            _ => return Ok(begun),
+        }
+        // Invalidated softly, and not to be given: wait for who loads.
+        let mut load = load.clone();
+        load.allow_stale = false;
+        cache.begin(name.key.as_str(), load).await
+    }
+}
+
+/// Whether it may be given when it is stale.
+pub(super) fn may_be_stale(entry: &Entry) -> bool {
+    let stored = Stored::decode(&entry.value.clone().into_bytes());
+    stored.is_none_or(|stored| !never_stale(&stored.headers))
+}
+
 /// A response from the cache; none when it is one that is not stored.
-fn found<E>(answer: Answer<Loaded<E>>) -> Option<(Stored, CacheStatus, Option<Duration>)> {
+pub(super) fn found<E>(
+    answer: Answer<Loaded<E>>,
+) -> Option<(Stored, CacheStatus, Option<Duration>)> {
     match answer.result {
         Loaded::Hit(entry) | Loaded::Stale { entry, .. } => {
             let (status, age) = (CacheStatus::hit(&entry), Some(entry.age));
@@ -291,7 +221,10 @@ fn found<E>(answer: Answer<Loaded<E>>) -> Option<(Stored, CacheStatus, Option<Du
 }
 
 /// Says that the response came from the service alone.
-fn passed<B: Body>(mut response: Response<CachedBody<B>>, why: Why) -> Response<CachedBody<B>> {
+pub(super) fn passed<B: Body>(
+    mut response: Response<CachedBody<B>>,
+    why: Why,
+) -> Response<CachedBody<B>> {
     let status = CacheStatus::Forwarded { why, stored: false };
     response.headers_mut().append(CACHE_STATUS, status.into());
     response

@@ -1,8 +1,9 @@
-//! Whether a response may be given to others, and for how long (RFC 9111, 3).
+//! Whether a request may be answered with what others got, and a response be
+//! given to others (RFC 9111, 3).
 
+use super::freshness::{Terms, terms};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use std::time::Duration;
 
 /// The limits of the contract: tags of an entry, bytes of a tag. One tag is the
 /// resource's own.
@@ -12,8 +13,8 @@ const TAG_BYTES: usize = 128;
 /// What a response says about its storing.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Storable {
-    /// Its time to live, where it says one.
-    pub(super) ttl: Option<Duration>,
+    /// How long it may be kept.
+    pub(super) terms: Terms,
     /// Its surrogate keys.
     pub(super) tags: Vec<String>,
 }
@@ -24,7 +25,10 @@ pub(super) fn passes(method: &Method, headers: &HeaderMap, vary: &[HeaderName]) 
     let of_one = [header::AUTHORIZATION, header::COOKIE];
     let personal = |name: &HeaderName| headers.contains_key(name) && !vary.contains(name);
     let partial = headers.contains_key(header::RANGE) || headers.contains_key(header::UPGRADE);
-    !matches!(*method, Method::GET | Method::HEAD) || partial || of_one.iter().any(personal)
+    let traceless = list(headers, header::CACHE_CONTROL)
+        .any(|directive| directive.eq_ignore_ascii_case("no-store"));
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    !reads || partial || traceless || of_one.iter().any(personal)
 }
 
 /// How the response may be stored; none when it may not.
@@ -33,25 +37,14 @@ pub(super) fn storable(
     headers: &HeaderMap,
     vary: &[HeaderName],
 ) -> Option<Storable> {
-    let mut ttl = None;
-    let mut shared_ttl = None;
-    for directive in list(headers, header::CACHE_CONTROL) {
-        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-        match name.trim().to_ascii_lowercase().as_str() {
-            "no-store" | "no-cache" | "private" => return None,
-            "max-age" => ttl = Some(seconds(value)?),
-            "s-maxage" => shared_ttl = Some(seconds(value)?),
-            _ => {}
-        }
-    }
-    let ttl = shared_ttl.or(ttl);
+    let terms = terms(headers)?;
     let personal = headers.contains_key(header::SET_COOKIE);
     let differs = list(headers, header::VARY).any(|name| !vary.iter().any(|known| *known == name));
-    if status != StatusCode::OK || personal || differs || ttl.is_some_and(|ttl| ttl.is_zero()) {
+    if status != StatusCode::OK || personal || differs {
         return None;
     }
     Some(Storable {
-        ttl,
+        terms,
         tags: tags(headers)?,
     })
 }
@@ -68,15 +61,9 @@ fn tags(headers: &HeaderMap) -> Option<Vec<String>> {
     fit.then_some(tags)
 }
 
-/// One that cannot be read is not guessed.
-fn seconds(value: &str) -> Option<Duration> {
-    let digits = value.trim().trim_matches('"');
-    digits.parse().ok().map(Duration::from_secs)
-}
-
 /// The members of a header that is a list. What is no text is no member that
 /// anybody knows, but must not look like none.
-fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+pub(super) fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter();
     let texts = values.map(|value| value.to_str().unwrap_or("no-store"));
     let members = texts.flat_map(|text| text.split(','));
@@ -87,6 +74,7 @@ fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
 mod tests {
     use super::*;
     use http::header::{ACCEPT_LANGUAGE, HOST};
+    use std::time::Duration;
 
     fn with(headers: &[(&'static str, &'static str)]) -> HeaderMap {
         let each = headers.iter();
@@ -111,6 +99,9 @@ mod tests {
             ("cache-control", "max-age=60, s-maxage=0"),
             ("cache-control", "max-age=soon"),
             ("set-cookie", "a=b"),
+            ("expires", "0"),
+            ("expires", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            ("pragma", "no-cache"),
             ("vary", "*"),
             ("vary", "host, origin"),
             ("surrogate-key", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16"),
@@ -124,13 +115,13 @@ mod tests {
     #[test]
     fn what_is_stored_has_the_ttl_and_the_tags_that_it_says() {
         let plain = stored(&[("vary", "Accept-Language")]).unwrap();
-        assert_eq!((plain.ttl, plain.tags.len()), (None, 0));
+        assert_eq!((plain.terms.ttl, plain.tags.len()), (None, 0));
         let said = stored(&[
             ("cache-control", "public, max-age=60, s-maxage=\"5\""),
             ("surrogate-key", "users user:7"),
         ]);
         let said = said.unwrap();
-        assert_eq!(said.ttl, Some(Duration::from_secs(5)));
+        assert_eq!(said.terms.ttl, Some(Duration::from_secs(5)));
         assert_eq!(said.tags, ["users", "user:7"]);
     }
 
@@ -143,5 +134,8 @@ mod tests {
         assert!(passes(&Method::GET, &cookie, &[]));
         assert!(!passes(&Method::GET, &cookie, &[header::COOKIE]));
         assert!(passes(&Method::GET, &with(&[("range", "bytes=0-1")]), &[]));
+        // One that wants no trace of itself.
+        let secret = with(&[("cache-control", "max-age=0, No-Store")]);
+        assert!(passes(&Method::GET, &secret, &[]));
     }
 }

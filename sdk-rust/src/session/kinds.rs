@@ -1,7 +1,7 @@
 //! The kinds of calls that a stream carries: a message's place in a frame, its
 //! answer's, and the same call by itself.
 
-use tonic::transport::Channel;
+use crate::wire::Wire;
 use tonic::{Request, Response, Status};
 use unstale_proto::v1;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
@@ -24,7 +24,7 @@ pub(crate) trait Kind: prost::Message + Sized {
 
     /// The call by itself.
     fn alone(
-        client: CacheServiceClient<Channel>,
+        client: CacheServiceClient<Wire>,
         request: Request<Self>,
     ) -> impl Future<Output = Result<Response<Self::Answer>, Status>> + Send;
 }
@@ -53,7 +53,7 @@ macro_rules! kinds {
             }
 
             async fn alone(
-                mut client: CacheServiceClient<Channel>,
+                mut client: CacheServiceClient<Wire>,
                 request: Request<Self>,
             ) -> Result<Response<v1::$answer>, Status> {
                 client.$method(request).await

@@ -8,19 +8,21 @@
 //! was sent nobody knows, as when a connection breaks.
 
 mod kinds;
+mod line;
 mod opening;
 mod sending;
-mod wire;
 
 pub(crate) use self::kinds::Kind;
+use self::line::{Ended, Line};
 use self::opening::Refused;
-use self::wire::{Ended, Wire};
+use crate::cache::MESSAGE_BYTES;
+use crate::wire::Wire;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tonic::transport::Channel;
+use tonic::codegen::http::Uri;
 use tonic::{Request, Response, Status};
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
 use unstale_proto::v1::session_service_client::SessionServiceClient;
@@ -50,8 +52,8 @@ impl<T> Asked<T> {
 
 /// How calls reach the sidecar.
 pub(crate) struct Lanes {
-    alone: CacheServiceClient<Channel>,
-    session: SessionServiceClient<Channel>,
+    alone: CacheServiceClient<Wire>,
+    session: SessionServiceClient<Wire>,
     fast: Arc<Mutex<Fast>>,
 }
 
@@ -64,23 +66,21 @@ enum Fast {
     /// Being opened.
     Opening,
     /// Open.
-    Open(Arc<Wire>),
+    Open(Arc<Line>),
 }
 
 impl Lanes {
     /// Both lanes over one connection; the fast one only if it is wanted.
-    pub(crate) fn new(
-        alone: CacheServiceClient<Channel>,
-        session: SessionServiceClient<Channel>,
-        wants_session: bool,
-    ) -> Self {
+    pub(crate) fn new(wire: &Wire, origin: &Uri, wants_session: bool) -> Self {
+        let alone = CacheServiceClient::with_origin(wire.clone(), origin.clone());
+        let session = SessionServiceClient::with_origin(wire.clone(), origin.clone());
         let fast = match wants_session {
             true => Fast::Closed(Instant::now()),
             false => Fast::Off,
         };
         Self {
-            alone,
-            session,
+            alone: alone.max_decoding_message_size(MESSAGE_BYTES),
+            session: session.max_decoding_message_size(MESSAGE_BYTES),
             fast: Arc::new(Mutex::new(fast)),
         }
     }
@@ -90,8 +90,8 @@ impl Lanes {
         &self,
         asked: Asked<T>,
     ) -> Result<Response<T::Answer>, Status> {
-        let asked = match self.wire(&asked) {
-            Some(wire) => match wire::call(&wire, asked).await {
+        let asked = match self.line(&asked) {
+            Some(line) => match line::call(&line, asked).await {
                 Ended::Answered(answer) => return answer.map(Response::new),
                 Ended::NotSent(asked) => asked,
             },
@@ -101,9 +101,9 @@ impl Lanes {
     }
 
     /// The stream, if there is one and the call fits on it.
-    fn wire<T: Kind>(&self, asked: &Asked<T>) -> Option<Arc<Wire>> {
-        let wire = self.open(None)?;
-        (asked.message.encoded_len() <= LARGE).then_some(wire)
+    fn line<T: Kind>(&self, asked: &Asked<T>) -> Option<Arc<Line>> {
+        let line = self.open(None)?;
+        (asked.message.encoded_len() <= LARGE).then_some(line)
     }
 
     /// Waits until the stream is open, or cannot be.
@@ -115,10 +115,10 @@ impl Lanes {
     }
 
     /// The stream that is open; when it is time, one is opened meanwhile.
-    fn open(&self, tell: Option<oneshot::Sender<()>>) -> Option<Arc<Wire>> {
+    fn open(&self, tell: Option<oneshot::Sender<()>>) -> Option<Arc<Line>> {
         let mut fast = lock(&self.fast);
         match &*fast {
-            Fast::Open(wire) => return Some(wire.clone()),
+            Fast::Open(line) => return Some(line.clone()),
             Fast::Off | Fast::Opening => return None,
             Fast::Closed(until) if Instant::now() < *until => return None,
             Fast::Closed(_) => *fast = Fast::Opening,
@@ -134,12 +134,12 @@ impl Lanes {
 struct Opening(Arc<Mutex<Fast>>);
 
 impl Opening {
-    async fn run(self, session: SessionServiceClient<Channel>, tell: Option<oneshot::Sender<()>>) {
+    async fn run(self, session: SessionServiceClient<Wire>, tell: Option<oneshot::Sender<()>>) {
         match opening::open(session).await {
-            Ok((wire, answers)) => {
-                self.turn(Fast::Open(wire.clone()));
+            Ok((line, answers)) => {
+                self.turn(Fast::Open(line.clone()));
                 drop(tell);
-                opening::take(wire, answers).await;
+                opening::take(line, answers).await;
             }
             Err(Refused::Unknown) => self.turn(closed_for(PAUSE_WITHOUT)),
             Err(Refused::Failed) => {}
@@ -167,8 +167,8 @@ impl Drop for Opening {
 impl Drop for Lanes {
     fn drop(&mut self) {
         let fast = std::mem::replace(&mut *lock(&self.fast), Fast::Off);
-        if let Fast::Open(wire) = fast {
-            wire.finish();
+        if let Fast::Open(line) = fast {
+            line.finish();
         }
     }
 }

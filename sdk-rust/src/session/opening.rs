@@ -1,10 +1,10 @@
 //! The life of one stream: it is opened, its answers are handed out, it ends.
 
+use super::line::{Line, gone};
 use super::sending::Sending;
-use super::wire::{Wire, gone};
+use crate::wire::Wire;
 use std::error::Error as _;
 use std::sync::Arc;
-use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 use unstale_proto::v1::session_service_client::SessionServiceClient;
 use unstale_proto::v1::{SessionOpened, SessionResponse};
@@ -21,15 +21,15 @@ type Answers = Streaming<SessionResponse>;
 
 /// Opens a stream, and learns what it allows.
 pub(super) async fn open(
-    mut session: SessionServiceClient<Channel>,
-) -> Result<(Arc<Wire>, Answers), Refused> {
-    let wire = Wire::new();
-    let opened = session.session(Sending(wire.clone())).await;
+    mut session: SessionServiceClient<Wire>,
+) -> Result<(Arc<Line>, Answers), Refused> {
+    let line = Line::new();
+    let opened = session.session(Sending(line.clone())).await;
     let mut answers = opened.map_err(|status| refused(&status))?.into_inner();
     let first = answers.message().await.map_err(|status| refused(&status))?;
     let SessionOpened { max_calls } = first.and_then(|m| m.opened).ok_or(Refused::Failed)?;
-    wire.allows(max_calls);
-    Ok((wire, answers))
+    line.allows(max_calls);
+    Ok((line, answers))
 }
 
 fn refused(status: &Status) -> Refused {
@@ -40,8 +40,8 @@ fn refused(status: &Status) -> Refused {
 }
 
 /// Hands out answers until the stream ends.
-pub(super) async fn take(wire: Arc<Wire>, mut answers: Answers) {
-    let taking = Taking(wire);
+pub(super) async fn take(line: Arc<Line>, mut answers: Answers) {
+    let taking = Taking(line);
     let why = loop {
         match answers.message().await {
             Ok(Some(message)) => taking.hand_out(message),
@@ -56,7 +56,7 @@ pub(super) async fn take(wire: Arc<Wire>, mut answers: Answers) {
 
 /// Whatever ends the task, a runtime that is shut down included, nobody waits
 /// for an answer that cannot come.
-struct Taking(Arc<Wire>);
+struct Taking(Arc<Line>);
 
 impl Taking {
     fn hand_out(&self, message: SessionResponse) {

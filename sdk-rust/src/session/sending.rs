@@ -2,8 +2,8 @@
 //!
 //! Polled when HTTP/2 has room; what comes meanwhile shares the next message.
 
+use super::line::{Line, len};
 use super::lock;
-use super::wire::{Wire, len};
 use futures::Stream;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use unstale_proto::v1::SessionRequest;
 const BYTES: usize = 64 * 1024;
 
 /// The messages of one stream.
-pub(super) struct Sending(pub(super) Arc<Wire>);
+pub(super) struct Sending(pub(super) Arc<Line>);
 
 impl Stream for Sending {
     type Item = SessionRequest;

@@ -117,11 +117,15 @@ pub(crate) async fn look_up(
     match near(engine, key, judged, wants_stale) {
         Near::Hit(held, position) => hit(engine, &held, position),
         Near::Settled(lookup) => lookup,
-        Near::Ask(held) => {
-            let read = tier::read(engine, key, deadline).await;
-            settle(engine, key, (held, read), deadline).await
-        }
+        // Boxed, as all that waits on the way of a hit: or every hit would carry,
+        // and move, what only a miss needs.
+        Near::Ask(held) => Box::pin(ask(engine, key, held, deadline)).await,
     }
+}
+
+async fn ask(engine: &Engine, key: &Key, held: Option<Stale>, deadline: Moment) -> Lookup {
+    let read = tier::read(engine, key, deadline).await;
+    settle(engine, key, (held, read), deadline).await
 }
 
 /// A hit in L1.

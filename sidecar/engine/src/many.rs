@@ -46,7 +46,7 @@ pub(crate) async fn get_many(
     many: GetMany,
 ) -> Result<Answer<Vec<GetOutcome>>, Error> {
     if let Some(position) = many.min_position {
-        read::reach(engine, position, many.deadline).await?;
+        Box::pin(read::reach(engine, position, many.deadline)).await?;
     }
     let gets = many.each();
     let mut degraded = Degraded::default();
@@ -76,7 +76,7 @@ async fn find(
     let (near, position) = look_near(engine, gets);
     let asks = near.iter().any(|near| matches!(near, Near::Ask(_)));
     let (lookups, position) = match asks {
-        true => ask(engine, gets, near).await,
+        true => Box::pin(ask(engine, gets, near)).await,
         false => (
             near.into_iter().map(|n| settled(engine, n)).collect(),
             position,

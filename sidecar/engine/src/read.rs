@@ -11,7 +11,7 @@ use crate::request::{Answer, Degraded, Etag, Found, Get, GetOutcome, Level, Payl
 
 pub(crate) async fn get(engine: &Engine, get: Get) -> Result<Answer<GetOutcome>, Error> {
     if let Some(position) = get.min_position {
-        reach(engine, position, get.deadline).await?;
+        Box::pin(reach(engine, position, get.deadline)).await?;
     }
     let mut degraded = Degraded::default();
     let found = if is_current(engine, &get).await {
@@ -40,7 +40,7 @@ pub(crate) async fn is_current(engine: &Engine, get: &Get) -> bool {
     }
     // With the log away the beat would not come back: say so at once.
     let away = engine.ask(|machine, _| machine.log_error().is_some());
-    !away && barrier(engine, get.deadline).await
+    !away && Box::pin(barrier(engine, get.deadline)).await
 }
 
 async fn find(engine: &Engine, get: &Get, degraded: &mut Degraded) -> Option<Found> {

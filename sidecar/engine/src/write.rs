@@ -20,18 +20,18 @@ use std::sync::Arc;
 
 pub(crate) async fn set(engine: &Engine, set: Set) -> Result<Answer<SetOutcome>, Error> {
     if set.if_absent {
-        return set_absent(engine, set).await;
+        return Box::pin(set_absent(engine, set)).await;
     }
     if let Some((version, at)) = refresh::refresh(engine, &set).await {
         let stored = SetOutcome::Stored(Some(version.to_string()));
         return Ok(answer_at(engine, Some(at), stored, Degraded::default()));
     }
     if let Some(why) = older(engine, &set.key, &set.entry) {
-        return refused(engine, &set.key, why, set.deadline).await;
+        return Box::pin(refused(engine, &set.key, why, set.deadline)).await;
     }
     let out = outgoing(engine, &set.key, &set.entry, set.position, set.ack, None);
     if set.ack == Ack::Local {
-        return set_local(engine, set, out).await;
+        return Box::pin(set_local(engine, set, out)).await;
     }
     let mut under_way = append::begin(engine, out, append::permit(engine)?)?;
     match under_way.finish(set.deadline).await? {
@@ -42,7 +42,7 @@ pub(crate) async fn set(engine: &Engine, set: Set) -> Result<Answer<SetOutcome>,
         Logged::Conflict => Err(Error::LogUnavailable(
             "an unconditional append was refused".into(),
         )),
-        Logged::Decided(decision) => decided(engine, set, decision).await,
+        Logged::Decided(decision) => Box::pin(decided(engine, set, decision)).await,
     }
 }
 

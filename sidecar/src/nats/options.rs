@@ -6,6 +6,10 @@ use async_nats::{ConnectOptions, ServerAddr};
 use std::path::Path;
 use std::time::Duration;
 
+/// A first SYN that is lost is sent again after 1 s, the next not before 3 s: until
+/// then a new attempt is the faster one.
+const CONNECT: Duration = Duration::from_secs(2);
+
 /// The server addresses, or which one cannot be read.
 pub(super) fn addresses(config: &NatsConfig) -> Result<Vec<ServerAddr>, String> {
     if config.urls.is_empty() {
@@ -26,7 +30,7 @@ pub(super) async fn options(config: &NatsConfig, name: &str) -> Result<ConnectOp
         .name(format!("unstale {name}"))
         .ping_interval(Duration::from_secs(1))
         .subscription_capacity(1 << 20)
-        .connection_timeout(Duration::from_secs(3))
+        .connection_timeout(CONNECT)
         .request_timeout(Some(config.request_timeout))
         .max_reconnects(config.urls.len().max(1));
     let options = tls(options, &config.tls)?;

@@ -6,6 +6,8 @@ import unstale
 from python_words import Own, OwnCodec, Unsupported, entry, given, lookup, outcome, said
 
 STORING = ("ttl", "tags", "stale_for", "valid_for", "jitter", "source_version")
+#: Of `set_many`, for all of its items.
+SHARED = ("ttl", "tags", "stale_for", "valid_for", "jitter")
 READ = ("max_staleness", "min_position", "if_none_match")
 
 #: Content types that cases have used so far: readers must know their codecs.
@@ -29,6 +31,9 @@ def _ack(args):
 class Calls:
     """One client."""
 
+    #: What makes its caches.
+    make = unstale.Cache
+
     def __init__(self, options, loaders):
         self._options = {name: value for name, value in options.items() if name != "no_sidecar"}
         if options.get("no_sidecar"):
@@ -46,7 +51,7 @@ class Calls:
         if known not in self._caches:
             codecs = [OwnCodec(each) for each in sorted(_own)]
             codec = {} if content_type is None else {"codec": OwnCodec(content_type)}
-            self._caches[known] = unstale.Cache(**self._options, codecs=codecs, **codec)
+            self._caches[known] = self.make(**self._options, codecs=codecs, **codec)
         return self._caches[known]
 
     def _storing(self, args):
@@ -82,10 +87,16 @@ class Calls:
         if len({item["key"] for item in items}) != len(items):
             raise Unsupported("the keys of a dict are there once")
         names = (*STORING, "position", "if_absent", "content_type")
-        values = {item["key"]: unstale.Item(given(item), **_some(item, names)) for item in items}
+        options = {item["key"]: _some(item, names) for item in items}
         _own.update(item["content_type"] for item in items if "content_type" in item)
+        # Options that all of them have are the call's.
+        shared = next(iter(options.values()), {})
+        alike = set(shared) <= set(SHARED) and all(each == shared for each in options.values())
+        values = {item["key"]: given(item) for item in items}
+        if not alike:
+            values = {key: unstale.Item(value, **options[key]) for key, value in values.items()}
         try:
-            outcomes = self._cache(None).set_many(values, ack=_ack(args))
+            outcomes = self._cache(None).set_many(values, ack=_ack(args), **(shared if alike else {}))
         except unstale.BatchError as error:
             outcomes = error.results
         return {"results": [{"key": key, **_of_many(outcomes[key])} for key in values]}

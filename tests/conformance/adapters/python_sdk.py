@@ -11,18 +11,17 @@ from pathlib import Path
 # Where sdk-python/tests/run installs it; else it is this Python's own.
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "target" / "sdk-python"))
 
-import unstale  # noqa: E402
 from python_calls import Calls  # noqa: E402
 from python_words import Loaders, Unsupported, error_of, event  # noqa: E402
 
 
 class Adapter:
-    """Answers requests."""
+    """Answers requests, each client's by what `calls` makes."""
 
-    def __init__(self):
+    def __init__(self, calls, loaders):
         self._lock = threading.Lock()
         self._clients, self._streams = {}, {}
-        self._loaders = Loaders()
+        self._calls, self._loaders = calls, loaders
 
     def answer(self, request):
         """Makes the call and writes what it came to."""
@@ -43,7 +42,7 @@ class Adapter:
             # are split, and the keys of a dict are there once.
             return {"sdk": "python", "version": "0.1.0", "has": []}
         if call == "open":
-            self._clients[client] = Calls(args, self._loaders)
+            self._clients[client] = self._calls(args, self._loaders)
             return {}
         if call == "forget":
             return self._forget(args["prefix"])
@@ -76,13 +75,11 @@ class Adapter:
         return {}
 
 
-def main():
+def serve(adapter):
     """Reads requests until stdin ends."""
-    assert unstale.Cache
-    adapter = Adapter()
     for line in sys.stdin:
         threading.Thread(target=adapter.answer, args=[json.loads(line)], daemon=True).start()
 
 
 if __name__ == "__main__":
-    main()
+    serve(Adapter(Calls, Loaders()))

@@ -122,8 +122,20 @@ def event(told):
     return what
 
 
+def came_to(loader, wrap):
+    """What a loader returns or raises."""
+    if "raises" in loader:
+        raise LoaderFailed(loader["raises"])
+    if loader.get("unencodable"):
+        return object()
+    return unstale.NOT_FOUND if loader.get("not_found") else wrap(given(loader["returns"]))
+
+
 class Loaders:
     """How often each loader began, and the gates that loaders wait at."""
+
+    #: What makes a gate.
+    gate = threading.Event
 
     def __init__(self):
         self._begun, self._gates = Counter(), {}
@@ -137,15 +149,10 @@ class Loaders:
         """The loader as a function; `wrap` makes its value what is cached."""
 
         def load():
-            with self._lock:
-                self._begun[loader["name"]] += 1
+            self._count(loader)
             if "gate" in loader:
                 self._gate(loader["gate"]).wait()
-            if "raises" in loader:
-                raise LoaderFailed(loader["raises"])
-            if loader.get("unencodable"):
-                return object()
-            return unstale.NOT_FOUND if loader.get("not_found") else wrap(given(loader["returns"]))
+            return came_to(loader, wrap)
 
         return load
 
@@ -158,6 +165,10 @@ class Loaders:
         for name in [name for name in self._gates if name.startswith(prefix)]:
             self.release(name)
 
+    def _count(self, loader):
+        with self._lock:
+            self._begun[loader["name"]] += 1
+
     def _gate(self, name):
         with self._lock:
-            return self._gates.setdefault(name, threading.Event())
+            return self._gates.setdefault(name, self.gate())

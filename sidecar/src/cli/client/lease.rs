@@ -156,7 +156,9 @@ fn word(loaded: &Loaded<LoaderError>) -> Option<String> {
             Some(match because {
                 Because::Busy { .. } => format!("stale: {why}; another caller loads"),
                 Because::Failed(error) => format!("stale: {why}; {error}"),
-                Because::TimedOut(within) => format!("stale: {why}; no value within {within:?}"),
+                Because::TimedOut(within) | Because::Slow(within) => {
+                    format!("stale: {why}; no value within {within:?}")
+                }
             })
         }
         Loaded::NotFilled { why, .. } => Some(not_filled(why)),
@@ -196,7 +198,7 @@ fn json_of(loaded: &Loaded<LoaderError>) -> Json {
             "why": match because {
                 Because::Busy { .. } => "another caller loads".to_owned(),
                 Because::Failed(error) => error.to_string(),
-                Because::TimedOut(within) => format!("no value within {within:?}"),
+                Because::TimedOut(within) | Because::Slow(within) => format!("no value within {within:?}"),
             },
         }),
         Loaded::Filled { content, version } => {

@@ -189,5 +189,6 @@ pub(crate) fn because(because: &Because<String>) -> &'static str {
         Because::Busy { .. } => "busy",
         Because::Failed(_) => "failed",
         Because::TimedOut(_) => "timed_out",
+        Because::Slow(_) => "slow",
     }
 }

@@ -8,7 +8,6 @@ use futures::task::AtomicWaker;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 use tonic::{Code, Status};
 use unstale_proto::v1::session_answer::Result as Outcome;
 use unstale_proto::v1::{SessionAnswer, SessionCall};
@@ -29,7 +28,7 @@ enum Told {
 }
 
 /// A stream's calls.
-pub(super) struct Wire {
+pub(super) struct Line {
     pub(super) calls: Mutex<Calls>,
     /// Of the task that sends.
     pub(super) sender: AtomicWaker,
@@ -48,7 +47,7 @@ pub(super) struct Calls {
     pub(super) is_open: bool,
 }
 
-impl Wire {
+impl Line {
     /// A stream that takes no calls before it is opened.
     pub(super) fn new() -> Arc<Self> {
         let calls = Calls {
@@ -123,8 +122,8 @@ impl Wire {
         });
         drop(calls);
         self.sender.wake();
-        let wire = self.clone();
-        Ok(Waiting { wire, id, told })
+        let line = self.clone();
+        Ok(Waiting { line, id, told })
     }
 
     fn cancel(&self, id: u64) {
@@ -154,32 +153,25 @@ impl Calls {
 
 /// A call whose answer is waited for; cancelled when dropped.
 struct Waiting {
-    wire: Arc<Wire>,
+    line: Arc<Line>,
     id: u64,
     told: oneshot::Receiver<Told>,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.wire.cancel(self.id);
+        self.line.cancel(self.id);
     }
 }
 
 /// Makes the call on the stream, if there is room.
-pub(super) async fn call<T: Kind>(wire: &Arc<Wire>, asked: Asked<T>) -> Ended<T> {
+pub(super) async fn call<T: Kind>(line: &Arc<Line>, asked: Asked<T>) -> Ended<T> {
     let limit = asked.timeout;
-    let mut waiting = match wire.begin(asked) {
+    let mut waiting = match line.begin(asked) {
         Ok(waiting) => waiting,
         Err(asked) => return Ended::NotSent(asked),
     };
-    let told = match limit {
-        None => (&mut waiting.told).await,
-        Some(limit) => match timeout(limit, &mut waiting.told).await {
-            Ok(told) => told,
-            // As tonic says it of a call by itself.
-            Err(_) => return Ended::Answered(Err(Status::deadline_exceeded("Timeout expired"))),
-        },
-    };
+    let told = (&mut waiting.told).await;
     // Nothing is told only if the stream's whole state is gone.
     match told.unwrap_or_else(|_| Told::Lost(gone("the stream is gone"))) {
         Told::Outcome(outcome) => Ended::Answered(understood::<T>(outcome)),
@@ -225,11 +217,11 @@ mod tests {
     use futures::{FutureExt as _, StreamExt as _};
     use unstale_proto::v1::{GetRequest, GetResponse};
 
-    fn opened(max_calls: u32) -> (Arc<Wire>, Sending) {
-        let wire = Wire::new();
-        wire.allows(max_calls);
-        let sending = Sending(wire.clone());
-        (wire, sending)
+    fn opened(max_calls: u32) -> (Arc<Line>, Sending) {
+        let line = Line::new();
+        line.allows(max_calls);
+        let sending = Sending(line.clone());
+        (line, sending)
     }
 
     fn asked(key: &str) -> Asked<GetRequest> {
@@ -259,62 +251,62 @@ mod tests {
 
     #[tokio::test]
     async fn calls_that_wait_share_a_message_and_answers_find_their_calls() {
-        let (wire, mut sending) = opened(8);
+        let (line, mut sending) = opened(8);
         let (mut one, mut two) = (
-            Box::pin(call(&wire, asked("1"))),
-            Box::pin(call(&wire, asked("2"))),
+            Box::pin(call(&line, asked("1"))),
+            Box::pin(call(&line, asked("2"))),
         );
         assert!(one.as_mut().now_or_never().is_none());
         assert!(two.as_mut().now_or_never().is_none());
         assert_eq!(sent(&mut sending), (vec![1, 2], vec![]));
-        wire.answered(answer(2));
+        line.answered(answer(2));
         assert!(one.as_mut().now_or_never().is_none());
         assert!(matches!(two.await, Ended::Answered(Ok(_))));
-        wire.answered(answer(1));
+        line.answered(answer(1));
         assert!(matches!(one.await, Ended::Answered(Ok(_))));
     }
 
     #[tokio::test]
     async fn a_call_that_is_dropped_is_cancelled_and_keeps_its_place_until_that_is_sent() {
-        let (wire, mut sending) = opened(1);
-        let mut dropped = Box::pin(call(&wire, asked("1")));
+        let (line, mut sending) = opened(1);
+        let mut dropped = Box::pin(call(&line, asked("1")));
         assert!(dropped.as_mut().now_or_never().is_none());
         assert_eq!(sent(&mut sending), (vec![1], vec![]));
         drop(dropped);
-        assert!(matches!(call(&wire, asked("2")).await, Ended::NotSent(_)));
+        assert!(matches!(call(&line, asked("2")).await, Ended::NotSent(_)));
         assert_eq!(sent(&mut sending), (vec![], vec![1]));
         // Its answer was on the way.
-        wire.answered(answer(1));
-        let mut next = Box::pin(call(&wire, asked("3")));
+        line.answered(answer(1));
+        let mut next = Box::pin(call(&line, asked("3")));
         assert!(next.as_mut().now_or_never().is_none());
         assert_eq!(sent(&mut sending), (vec![2], vec![]));
     }
 
     #[tokio::test]
     async fn a_call_that_is_dropped_before_it_was_sent_never_is() {
-        let (wire, mut sending) = opened(1);
-        let mut dropped = Box::pin(call(&wire, asked("1")));
+        let (line, mut sending) = opened(1);
+        let mut dropped = Box::pin(call(&line, asked("1")));
         assert!(dropped.as_mut().now_or_never().is_none());
         drop(dropped);
         assert_eq!(sent(&mut sending), (vec![], vec![]));
-        assert!(call(&wire, asked("2")).now_or_never().is_none());
+        assert!(call(&line, asked("2")).now_or_never().is_none());
     }
 
     #[tokio::test]
     async fn when_the_stream_breaks_what_was_sent_is_lost_and_the_rest_is_not() {
-        let (wire, mut sending) = opened(8);
-        let mut lost = Box::pin(call(&wire, asked("1")));
+        let (line, mut sending) = opened(8);
+        let mut lost = Box::pin(call(&line, asked("1")));
         assert!(lost.as_mut().now_or_never().is_none());
         assert_eq!(sent(&mut sending), (vec![1], vec![]));
-        let mut unsent = Box::pin(call(&wire, asked("2")));
+        let mut unsent = Box::pin(call(&line, asked("2")));
         assert!(unsent.as_mut().now_or_never().is_none());
-        wire.lost(&gone("it broke"));
+        line.lost(&gone("it broke"));
         assert!(matches!(lost.await, Ended::Answered(Err(_))));
         match unsent.await {
             Ended::NotSent(asked) => assert_eq!(asked.message.key, "2"),
             Ended::Answered(_) => panic!("it was not sent"),
         }
-        assert!(matches!(call(&wire, asked("3")).await, Ended::NotSent(_)));
+        assert!(matches!(call(&line, asked("3")).await, Ended::NotSent(_)));
         assert_eq!(sending.next().now_or_never(), Some(None), "this side ends");
     }
 }
