@@ -2523,8 +2523,9 @@ pub struct SessionRequest {
     /// Calls to begin.
     #[prost(message, repeated, tag = "1")]
     pub calls: ::prost::alloc::vec::Vec<SessionCall>,
-    /// Ids of calls whose answer nobody waits for any more: they are given up, and
-    /// have no answer from then on. One that is not under way is ignored.
+    /// Ids of calls of earlier messages whose answer nobody waits for any more:
+    /// they are given up, and have no answer from then on. One that is not under
+    /// way is ignored.
     #[prost(uint64, repeated, tag = "2")]
     pub cancelled: ::prost::alloc::vec::Vec<u64>,
 }
@@ -2535,8 +2536,8 @@ pub struct SessionCall {
     /// another call under way. A number that is never used twice is best.
     #[prost(uint64, tag = "1")]
     pub id: u64,
-    /// The call's deadline, counted from its arrival; not set means the sidecar's
-    /// default.
+    /// The call's deadline, counted from when it is begun; not set means the
+    /// sidecar's default.
     #[prost(message, optional, tag = "2")]
     pub timeout: ::core::option::Option<::prost_types::Duration>,
     /// What is called. A kind that the sidecar does not know is answered with
