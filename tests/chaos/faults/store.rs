@@ -121,6 +121,8 @@ async fn put_back_under_third(fault: &Fault, fleet: &Fleet) -> bool {
     let kept = newest.kept(fleet).await;
     if kept == Some(true) {
         fleet.checker.lost_nothing();
+    } else {
+        newest.outgrown(fleet).await;
     }
     // The two had another log while the third stood still, whatever became of it.
     true
@@ -150,6 +152,23 @@ impl Newest {
         let told = format!("the log kept record {}: {kept:?}", self.sequence);
         fleet.history.tell(None, told);
         kept
+    }
+}
+
+impl Newest {
+    /// Waits until the log is longer than it was. Until then the third server's
+    /// copy has other records in the same places (it takes none that it thinks
+    /// it has), whoever reads there finds that the log went backwards, and one
+    /// epoch follows another: the fault is not over.
+    async fn outgrown(&self, fleet: &Fleet) {
+        let outgrown = async {
+            while fleet.cluster.log_end().await.unwrap_or_default() <= self.sequence {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let outgrown = tokio::time::timeout(Duration::from_secs(60), outgrown).await;
+        let told = format!("the log is longer than {}: {outgrown:?}", self.sequence);
+        fleet.history.tell(None, told);
     }
 }
 
