@@ -388,8 +388,8 @@ def test_who_came_after_a_load_began_takes_what_comes_after_it():
         return "read before"
 
     with ThreadPoolExecutor(2) as pool:
-        one = pool.submit(flights.run, "k", first)
+        one = pool.submit(flights.run, "k", first, 20)
         assert inside.wait(20)
-        other = pool.submit(flights.run, "k", lambda: "read after", time.monotonic())
+        other = pool.submit(flights.run, "k", lambda: "read after", 20, time.monotonic())
         go_on.set()
         assert (one.result(), other.result()) == ("read before", "read after")

@@ -21,7 +21,7 @@ from .errors import BatchError, DecodeError, EncodeError, Error
 from .flights import Flights
 from .options import Load, Loader, NativeStore, Store, Tagging, separate
 from .outages import Counts, Warnings
-from .steps import Loading, Operation
+from .steps import Alone, Loading, Operation
 
 _BATCH_KEYS = 256
 #: Below the contract's 4 MiB, keys and tags included.
@@ -196,7 +196,7 @@ class Operations:
             return (yield from self._load(key, loader, load, grant, answer.entry))
         # A hit that nobody here can read: load, and mend it.
         load = load if tagging is None else tagging()
-        loading = Loading(loader, (self.flights, key), load.hard_timeout, arrived)
+        loading = self._loading(key, loader, load, arrived)
         return (yield from self._replace(key, loading, load, answer.position))
 
     def _asked(self, key: str, load: Load, nothing: Any) -> Operation[tuple[Answer, Any]]:
@@ -217,11 +217,17 @@ class Operations:
     def _alone(self, key: str, loader: Loader, load: Load, since: float) -> Operation[Any]:
         """Loads what cannot be stored. `since`: when the call came, if it must not
         be given what was read before."""
-        loaded: Any = yield Loading(loader, (self.flights, key), load.hard_timeout, since)
+        loaded: Any = yield self._loading(key, loader, load, since)
         if since:
             # Counts or raises, for every caller, that it has no form.
             self._packed(loaded, load)
         return _given(loaded.value if isinstance(loaded, Loaded) else loaded)
+
+    def _loading(self, key: str, loader: Loader, load: Load, since: float) -> Loading:
+        """A loader that only this process keeps to one at a time."""
+        # Nobody waits longer than for a loader of their own, which may yet run.
+        wait = load.wait if load.hard_timeout is None else min(load.wait, load.hard_timeout)
+        return Loading(loader, Alone(self.flights, key, wait, since), load.hard_timeout)
 
     def _load(
         self, key: str, loader: Loader, load: Load, grant: Grant, stale: RawEntry | None
