@@ -249,9 +249,15 @@ class Operations:
             value, packed = self._packed(loaded, load)
             if packed is not None:
                 yield from self._kept(grant.fill, *packed)
-        finally:
-            # Of a grant that was used this does nothing.
+        except Exception:
             grant.unstorable()
+            raise
+        except BaseException:
+            # An interrupt says nothing of the value.
+            grant.release()
+            raise
+        # Of a grant that was used this does nothing.
+        grant.unstorable()
         return value
 
     def _failed_load(
