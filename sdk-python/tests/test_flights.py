@@ -73,6 +73,25 @@ async def test_so_is_one_of_another_task(request, of, how):
     assert await first == "first"
 
 
+def test_who_must_see_a_position_is_not_given_what_was_read_before_it(away):
+    inside, go_on = threading.Event(), threading.Event()
+
+    def first():
+        inside.set()
+        assert go_on.wait(PATIENCE)
+        return "read before"
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(away.get_or_set, "k", first)
+        assert inside.wait(PATIENCE)
+        other = pool.submit(away.get_or_set, "k", lambda: "read after", min_position="1-1")
+        (flight,) = away._operations.flights._threads.values()
+        while not flight.over._cond._waiters:
+            threading.Event().wait(0.001)
+        go_on.set()
+        assert (one.result(), other.result()) == ("read before", "read after")
+
+
 def test_two_loaders_that_ask_for_each_others_keys_are_busy(away):
     both = threading.Barrier(2)
 
