@@ -143,10 +143,11 @@ struct Newest {
 
 impl Newest {
     async fn of(fleet: &Fleet) -> Self {
-        let end = fleet.cluster.log_end().await.unwrap_or_default();
+        let end = end(fleet).await;
         let sequence = read(fleet).await.unwrap_or(end);
-        let record = fleet.cluster.record(sequence).await.ok();
-        let record = record.filter(|record| !record.is_null());
+        let ask = || fleet.cluster.record(sequence);
+        let record = eventually("a record", super::process::LEADER, ask).await;
+        let record = Some(record).filter(|record| !record.is_null());
         Self {
             sequence,
             record,
@@ -184,6 +185,12 @@ impl Newest {
     }
 }
 
+/// Where the log ends, as soon as somebody says: servers were just started again.
+async fn end(fleet: &Fleet) -> u64 {
+    let ask = || fleet.cluster.log_end();
+    eventually("the end of the log", super::process::LEADER, ask).await
+}
+
 /// How far the pod has read that has read most.
 async fn read(fleet: &Fleet) -> Option<u64> {
     let reached = fleet.pods.iter().map(|pod| pod.reached());
@@ -193,7 +200,7 @@ async fn read(fleet: &Fleet) -> Option<u64> {
 
 /// Waits until the log has grown since it was copied, and a pod has read it.
 async fn progress(fleet: &Fleet) {
-    let copied = fleet.cluster.log_end().await.unwrap_or_default();
+    let copied = end(fleet).await;
     let grown = async {
         while read(fleet).await.is_none_or(|read| read <= copied + 20) {
             tokio::time::sleep(Duration::from_millis(50)).await;
