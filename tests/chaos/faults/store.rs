@@ -1,6 +1,6 @@
 //! What is under a server: a full disk, and a store put back to an older copy.
-//! The latter counts unless the log still has the record that it ended with
-//! before; under a stalled third server always, as that one may bring it back.
+//! The latter counts unless the log still has the last record that a pod had
+//! read; under a stalled third server always, as that one may bring it back.
 
 use super::{Fault, Kind, lasts};
 use crate::cluster::Node;
@@ -69,7 +69,7 @@ async fn put_back(fault: &Fault, fleet: &Fleet, unseen: bool) -> bool {
     if kept {
         fleet.checker.lost_nothing();
     }
-    // Nobody may have known the record.
+    // Nobody may have told what the record was.
     !kept && away
 }
 
@@ -166,9 +166,7 @@ impl Newest {
         fleet.history.tell(None, told);
         kept
     }
-}
 
-impl Newest {
     /// Waits until the log is longer than it was. Until then the third server's
     /// copy has other records in the same places (it takes none that it thinks
     /// it has), whoever reads there finds that the log went backwards, and one
