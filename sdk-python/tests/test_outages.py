@@ -13,6 +13,7 @@ import pytest
 from unstale import (
     AnswerError,
     AsyncCache,
+    Busy,
     Cache,
     EndpointError,
     Error,
@@ -349,19 +350,52 @@ UNSTORABLE = [
 ]
 
 
+def given_back(cache):
+    """Waits until nobody has the lease of "k": the call before gives it back behind its
+    answer, and one that came meanwhile would not ask for it, but load alone."""
+    with cache.lease("k", wait=20) as lease:
+        assert lease.granted
+        lease.abandon()
+
+
 @pytest.mark.parametrize("load", UNSTORABLE)
 def test_a_loaded_value_that_cannot_be_stored_is_given(unstale_sidecar, unstale_namespace, caplog, load):
     cache = Cache(unstale_sidecar.endpoint, namespace=unstale_namespace)
     wanted = getattr(load(), "value", load())
     assert cache.get_or_set("k", load) == wanted
     assert cache.cached(key="k")(load).refresh() == wanted
+    given_back(cache)
     assert asyncio.run(cache.aio.get_or_set("k", load)) == wanted
+    given_back(cache)
     assert not cache.lookup("k") and "not cached" in caplog.text and cache.counts.unencodable == 3
     strict = Cache(unstale_sidecar.endpoint, namespace=unstale_namespace, strict=True)
     with pytest.raises((ValueError, TypeError, OverflowError)):
         strict.get_or_set("k", load)
     # None of them keeps the lease.
     assert strict.get_or_set("k", lambda: "v", wait=5) == "v"
+
+
+class Interrupted:
+    """A codec in which Ctrl-C comes."""
+
+    content_type = "application/x-interrupted"
+
+    def encode(self, value, hinted):
+        raise KeyboardInterrupt
+
+    def decode(self, data):
+        return data
+
+
+def test_an_interrupt_before_a_value_is_stored_says_nothing_of_the_value(unstale_sidecar, unstale_namespace):
+    cache = Cache(unstale_sidecar.endpoint, namespace=unstale_namespace, codec=Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        cache.get_or_set("k", lambda: {"a": 1})
+    with cache.lease("k", wait=20) as lease:
+        assert lease.granted
+        # Were it taken for a value without a form, this would load.
+        with pytest.raises(Busy):
+            cache.get_or_set("k", lambda: b"v", wait=0)
 
 
 def test_tags_of_a_call_that_cannot_be_stored_cost_no_value(unstale_sidecar, unstale_namespace):
@@ -388,8 +422,8 @@ def test_who_came_after_a_load_began_takes_what_comes_after_it():
         return "read before"
 
     with ThreadPoolExecutor(2) as pool:
-        one = pool.submit(flights.run, "k", first)
+        one = pool.submit(flights.run, "k", first, 20)
         assert inside.wait(20)
-        other = pool.submit(flights.run, "k", lambda: "read after", time.monotonic())
+        other = pool.submit(flights.run, "k", lambda: "read after", 20, time.monotonic())
         go_on.set()
         assert (one.result(), other.result()) == ("read before", "read after")

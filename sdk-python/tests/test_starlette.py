@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
-from unstale import NOT_FOUND, AsyncCache
+from unstale import NOT_FOUND, AsyncCache, starlette
 from unstale.starlette import CacheMiddleware, tag
 
 
@@ -431,6 +431,78 @@ async def test_one_failure_does_not_switch_a_page_off(aio):
     async with client(one_page(aio, endpoint)) as http:
         assert [(await http.get("/")).status_code for _ in range(4)] == [500, 200, 200, 200]
         assert len(made) == 2
+
+
+def raising(inside, many, at_once):
+    """An endpoint that raises, from the second time on when `many` are in it."""
+
+    async def endpoint(request):
+        inside.append(1)
+        if len(inside) == 2 + many:
+            at_once.set()
+        if len(inside) > 2:
+            await at_once.wait()
+        raise ValueError("broken")
+
+    return endpoint
+
+
+@pytest.mark.parametrize("raised", ["at once", "after the start"])
+async def test_requests_of_a_page_that_raises_do_not_wait_for_each_other(aio, monkeypatch, raised):
+    monkeypatch.setattr(starlette, "_PASS_FAILED", 3600.0)
+    inside, at_once = [], asyncio.Event()
+    fails = raising(inside, 5, at_once)
+
+    async def app(scope, receive, send):
+        if raised == "after the start":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+        await fails(None)
+
+    async with client(CacheMiddleware(app, cache=aio, ttl="1m", wait=60)) as http:
+        for _ in range(2):
+            with pytest.raises(ValueError, match="broken"):
+                await http.get("/")
+        asking = [asyncio.create_task(http.get("/")) for _ in range(5)]
+        # Each raises only when all are in the application.
+        await asyncio.wait_for(at_once.wait(), 20)
+        results = await asyncio.gather(*asking, return_exceptions=True)
+        assert [type(result) for result in results] == [ValueError] * 5
+
+
+async def test_what_raises_behind_its_response_has_not_failed(aio):
+    made = []
+
+    async def background():
+        raise ValueError("broken")
+
+    async def endpoint(request):
+        made.append(1)
+        tag(request, "t")
+        return PlainTextResponse("x", background=BackgroundTask(background))
+
+    async with client(one_page(aio, endpoint)) as http:
+        for count in [1, 2, 3]:
+            with pytest.raises(ValueError, match="broken"):
+                await http.get("/")
+            assert "hit" in (await http.get("/")).headers["cache-status"]
+            assert len(made) == count
+            await aio.invalidate(tags="t")
+
+
+async def test_a_head_that_raises_says_nothing_of_the_page(aio):
+    made = []
+
+    async def app(scope, receive, send):
+        made.append(1)
+        if scope["method"] == "HEAD":
+            raise ValueError("broken")
+        await PlainTextResponse("x")(scope, receive, send)
+
+    async with client(CacheMiddleware(app, cache=aio, ttl="1m")) as http:
+        for _ in range(2):
+            with pytest.raises(ValueError, match="broken"):
+                await http.head("/")
+        assert "stored" in (await http.get("/")).headers["cache-status"]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ impl From<Status> for Error {
             return Self::OutcomeUnknown { reason, message };
         }
         match code {
+            // tonic's own word for an answer that is too long to be read.
+            Code::OutOfRange if !told => Self::Answer("an answer is too long to be read"),
             Code::InvalidArgument | Code::OutOfRange => Self::Invalid {
                 reason,
                 message,
@@ -197,6 +199,9 @@ mod tests {
         assert_eq!(error.reason(), Some("RESOURCE_EXHAUSTED"));
         let error = Error::from(told(Code::DeadlineExceeded, "POSITION_NOT_REACHED"));
         assert!(matches!(error, Error::DeadlineExceeded { .. }), "{error:?}");
+        let error = Error::from(Status::out_of_range("message length too large"));
+        assert!(matches!(error, Error::Answer(_)), "{error:?}");
+        assert!(error.is_outage(), "{error:?}");
         let error = Error::from(Status::unavailable("tcp connect error"));
         assert!(matches!(error, Error::Unreachable(_)), "{error:?}");
         let cause = std::io::Error::other("reset");

@@ -1,7 +1,8 @@
 //! One call as bytes over HTTP/2, for what a proper client refuses to send.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use http::{HeaderMap, Request};
+use h2::RecvStream;
+use http::{HeaderMap, Request, Response};
 use tokio::net::TcpStream;
 use tonic::Status;
 use unstale_tests::Sidecar;
@@ -24,6 +25,21 @@ pub(crate) async fn call(
     }
 }
 
+/// Makes a call, has no room for its answer, and hangs up when it is there.
+pub(crate) async fn hang_up(pod: &Sidecar, method: &str, message: &[u8]) {
+    let port = pod.port();
+    let socket = TcpStream::connect(("127.0.0.1", port)).await;
+    let mut no_room = h2::client::Builder::new();
+    no_room.initial_window_size(0);
+    let handshake = no_room.handshake(socket.expect("it listens")).await;
+    let (client, connection) = handshake.expect("HTTP/2");
+    let exchange = send(client, port, method, None, message);
+    tokio::select! {
+        head = exchange => assert!(!head.headers().contains_key("grpc-status"), "{head:?}"),
+        ended = connection => panic!("the connection ended: {ended:?}"),
+    }
+}
+
 async fn exchange(
     client: h2::client::SendRequest<Bytes>,
     port: u16,
@@ -31,6 +47,24 @@ async fn exchange(
     timeout: Option<&str>,
     message: &[u8],
 ) -> HeaderMap {
+    let answer = send(client, port, method, timeout, message).await;
+    let (head, mut body) = answer.into_parts();
+    if head.headers.contains_key("grpc-status") {
+        return head.headers;
+    }
+    while body.data().await.is_some() {}
+    let trailers = body.trailers().await.expect("the end");
+    trailers.expect("trailers")
+}
+
+/// Sends it; the head of the answer, and the rest to come.
+async fn send(
+    client: h2::client::SendRequest<Bytes>,
+    port: u16,
+    method: &str,
+    timeout: Option<&str>,
+    message: &[u8],
+) -> Response<RecvStream> {
     let uri = format!("http://127.0.0.1:{port}/unstale.v1.CacheService/{method}");
     let request = Request::post(uri)
         .header("te", "trailers")
@@ -48,11 +82,5 @@ async fn exchange(
     frame.put_slice(message);
     // It may be answered before the body is read: then this fails, rightly.
     let _ = body.send_data(frame.freeze(), true);
-    let (head, mut body) = answer.await.expect("an answer").into_parts();
-    if head.headers.contains_key("grpc-status") {
-        return head.headers;
-    }
-    while body.data().await.is_some() {}
-    let trailers = body.trailers().await.expect("the end");
-    trailers.expect("trailers")
+    answer.await.expect("an answer")
 }

@@ -1,6 +1,6 @@
 """Generates the stubs of the contract as any user would: grpc_tools.protoc.
 
-They go to target/python-stubs, which is put on sys.path. Generated anew at
+They go to target/python-stubs, or where is said, which is put on sys.path. Generated anew at
 every run, so that they are always those of the proto files at hand.
 """
 
@@ -11,14 +11,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def generate():
-    """Generates all stubs, or raises with what is wrong."""
+def generate(out=ROOT / "target" / "python-stubs"):
+    """Generates all stubs, or raises with what is wrong. Processes that do so at
+    the same time need folders of their own."""
     try:
         import grpc_tools
         from grpc_tools import protoc
     except ImportError as error:
         raise RuntimeError("grpcio-tools is missing; run tests/tools/install") from error
-    out = ROOT / "target" / "python-stubs"
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     roots = [ROOT / "proto", Path(__file__).parent / "protos"]

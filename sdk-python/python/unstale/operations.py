@@ -21,7 +21,7 @@ from .errors import BatchError, DecodeError, EncodeError, Error
 from .flights import Flights
 from .options import Load, Loader, NativeStore, Store, Tagging, separate
 from .outages import Counts, Warnings
-from .steps import Loading, Operation
+from .steps import Alone, Loading, Operation
 
 _BATCH_KEYS = 256
 #: Below the contract's 4 MiB, keys and tags included.
@@ -181,11 +181,15 @@ class Operations:
             answer, value = yield from self._asked(key, load, nothing)
         except Error as error:
             self.failed(error)
-            return (yield from self._alone(key, loader, load, 0.0))
+            # Who must see a position cannot take what was read before it.
+            since = arrived if load.min_position else 0.0
+            return _given((yield self._loading(key, loader, load, since)))
         if value is not nothing:
             return value
         if answer.kind == "alone":
-            return (yield from self._alone(key, loader, load, arrived))
+            loaded = yield self._loading(key, loader, load, arrived)
+            # Counts or raises, for every caller, that it has no form.
+            return self._packed(loaded, load)[0]
         grant = answer.grant
         if grant is not None:
             try:
@@ -196,7 +200,7 @@ class Operations:
             return (yield from self._load(key, loader, load, grant, answer.entry))
         # A hit that nobody here can read: load, and mend it.
         load = load if tagging is None else tagging()
-        loading = Loading(loader, (self.flights, key), load.hard_timeout, arrived)
+        loading = self._loading(key, loader, load, arrived)
         return (yield from self._replace(key, loading, load, answer.position))
 
     def _asked(self, key: str, load: Load, nothing: Any) -> Operation[tuple[Answer, Any]]:
@@ -214,14 +218,11 @@ class Operations:
             # Stale, and nobody here can read it: wait for the one who loads.
             allow_stale = False
 
-    def _alone(self, key: str, loader: Loader, load: Load, since: float) -> Operation[Any]:
-        """Loads what cannot be stored. `since`: when the call came, if it must not
-        be given what was read before."""
-        loaded: Any = yield Loading(loader, (self.flights, key), load.hard_timeout, since)
-        if since:
-            # Counts or raises, for every caller, that it has no form.
-            self._packed(loaded, load)
-        return _given(loaded.value if isinstance(loaded, Loaded) else loaded)
+    def _loading(self, key: str, loader: Loader, load: Load, since: float) -> Loading:
+        """A loader that only this process keeps to one at a time."""
+        # Nobody waits longer than for a loader of their own, which may yet run.
+        wait = load.wait if load.hard_timeout is None else min(load.wait, load.hard_timeout)
+        return Loading(loader, Alone(self.flights, key, wait, since), load.hard_timeout)
 
     def _load(
         self, key: str, loader: Loader, load: Load, grant: Grant, stale: RawEntry | None
@@ -239,13 +240,22 @@ class Operations:
             # Interrupted or cancelled: nothing may be waited for.
             grant.release()
             raise
+        return (yield from self._filled(loaded, load, grant))
+
+    def _filled(self, loaded: Any, load: Load, grant: Grant) -> Operation[Any]:
         try:
             value, packed = self._packed(loaded, load)
             if packed is not None:
                 yield from self._kept(grant.fill, *packed)
-        finally:
-            # Of a grant that was used this does nothing.
+        except Exception:
             grant.unstorable()
+            raise
+        except BaseException:
+            # An interrupt says nothing of the value.
+            grant.release()
+            raise
+        # Of a grant that was used this does nothing.
+        grant.unstorable()
         return value
 
     def _failed_load(
@@ -282,7 +292,6 @@ class Operations:
     def _packed(self, loaded: Any, load: Load) -> tuple[Any, tuple[Any, NativeStore] | None]:
         """What the caller gets for what was loaded, and how that is stored;
         none for what cannot be."""
-        value = loaded.value if isinstance(loaded, Loaded) else loaded
         try:
             value, store = load.storing(loaded)
             return _given(value), self.encoded(value, load.type, store)
@@ -290,7 +299,7 @@ class Operations:
             self.unencodable(error)
         except _NOT_STORABLE as error:
             self._not_storable(error)
-        return _given(value), None
+        return _given(loaded), None
 
     def _kept(self, write: Any, *what: Any) -> Operation[None]:
         """Stores what was loaded: its caller has the value, whatever happens."""
@@ -428,8 +437,9 @@ class Operations:
         self.warnings.say("encode", f"a value was not cached: {error}")
 
 
-def _given(value: Any) -> Any:
+def _given(loaded: Any) -> Any:
     """What a caller gets for what a loader returned."""
+    value = loaded.value if isinstance(loaded, Loaded) else loaded
     return None if value is NOT_FOUND else value
 
 

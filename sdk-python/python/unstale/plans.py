@@ -1,18 +1,14 @@
 """What the calls of one decorated function are cached as: key, tags, options.
 
-Templates are checked when the plan is made; so is that the function's results
-can be rebuilt from what is cached. Nothing here calls the function.
+Templates are checked when the plan is made. Nothing here calls the function.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Union
 
-from . import shapes
-from .codecs import UNHINTED
 from .operations import Operations
 from .options import Load, Tagging
 from .templates import Arguments, Template

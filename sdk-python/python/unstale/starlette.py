@@ -206,6 +206,9 @@ class CacheMiddleware:
             # In place: what is around the middleware reads what the application
             # leaves in the scope.
             await self._app(scope, receive, making.collect)
+        except Exception:
+            making.failed()
+            raise
         finally:
             scope["headers"] = headers
 
@@ -270,6 +273,8 @@ class _Making:
         self._tags: list[str] = scope.setdefault(_TAGS, [])
         self._kept: tuple[Message, Terms] | None = None
         self._body = bytearray()
+        #: Whether the response, or its beginning, was given to the server.
+        self._answered = False
 
     async def collect(self, message: Message) -> None:
         """Takes the application's messages."""
@@ -291,6 +296,11 @@ class _Making:
                 await self._send({"type": "http.response.body", "body": bytes(self._body), "more_body": True})
             await self._send(message)
 
+    def failed(self) -> None:
+        """The application raised: with nothing answered, that is a 500."""
+        if self._scope["method"] == "GET" and not self._answered:
+            self._middleware._pass(self._key, 500)
+
     async def _start(self, message: Message) -> None:
         # A page of HEAD has no body to keep.
         if self._scope["method"] == "GET":
@@ -304,6 +314,7 @@ class _Making:
     async def _pass_on(self, start: Message) -> None:
         # Nobody waits until a stream, or a task behind the response, is over.
         self._lease._release()
+        self._answered = True
         await self._send(_marked(start, b"unstale; fwd=uri-miss"))
 
     async def _ended(self, start: Message, terms: Terms) -> None:
@@ -318,6 +329,7 @@ class _Making:
         page = self._middleware._page(start, bytes(self._body), self._tags)
         own = [] if self._tags_told(start) else page.header(b"surrogate-key").decode("latin-1").split()
         every = list(dict.fromkeys([*self._tags, *own]))
+        self._answered = True
         stored = await self._middleware._store(page, terms, every, self._lease)
         self._middleware._failing.discard(self._key)
         status = b"unstale; fwd=uri-miss" + (b"; stored" if stored else b"")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar, Union
+from typing import Any, NamedTuple, TypeVar, Union
 from weakref import WeakKeyDictionary
 
 from . import patience
@@ -19,21 +19,30 @@ from .flights import Flights
 T = TypeVar("T")
 
 
+class Alone(NamedTuple):
+    """How one loader at a time runs in this process."""
+
+    flights: Flights
+    key: str
+    #: Seconds that another caller's loader is waited for.
+    wait: float
+    #: When the call came, if it must not be given what was read before; else 0.
+    since: float
+
+
 class Loading:
     """A loader to run; `alone` when the sidecar cannot keep others from it: one at
-    a time then, whose value is for those who came `since`."""
+    a time then."""
 
     def __init__(
         self,
         loader: Callable[[], Any],
-        alone: tuple[Flights, str] | None = None,
+        alone: Alone | None = None,
         hard_timeout: float | None = None,
-        since: float = 0.0,
     ) -> None:
         self._loader = loader
         self._alone = alone
         self._hard_timeout = hard_timeout
-        self._since = since
         #: Whether the loader ran here.
         self.ran = False
 
@@ -41,8 +50,8 @@ class Loading:
         """Runs it in this thread; with a hard timeout, in one of its own."""
         if self._alone is None:
             return self._within()
-        flights, key = self._alone
-        return flights.run(key, self._within, self._since)
+        flights, key, wait, since = self._alone
+        return flights.run(key, self._within, wait, since)
 
     def _within(self) -> Any:
         if self._hard_timeout is None:
@@ -62,8 +71,8 @@ class Loading:
         """Runs it in this task; a plain function is as good as an async one."""
         if self._alone is None:
             return await self._awaited_within()
-        flights, key = self._alone
-        return await flights.run_async(key, self._awaited_within, self._since)
+        flights, key, wait, since = self._alone
+        return await flights.run_async(key, self._awaited_within, wait, since)
 
     async def _awaited_within(self) -> Any:
         if self._hard_timeout is None:

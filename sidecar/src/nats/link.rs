@@ -20,8 +20,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
-/// Half of the margin in which a fleet is whole again after a fault (I-16, D + 5 s):
-/// the breaker of a remote tier on NATS begins its wait after this one.
+/// Well within the margin in which a fleet is whole again after a fault (I-16,
+/// D + 5 s): the breaker of a remote tier on NATS begins its wait after this one.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 const REFUSED_DELAY: Duration = Duration::from_secs(10);
 

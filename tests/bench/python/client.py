@@ -8,6 +8,7 @@ server and judges nothing: the harness in Rust does.
 
 import asyncio
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -40,10 +41,13 @@ def grpcio(endpoint):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "python"))
     import stubs
 
-    stubs.generate()
     import grpc
-    from unstale.v1 import cache_service_pb2 as pb
-    from unstale.v1 import cache_service_pb2_grpc as service
+
+    # Clients are started at the same time.
+    with tempfile.TemporaryDirectory() as folder:
+        stubs.generate(Path(folder) / "stubs")
+        from unstale.v1 import cache_service_pb2 as pb
+        from unstale.v1 import cache_service_pb2_grpc as service
 
     channel = grpc.insecure_channel(
         endpoint.removeprefix("http://"),

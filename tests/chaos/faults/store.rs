@@ -1,6 +1,6 @@
 //! What is under a server: a full disk, and a store put back to an older copy.
-//! The latter counts unless the log still has the record that it ended with
-//! before; under a stalled third server always, as that one may bring it back.
+//! The latter counts unless the log still has the last record that a pod had
+//! read; under a stalled third server always, as that one may bring it back.
 
 use super::{Fault, Kind, lasts};
 use crate::cluster::Node;
@@ -65,8 +65,12 @@ async fn put_back(fault: &Fault, fleet: &Fleet, unseen: bool) -> bool {
         replace(&nodes).await;
         true
     };
-    // Nobody may have known the record.
-    newest.kept(fleet).await != Some(true) && away
+    let kept = newest.kept(fleet).await == Some(true);
+    if kept {
+        fleet.checker.lost_nothing();
+    }
+    // Nobody may have told what the record was.
+    !kept && away
 }
 
 /// Every pod is cut off before the servers end, until they are back and some
@@ -121,23 +125,34 @@ async fn put_back_under_third(fault: &Fault, fleet: &Fleet) -> bool {
     let kept = newest.kept(fleet).await;
     if kept == Some(true) {
         fleet.checker.lost_nothing();
+    } else {
+        newest.outgrown(fleet).await;
     }
     // The two had another log while the third stood still, whatever became of it.
     true
 }
 
-/// The last record of the log, if somebody says.
+/// The last record that a pod has read, if somebody says. Whoever loses only
+/// what nobody has read may go on.
 struct Newest {
     sequence: u64,
     record: Option<Value>,
+    /// Where the log ended.
+    end: u64,
 }
 
 impl Newest {
     async fn of(fleet: &Fleet) -> Self {
-        let sequence = fleet.cluster.log_end().await.unwrap_or_default();
-        let record = fleet.cluster.record(sequence).await.ok();
-        let record = record.filter(|record| !record.is_null());
-        Self { sequence, record }
+        let end = end(fleet).await;
+        let sequence = read(fleet).await.unwrap_or(end);
+        let ask = || fleet.cluster.record(sequence);
+        let record = eventually("a record", super::process::LEADER, ask).await;
+        let record = Some(record).filter(|record| !record.is_null());
+        Self {
+            sequence,
+            record,
+            end,
+        }
     }
 
     /// Whether the log, when it can be read again, still has it; if it was known.
@@ -151,15 +166,47 @@ impl Newest {
         fleet.history.tell(None, told);
         kept
     }
+
+    /// Waits until the log is longer than it was. Until then the third server's
+    /// copy has other records in the same places (it takes none that it thinks
+    /// it has), whoever reads there finds that the log went backwards, and one
+    /// epoch follows another: the fault is not over.
+    async fn outgrown(&self, fleet: &Fleet) {
+        let outgrown = async {
+            while fleet.cluster.log_end().await.unwrap_or_default() <= self.end {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let outgrown = tokio::time::timeout(Duration::from_secs(60), outgrown).await;
+        let told = format!("the log is longer than {}: {outgrown:?}", self.end);
+        fleet.history.tell(None, told);
+    }
 }
 
-/// Waits until the log has grown since it was copied.
+/// Where the log ends, as soon as somebody says: servers were just started again.
+async fn end(fleet: &Fleet) -> u64 {
+    let ask = || fleet.cluster.log_end();
+    eventually("the end of the log", super::process::LEADER, ask).await
+}
+
+/// How far the pod has read that has read most.
+async fn read(fleet: &Fleet) -> Option<u64> {
+    let reached = fleet.pods.iter().map(|pod| pod.reached());
+    let reached = futures::future::join_all(reached).await;
+    reached.into_iter().flatten().max()
+}
+
+/// Waits until the log has grown since it was copied, and a pod has read it.
 async fn progress(fleet: &Fleet) {
-    let grown = fleet.cluster.grows(20);
+    let copied = end(fleet).await;
+    let grown = async {
+        while read(fleet).await.is_none_or(|read| read <= copied + 20) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
     let grown = tokio::time::timeout(Duration::from_secs(30), grown).await;
-    fleet
-        .history
-        .tell(None, format!("the log has grown: {grown:?}"));
+    let told = format!("the log has grown from {copied}, and was read: {grown:?}");
+    fleet.history.tell(None, told);
 }
 
 async fn copy(nodes: &[&Node]) {
