@@ -5,8 +5,10 @@
 //! equal on every pod.
 
 use crate::limits;
+use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 /// Why a name was refused; the text tells the caller what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,24 +16,74 @@ use std::sync::Arc;
 pub struct BadName(pub String);
 
 /// A checked namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Namespace(Arc<str>);
+#[derive(Clone)]
+pub struct Namespace(Arc<Named>);
+
+/// The text, and the hash that stands for it, once somebody asked for it.
+struct Named {
+    text: Box<str>,
+    hash: OnceLock<NameHash>,
+}
+
+/// Most calls are about this one, so it is made once.
+static DEFAULT: LazyLock<Namespace> = LazyLock::new(|| Namespace::named("default"));
 
 impl Namespace {
     /// Checks a namespace; empty means "default".
     pub fn new(text: &str) -> Result<Self, BadName> {
-        let text = if text.is_empty() { "default" } else { text };
+        if text.is_empty() {
+            return Ok(DEFAULT.clone());
+        }
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if text.len() > limits::NAMESPACE_CHARS || !text.bytes().all(allowed) {
             let max = limits::NAMESPACE_CHARS;
             return Err(BadName(format!("must be 1 to {max} of [a-z0-9-]")));
         }
-        Ok(Self(text.into()))
+        Ok(Self::named(text))
+    }
+
+    fn named(text: &str) -> Self {
+        Self(Arc::new(Named {
+            text: text.into(),
+            hash: OnceLock::new(),
+        }))
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.0.text
+    }
+}
+
+impl PartialEq for Namespace {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Namespace {}
+
+impl PartialOrd for Namespace {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Namespace {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for Namespace {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.as_str().hash(hasher);
+    }
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Namespace").field(&self.as_str()).finish()
     }
 }
 
@@ -193,13 +245,34 @@ impl Default for Delimiters {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameHash(pub u128);
 
+/// Names no longer than this, with kind and namespace, are hashed in one step:
+/// for a short one the hasher that takes parts costs as much as the hash again.
+const ONE_STEP: usize = 128;
+
 impl NameHash {
     fn of(kind: &str, namespace: &Namespace, name: &str) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for part in [kind, namespace.as_str()] {
-            hasher.update(part.as_bytes()).update(&[0]);
+        let parts = [kind, "\0", namespace.as_str(), "\0", name];
+        let (mut joined, mut length) = ([0; ONE_STEP], 0);
+        for part in parts {
+            let end = length + part.len();
+            let Some(room) = joined.get_mut(length..end) else {
+                return Self::of_parts(parts);
+            };
+            room.copy_from_slice(part.as_bytes());
+            length = end;
         }
-        let hash = hasher.update(name.as_bytes()).finalize();
+        Self::first_of(blake3::hash(&joined[..length]))
+    }
+
+    fn of_parts(parts: [&str; 5]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(part.as_bytes());
+        }
+        Self::first_of(hasher.finalize())
+    }
+
+    fn first_of(hash: blake3::Hash) -> Self {
         let mut first = [0; 16];
         first.copy_from_slice(&hash.as_bytes()[..16]);
         Self(u128::from_be_bytes(first))
@@ -207,7 +280,8 @@ impl NameHash {
 
     /// The hash of a whole namespace.
     pub fn of_namespace(namespace: &Namespace) -> Self {
-        Self::of("namespace", namespace, "")
+        let hash = || Self::of("namespace", namespace, "");
+        *namespace.0.hash.get_or_init(hash)
     }
 
     /// Which of `shards` log subjects carries the writes of this key.
@@ -230,6 +304,22 @@ mod tests {
         assert!(Key::new(ns.clone(), &"k".repeat(513)).is_err());
         assert!(Key::new(ns, &"k".repeat(512)).is_ok());
         assert!(Tag::new("").is_err());
+    }
+
+    #[test]
+    fn a_name_has_one_hash_however_long_it_is() {
+        let ns = Namespace::new("shop").expect("a good namespace");
+        for length in 1..=limits::KEY_BYTES {
+            let name = "k".repeat(length);
+            let of_parts = NameHash::of_parts(["key", "\0", "shop", "\0", &name]);
+            assert_eq!(NameHash::of("key", &ns, &name), of_parts, "{length}");
+        }
+        let key = Key::new(ns, "user:1").expect("a good key");
+        // Known to every pod of a fleet: it must not change.
+        assert_eq!(
+            format!("{:032x}", key.hash().0),
+            "4fad8e3606d9c36540d92637f43784a7"
+        );
     }
 
     #[test]
