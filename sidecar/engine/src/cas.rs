@@ -149,7 +149,9 @@ fn holds(expected: &Expected, current: Option<&Found>) -> bool {
         (Expected::Absent, current) => {
             current.is_none_or(|found| found.payload == Payload::NotFound)
         }
-        (Expected::Version(version), Some(found)) => *version == found.version,
+        (Expected::Version(version), Some(found)) => {
+            version.as_bytes() == found.version.text().as_bytes()
+        }
         (Expected::Etag(etag), Some(found)) => *etag == found.etag,
         (Expected::Version(_) | Expected::Etag(_), None) => false,
     }

@@ -15,10 +15,12 @@ use crate::key::{Delimiters, Key, Namespace};
 use crate::l1::L1;
 use crate::leases::Leases;
 use crate::log::{BEAT_TTL, Event, Log, Sink};
+use crate::many::GetManyFar;
 use crate::metrics::Meter;
 use crate::policy::{Policies, Policy};
 use crate::position::Position;
 use crate::random::Random;
+use crate::read::GetFar;
 use crate::remote::Remote;
 use crate::request::*;
 use crate::watch::{Ring, Watch};
@@ -158,12 +160,40 @@ impl Engine {
 
     /// Reads one key.
     pub async fn get(&self, get: Get) -> Result<Answer<GetOutcome>, Error> {
-        crate::read::get(self, get).await
+        match self.get_near(get) {
+            Ok(answer) => Ok(answer),
+            Err(far) => self.get_far(far).await,
+        }
+    }
+
+    /// Reads one key as far as nothing has to be waited for; the rest is for
+    /// [`Engine::get_far`].
+    pub fn get_near(&self, get: Get) -> Result<Answer<GetOutcome>, GetFar> {
+        crate::read::get_near(self, get)
+    }
+
+    /// Reads what is not near.
+    pub async fn get_far(&self, far: GetFar) -> Result<Answer<GetOutcome>, Error> {
+        crate::read::get_far(self, far).await
     }
 
     /// Reads many keys; one outcome per key, in their order.
     pub async fn get_many(&self, many: GetMany) -> Result<Answer<Vec<GetOutcome>>, Error> {
-        crate::many::get_many(self, many).await
+        match self.get_many_near(many) {
+            Ok(answer) => Ok(answer),
+            Err(far) => self.get_many_far(far).await,
+        }
+    }
+
+    /// Reads many keys as far as nothing has to be waited for; the rest is for
+    /// [`Engine::get_many_far`].
+    pub fn get_many_near(&self, many: GetMany) -> Result<Answer<Vec<GetOutcome>>, GetManyFar> {
+        crate::many::get_many_near(self, many)
+    }
+
+    /// Reads those that are not near.
+    pub async fn get_many_far(&self, far: GetManyFar) -> Result<Answer<Vec<GetOutcome>>, Error> {
+        crate::many::get_many_far(self, far).await
     }
 
     /// Writes one key.
@@ -346,7 +376,7 @@ impl Engine {
     }
 
     /// The position that was reached here: of answers with nothing in them.
-    pub(crate) fn position(&self) -> Position {
+    pub fn position(&self) -> Position {
         self.machine().position().unwrap_or_default()
     }
 

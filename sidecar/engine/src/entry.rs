@@ -4,25 +4,10 @@ use crate::clock::LogTime;
 use crate::coherence::Facts;
 use crate::key::{Delimiters, Key, Tag};
 use crate::position::{Epoch, Position};
+pub(crate) use crate::request::Version;
 use crate::request::{Etag, LeaseToken, Payload};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What names a value: the position of its write or the token of its fill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Version {
-    Write(Position),
-    Fill(LeaseToken),
-}
-
-impl std::fmt::Display for Version {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Write(position) => write!(f, "w{position}"),
-            Self::Fill(token) => write!(f, "f{:032x}", token.0),
-        }
-    }
-}
 
 /// A stored entry.
 #[derive(Clone, Debug, PartialEq)]

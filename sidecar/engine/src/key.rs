@@ -5,6 +5,7 @@
 //! equal on every pod.
 
 use crate::limits;
+use crate::text::Text;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -282,6 +283,11 @@ impl NameHash {
     pub fn of_namespace(namespace: &Namespace) -> Self {
         let hash = || Self::of("namespace", namespace, "");
         *namespace.0.hash.get_or_init(hash)
+    }
+
+    /// 32 hex digits.
+    pub fn text(self) -> Text {
+        Text::new().hex(self.0.to_be_bytes())
     }
 
     /// Which of `shards` log subjects carries the writes of this key.

@@ -321,13 +321,13 @@ fn read_since(engine: &Engine, key: &Key, arrived: Moment) -> Option<Found> {
     let Version::Fill(token) = held.version else {
         return None;
     };
-    let (judged, position) = look::judge_at(engine, &held.facts, Source::L1);
+    let (judged, vantage) = look::judge_at(engine, &held.facts, Source::L1);
     let uncovered = matches!(
         judged,
         Freshness::Fresh | Freshness::Stale(StaleReason::SessionNotFresh)
     );
     let is_since = uncovered && engine.leases.landed_since(token, arrived);
-    is_since.then(|| look::found(engine, &held, Tier::L1, position))
+    is_since.then(|| look::found(&held, Tier::L1, &vantage))
 }
 
 fn local_grant(engine: &Engine, lease: &Lease, known: &Known) -> Grant {

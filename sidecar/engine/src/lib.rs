@@ -37,6 +37,7 @@ mod refresh;
 pub mod remote;
 pub mod request;
 mod store;
+pub mod text;
 mod tier;
 mod unheard;
 mod watch;
@@ -44,6 +45,8 @@ mod write;
 
 pub use engine::{Engine, Options, Ports};
 pub use error::Error;
+pub use many::GetManyFar;
+pub use read::GetFar;
 pub use watch::Watch;
 
 #[cfg(test)]

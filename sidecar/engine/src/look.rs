@@ -5,7 +5,7 @@
 //! What is not fresh but may be served comes back beside the miss.
 
 use crate::clock::Moment;
-use crate::coherence::{Bug, Facts, Freshness, Source};
+use crate::coherence::{At, Bug, Facts, Freshness, Machine, Source};
 use crate::engine::Engine;
 use crate::entry::{Content, Entry, Marker};
 use crate::key::Key;
@@ -49,13 +49,26 @@ pub(crate) struct Missed {
 }
 
 impl Missed {
-    fn of(remains: Result<Remains, RemoteError>) -> Box<Self> {
-        Box::new(Self {
+    fn new(remains: Result<Remains, RemoteError>) -> Self {
+        Self {
             remains,
             stale: None,
             source_version: None,
-        })
+        }
     }
+
+    fn of(remains: Result<Remains, RemoteError>) -> Box<Self> {
+        Box::new(Self::new(remains))
+    }
+}
+
+/// From where things were judged: this pod's position, and the moment. A
+/// position that is taken later may lie above what covers an entry meanwhile:
+/// what is made of the entry with that position would stand over the cover.
+#[derive(Clone, Copy)]
+pub(crate) struct Vantage {
+    pub(crate) position: Position,
+    at: At,
 }
 
 /// The outcome of looking a key up.
@@ -66,7 +79,9 @@ pub(crate) enum Lookup {
 
 impl Lookup {
     fn miss(remains: Remains, stale: Option<Stale>) -> Self {
-        Self::Miss(Missed::of(Ok(remains))).or_stale(stale)
+        let mut missed = Missed::of(Ok(remains));
+        missed.stale = stale;
+        Self::Miss(missed)
     }
 
     /// What could not be judged.
@@ -75,9 +90,11 @@ impl Lookup {
     }
 
     /// The same, or what L1 holds and may be served stale.
-    pub(crate) fn or_stale(mut self, held: Option<Stale>) -> Self {
-        if let Self::Miss(missed) = &mut self {
-            missed.stale = missed.stale.take().or(held);
+    pub(crate) fn or_stale(mut self, held: Option<Box<Stale>>) -> Self {
+        if let Self::Miss(missed) = &mut self
+            && let Some(held) = held
+        {
+            missed.stale.get_or_insert(*held);
         }
         self
     }
@@ -93,12 +110,12 @@ impl Lookup {
 
 /// What looking in L1 came to.
 pub(crate) enum Near {
-    /// It is fresh, as judged at this position.
-    Hit(Arc<Entry>, Position),
+    /// It is fresh.
+    Hit(Arc<Entry>),
     /// Nobody else has to be asked.
-    Settled(Lookup),
+    Missed(Box<Missed>),
     /// The remote tier has to be; this may be served stale.
-    Ask(Option<Stale>),
+    Ask(Option<Box<Stale>>),
 }
 
 /// Looks in L1, then in the remote tier. `wants_stale`: what is not fresh is
@@ -109,29 +126,48 @@ pub(crate) async fn look_up(
     wants_stale: impl FnOnce() -> bool,
     deadline: Moment,
 ) -> Lookup {
-    let held = engine.l1.get(key.hash());
-    let judged = held.map(|held| {
-        let judged = judge_at(engine, &held.facts, Source::L1);
-        (held, judged)
-    });
-    match near(engine, key, judged, wants_stale) {
-        Near::Hit(held, position) => hit(engine, &held, position),
-        Near::Settled(lookup) => lookup,
+    match look_near(engine, key, wants_stale) {
+        Ok(lookup) => lookup,
         // Boxed, as all that waits on the way of a hit: or every hit would carry,
         // and move, what only a miss needs.
-        Near::Ask(held) => Box::pin(ask(engine, key, held, deadline)).await,
+        Err(held) => Box::pin(ask(engine, key, held, deadline)).await,
     }
 }
 
-async fn ask(engine: &Engine, key: &Key, held: Option<Stale>, deadline: Moment) -> Lookup {
+/// Looks in L1; what may be served stale if the remote tier has to be asked.
+pub(crate) fn look_near(
+    engine: &Engine,
+    key: &Key,
+    wants_stale: impl FnOnce() -> bool,
+) -> Result<Lookup, Option<Box<Stale>>> {
+    let held = engine.l1.get(key.hash());
+    let judged = held.map(|held| {
+        let (freshness, vantage) = judge_at(engine, &held.facts, Source::L1);
+        (held, freshness, vantage)
+    });
+    let vantage = judged.as_ref().map(|(.., vantage)| *vantage);
+    match near(engine, key, judged, wants_stale) {
+        Near::Hit(held) => Ok(hit(engine, &held, &vantage.expect("a hit was judged"))),
+        Near::Missed(missed) => Ok(Lookup::Miss(missed)),
+        Near::Ask(held) => Err(held),
+    }
+}
+
+/// Asks the remote tier; L1 holds what may be served stale.
+pub(crate) async fn ask(
+    engine: &Engine,
+    key: &Key,
+    held: Option<Box<Stale>>,
+    deadline: Moment,
+) -> Lookup {
     let read = tier::read(engine, key, deadline).await;
     settle(engine, key, (held, read), deadline).await
 }
 
 /// A hit in L1.
-pub(crate) fn hit(engine: &Engine, held: &Entry, position: Position) -> Lookup {
+pub(crate) fn hit(engine: &Engine, held: &Entry, vantage: &Vantage) -> Lookup {
     engine.meter.hit_l1();
-    Lookup::Hit(found(engine, held, Tier::L1, position))
+    Lookup::Hit(found(held, Tier::L1, vantage))
 }
 
 /// What is made of what L1 holds, as it was judged; whether the remote tier has
@@ -139,32 +175,34 @@ pub(crate) fn hit(engine: &Engine, held: &Entry, position: Position) -> Lookup {
 pub(crate) fn near(
     engine: &Engine,
     key: &Key,
-    judged: Option<(Arc<Entry>, (Freshness, Position))>,
+    judged: Option<(Arc<Entry>, Freshness, Vantage)>,
     wants_stale: impl FnOnce() -> bool,
 ) -> Near {
     let mut held_stale = None;
-    if let Some((held, (freshness, position))) = judged {
+    if let Some((held, freshness, vantage)) = judged {
         match freshness {
-            Freshness::Fresh => return Near::Hit(held, position),
+            Freshness::Fresh => return Near::Hit(held),
             Freshness::Stale(reason) => {
-                let (entry, tier) = (Entry::clone(&held), Tier::L1);
                 held_stale = Some(Stale {
-                    entry,
+                    entry: Entry::clone(&held),
                     reason,
-                    tier,
-                    position,
+                    tier: Tier::L1,
+                    position: vantage.position,
                 });
             }
             Freshness::Dead => engine.l1.remove(key.hash()),
-            Freshness::Pending => return Near::Settled(Lookup::miss(Remains::Pending, None)),
+            Freshness::Pending => return Near::Missed(Missed::of(Ok(Remains::Pending))),
             // The tier may have a newer one.
             Freshness::Future | Freshness::Unjudged => {}
         }
     }
     let fresh = engine.ask(|machine, now| machine.session_fresh(now));
     match !fresh && (held_stale.is_some() || !wants_stale()) {
-        true => Near::Settled(Lookup::miss(Remains::Unjudged, held_stale)),
-        false => Near::Ask(held_stale),
+        true => Near::Missed(Box::new(Missed {
+            stale: held_stale,
+            ..Missed::new(Ok(Remains::Unjudged))
+        })),
+        false => Near::Ask(held_stale.map(Box::new)),
     }
 }
 
@@ -172,21 +210,21 @@ pub(crate) fn near(
 async fn settle(
     engine: &Engine,
     key: &Key,
-    (held, read): (Option<Stale>, (Source, Read)),
+    (held, read): (Option<Box<Stale>>, (Source, Read)),
     deadline: Moment,
 ) -> Lookup {
     let brought = match unpack(engine, key, read) {
         Ok(brought) => brought,
         Err(missed) => return Lookup::Miss(missed).or_stale(held),
     };
-    let mut judged = judge_at(engine, brought.facts(), brought.source);
-    if judged.0 == Freshness::Future {
+    let (mut freshness, mut vantage) = judge_at(engine, brought.facts(), brought.source);
+    if freshness == Freshness::Future {
         if !read::barrier(engine, deadline).await {
-            return Lookup::miss(Remains::Unjudged, None).or_stale(held);
+            return Lookup::unjudged().or_stale(held);
         }
-        judged = judge_at(engine, brought.facts(), brought.source);
+        (freshness, vantage) = judge_at(engine, brought.facts(), brought.source);
     }
-    brought.settle(engine, judged).or_stale(held)
+    brought.settle(engine, freshness, &vantage).or_stale(held)
 }
 
 /// What the remote tier brought, to be judged.
@@ -202,12 +240,11 @@ impl Brought {
     }
 
     /// What is made of it, as it was judged.
-    pub(crate) fn settle(self, engine: &Engine, judged: (Freshness, Position)) -> Lookup {
+    pub(crate) fn settle(self, engine: &Engine, freshness: Freshness, vantage: &Vantage) -> Lookup {
+        let judged = (freshness, self.revision);
         match self.content {
-            Content::Entry(entry) => settle_entry(engine, (judged, self.revision), entry),
-            Content::Marker(marker) => {
-                settle_marker(engine, self.source, (judged.0, self.revision), marker)
-            }
+            Content::Entry(entry) => settle_entry(engine, judged, vantage, entry),
+            Content::Marker(marker) => settle_marker(engine, self.source, judged, marker),
         }
     }
 }
@@ -239,46 +276,57 @@ pub(crate) fn unpack(
 /// What L1 holds and may call fresh now.
 pub(crate) fn fresh_in_l1(engine: &Engine, key: &Key) -> Option<Found> {
     let held = engine.l1.get(key.hash())?;
-    let (freshness, position) = judge_at(engine, &held.facts, Source::L1);
+    let (freshness, vantage) = judge_at(engine, &held.facts, Source::L1);
     if freshness != Freshness::Fresh {
         return None;
     }
     engine.meter.hit_l1();
-    Some(found(engine, &held, Tier::L1, position))
+    Some(found(&held, Tier::L1, &vantage))
 }
 
-/// The judgement and the position at which it was made. One that is taken later
-/// may lie above what covers the entry meanwhile: what is made of the entry with
-/// that position would stand over the cover.
-pub(crate) fn judge_at(engine: &Engine, facts: &Facts, source: Source) -> (Freshness, Position) {
+/// The judgement, and from where it was made.
+pub(crate) fn judge_at(engine: &Engine, facts: &Facts, source: Source) -> (Freshness, Vantage) {
     engine.ask(|machine, now| {
-        let position = machine.position().unwrap_or_default();
-        (machine.judge(facts, source, now), position)
+        let vantage = vantage(machine, now);
+        (machine.judge_at(facts, source, &vantage.at), vantage)
     })
 }
 
-/// Judges many at one position.
+/// Judges many from one place.
 pub(crate) fn judge_all<'a>(
     engine: &Engine,
     all: impl Iterator<Item = (&'a Facts, Source)>,
-) -> (Vec<Freshness>, Position) {
+) -> (Vec<Freshness>, Vantage) {
     engine.ask(|machine, now| {
-        let position = machine.position().unwrap_or_default();
-        let judged = all.map(|(facts, source)| machine.judge(facts, source, now));
-        (judged.collect(), position)
+        let vantage = vantage(machine, now);
+        let judged = all.map(|(facts, source)| machine.judge_at(facts, source, &vantage.at));
+        (judged.collect(), vantage)
     })
+}
+
+fn vantage(machine: &Machine, now: Moment) -> Vantage {
+    Vantage {
+        position: machine.position().unwrap_or_default(),
+        at: machine.at(now),
+    }
+}
+
+/// Here and now.
+fn here(engine: &Engine) -> Vantage {
+    engine.ask(vantage)
 }
 
 fn settle_entry(
     engine: &Engine,
-    ((freshness, position), revision): ((Freshness, Position), Revision),
+    (freshness, revision): (Freshness, Revision),
+    vantage: &Vantage,
     entry: Entry,
 ) -> Lookup {
     let version = entry.facts.source_version;
     let lookup = match freshness {
         Freshness::Fresh => {
             engine.meter.hit_remote();
-            let found = found(engine, &entry, Tier::Remote, position);
+            let found = found(&entry, Tier::Remote, vantage);
             engine.l1.insert(entry);
             Lookup::Hit(found)
         }
@@ -289,7 +337,7 @@ fn settle_entry(
                 entry,
                 reason,
                 tier,
-                position,
+                position: vantage.position,
             };
             Lookup::miss(Remains::Dead(revision), Some(stale))
         }
@@ -313,12 +361,12 @@ fn settle_marker(
         if engine.options.bugs.has(Bug::StaleByMarker) {
             entry.facts.as_of = marker.facts.as_of;
         }
-        let (freshness, position) = judge_at(engine, &entry.facts, source);
+        let (freshness, vantage) = judge_at(engine, &entry.facts, source);
         match freshness {
             // Another pod's clock had it expire a moment earlier.
             Freshness::Fresh => {
                 engine.meter.hit_remote();
-                return Lookup::Hit(found(engine, entry, Tier::Remote, position));
+                return Lookup::Hit(found(entry, Tier::Remote, &vantage));
             }
             Freshness::Stale(reason) => {
                 let (entry, tier) = (entry.clone(), Tier::Remote);
@@ -326,7 +374,7 @@ fn settle_marker(
                     entry,
                     reason,
                     tier,
-                    position,
+                    position: vantage.position,
                 });
             }
             _ => {}
@@ -352,23 +400,28 @@ pub(crate) fn found_stale(engine: &Engine, stale: &Stale) -> Found {
     };
     Found {
         stale: flag,
-        ..found(engine, &stale.entry, stale.tier, stale.position)
+        position: stale.position,
+        ..found_now(engine, &stale.entry, stale.tier)
     }
 }
 
-/// What a caller is told of an entry that was judged at `position`.
-pub(crate) fn found(engine: &Engine, entry: &Entry, tier: Tier, position: Position) -> Found {
-    let times = engine.ask(|machine, now| machine.times(entry.stored, &entry.facts, now));
-    let [age, ttl_left, stale_left] = times;
+/// What a caller is told of an entry that was not judged, or long ago.
+pub(crate) fn found_now(engine: &Engine, entry: &Entry, tier: Tier) -> Found {
+    found(entry, tier, &here(engine))
+}
+
+/// What a caller is told of an entry that was judged from there.
+pub(crate) fn found(entry: &Entry, tier: Tier, vantage: &Vantage) -> Found {
+    let [age, ttl_left, stale_left] = vantage.at.times(entry.stored, &entry.facts);
     Found {
         payload: entry.payload.clone(),
-        version: entry.version.to_string(),
+        version: entry.version,
         etag: entry.etag,
         source_version: entry.facts.source_version,
         tags: entry.tags.clone(),
         tier,
         stale: None,
-        position,
+        position: vantage.position,
         age,
         ttl_left,
         stale_left,

@@ -10,10 +10,11 @@ use crate::coherence::{Facts, Freshness, Source};
 use crate::engine::Engine;
 use crate::entry::Entry;
 use crate::error::Error;
-use crate::look::{self, Brought, Lookup, Near, Stale};
+use crate::key::Key;
+use crate::look::{self, Brought, Lookup, Missed, Near, Stale, Vantage};
 use crate::position::Position;
 use crate::read;
-use crate::request::{Answer, Degraded, Found, Get, GetMany, GetOutcome};
+use crate::request::{Answer, Degraded, Demand, Found, GetMany, GetOutcome, Level};
 use crate::tier;
 use std::sync::Arc;
 
@@ -24,150 +25,220 @@ use std::sync::Arc;
 )]
 enum Stand {
     /// Nothing is to be judged.
-    Settled(Lookup),
+    Missed(Box<Missed>, Option<Box<Stale>>),
     /// L1 holds it.
     Held(Arc<Entry>),
     /// The remote tier brought it; L1 holds what may be served stale.
-    Brought(Brought, Option<Stale>),
+    Brought(Brought, Option<Box<Stale>>),
 }
 
 impl Stand {
     fn facts(&self) -> Option<(&Facts, Source)> {
         match self {
-            Self::Settled(_) => None,
+            Self::Missed(..) => None,
             Self::Held(held) => Some((&held.facts, Source::L1)),
             Self::Brought(brought, _) => Some((brought.facts(), brought.source)),
         }
     }
 }
 
-pub(crate) async fn get_many(
+/// A read of many that L1 alone does not answer.
+pub struct GetManyFar {
+    many: GetMany,
+    /// What looking in L1 came to; none: something has to be waited for before.
+    near: Option<Vec<Near>>,
+}
+
+/// What is asked for, of each key the same.
+struct Ask<'a> {
+    engine: &'a Engine,
+    keys: &'a [Key],
+    demand: Demand,
+    /// Planted bugs only: what is answered without judging.
+    planted: Vec<Option<Found>>,
+}
+
+/// Answers at once if nothing has to be waited for, as [`read::get_near`] does.
+pub(crate) fn get_many_near(
     engine: &Engine,
     many: GetMany,
-) -> Result<Answer<Vec<GetOutcome>>, Error> {
-    if let Some(position) = many.min_position {
-        Box::pin(read::reach(engine, position, many.deadline)).await?;
+) -> Result<Answer<Vec<GetOutcome>>, GetManyFar> {
+    let waits = many.min_position.is_some()
+        || many.max_staleness.is_some()
+        || many.level == Level::Strong
+        || read::plants(engine);
+    if waits {
+        return Err(GetManyFar { many, near: None });
     }
-    let gets = many.each();
-    let mut degraded = Degraded::default();
-    let is_current = match gets.first() {
-        Some(get) => read::is_current(engine, get).await,
-        None => true,
-    };
-    let (found, position) = if is_current {
-        find(engine, &gets, &mut degraded).await
-    } else {
-        degraded.session = true;
-        (gets.iter().map(|_| None).collect(), engine.position())
-    };
-    let outcomes = found.into_iter();
-    Ok(Answer {
-        result: outcomes.map(|f| read::outcome(engine, f, None)).collect(),
-        position,
-        degraded,
-    })
-}
-
-async fn find(
-    engine: &Engine,
-    gets: &[Get],
-    degraded: &mut Degraded,
-) -> (Vec<Option<Found>>, Position) {
-    let (near, position) = look_near(engine, gets);
-    let asks = near.iter().any(|near| matches!(near, Near::Ask(_)));
-    let (lookups, position) = match asks {
-        true => Box::pin(ask(engine, gets, near)).await,
-        false => (
-            near.into_iter().map(|n| settled(engine, n)).collect(),
-            position,
-        ),
-    };
-    let each = gets.iter().zip(lookups);
-    let found = each.map(|(get, lookup)| read::serve(engine, get, lookup, degraded));
-    (found.collect(), position)
-}
-
-/// What L1 has of each, judged at one position.
-fn look_near(engine: &Engine, gets: &[Get]) -> (Vec<Near>, Position) {
-    let held: Vec<_> = gets.iter().map(|g| engine.l1.get(g.key.hash())).collect();
-    let facts = held.iter().flatten().map(|held| (&held.facts, Source::L1));
-    let (judged, position) = look::judge_all(engine, facts);
-    let mut judged = judged.into_iter();
-    let near = gets.iter().zip(held).map(|(get, held)| {
-        let judged = held.map(|held| {
-            let freshness = judged.next().expect("each that is held was judged");
-            (held, (freshness, position))
-        });
-        match read::planted(engine, get) {
-            Some(found) => Near::Settled(Lookup::Hit(found)),
-            None => look::near(engine, &get.key, judged, || read::wants_stale(engine, get)),
+    let ask = Ask::new(engine, &many);
+    match ask.look() {
+        Ok(answer) => Ok(answer),
+        Err(near) => {
+            drop(ask);
+            let near = Some(near);
+            Err(GetManyFar { many, near })
         }
-    });
-    (near.collect(), position)
+    }
 }
 
-/// Asks the remote tier for what L1 does not settle, and judges all of it at
-/// one position: what is in L1 may have been covered while the tier was asked.
-async fn ask(engine: &Engine, gets: &[Get], near: Vec<Near>) -> (Vec<Lookup>, Position) {
-    let stands = read_rest(engine, gets, near).await;
-    let came = await_future(engine, gets, &stands).await;
-    let facts = stands.iter().filter_map(Stand::facts);
-    let (judged, position) = look::judge_all(engine, facts);
-    let mut judged = judged.into_iter();
-    let lookups = gets.iter().zip(stands).map(|(get, stand)| {
-        let mut next = || judged.next().expect("each that has facts was judged");
-        match stand {
-            Stand::Settled(lookup) => lookup,
-            Stand::Held(held) => {
-                let judged = Some((held, (next(), position)));
-                let wants_stale = || read::wants_stale(engine, get);
-                settled(engine, look::near(engine, &get.key, judged, wants_stale))
-            }
-            Stand::Brought(brought, held) => match next() {
-                Freshness::Future if !came => Lookup::unjudged().or_stale(held),
-                freshness => brought.settle(engine, (freshness, position)).or_stale(held),
+/// Waits for the rest.
+pub(crate) async fn get_many_far(
+    engine: &Engine,
+    far: GetManyFar,
+) -> Result<Answer<Vec<GetOutcome>>, Error> {
+    let GetManyFar { many, near } = far;
+    if let Some(near) = near {
+        return Ok(Ask::new(engine, &many).far(near).await);
+    }
+    if let Some(position) = many.min_position {
+        read::reach(engine, position, many.deadline).await?;
+    }
+    let is_current = many.keys.is_empty() || read::is_current(engine, &many.demand()).await;
+    let ask = Ask::new(engine, &many);
+    if !is_current {
+        return Ok(ask.not_current());
+    }
+    match ask.look() {
+        Ok(answer) => Ok(answer),
+        Err(near) => Ok(ask.far(near).await),
+    }
+}
+
+impl<'a> Ask<'a> {
+    fn new(engine: &'a Engine, many: &'a GetMany) -> Self {
+        let demand = many.demand();
+        Self {
+            engine,
+            keys: &many.keys,
+            demand,
+            planted: read::planted_all(engine, &many.keys, &demand),
+        }
+    }
+
+    /// The answer if L1 has it, or what L1 has.
+    fn look(&self) -> Result<Answer<Vec<GetOutcome>>, Vec<Near>> {
+        let (near, vantage) = self.look_near();
+        if near.iter().any(|near| matches!(near, Near::Ask(_))) {
+            return Err(near);
+        }
+        let lookups = near.into_iter().map(|near| self.settled(near, &vantage));
+        Ok(self.answer(lookups, vantage.position))
+    }
+
+    /// Nothing may be called current: all are missing.
+    fn not_current(&self) -> Answer<Vec<GetOutcome>> {
+        let missing = |_| read::outcome(self.engine, None, None);
+        Answer {
+            result: self.keys.iter().map(missing).collect(),
+            position: self.engine.position(),
+            degraded: Degraded {
+                remote: false,
+                session: true,
             },
         }
-    });
-    (lookups.collect(), position)
-}
-
-/// Nobody is asked any more.
-fn settled(engine: &Engine, near: Near) -> Lookup {
-    match near {
-        Near::Hit(held, position) => look::hit(engine, &held, position),
-        Near::Settled(lookup) => lookup,
-        Near::Ask(stale) => Lookup::unjudged().or_stale(stale),
     }
-}
 
-async fn read_rest(engine: &Engine, gets: &[Get], near: Vec<Near>) -> Vec<Stand> {
-    let asked = gets.iter().zip(&near);
-    let asked = asked.filter(|(_, near)| matches!(near, Near::Ask(_)));
-    let asked: Vec<_> = asked.map(|(get, _)| get.key.hash()).collect();
-    let reads = tier::read_many(engine, &asked, gets[0].deadline).await;
-    let mut reads = reads.into_iter();
-    let stands = gets.iter().zip(near).map(|(get, near)| match near {
-        Near::Hit(held, _) => Stand::Held(held),
-        Near::Settled(lookup) => Stand::Settled(lookup),
-        Near::Ask(held) => {
-            let read = reads.next().expect("one answer per key that was asked for");
-            match look::unpack(engine, &get.key, read) {
-                Ok(brought) => Stand::Brought(brought, held),
-                Err(missed) => Stand::Settled(Lookup::Miss(missed).or_stale(held)),
-            }
+    /// What L1 has of each, judged from one place.
+    fn look_near(&self) -> (Vec<Near>, Vantage) {
+        let held = self.keys.iter().map(|key| self.engine.l1.get(key.hash()));
+        let held: Vec<_> = held.collect();
+        let facts = held.iter().flatten().map(|held| (&held.facts, Source::L1));
+        let (judged, vantage) = look::judge_all(self.engine, facts);
+        let mut judged = judged.into_iter();
+        let near = self.keys.iter().zip(held).map(|(key, held)| {
+            let judged = held.map(|held| {
+                let freshness = judged.next().expect("each that is held was judged");
+                (held, freshness, vantage)
+            });
+            self.near_of(key, judged)
+        });
+        (near.collect(), vantage)
+    }
+
+    fn near_of(&self, key: &Key, judged: Option<(Arc<Entry>, Freshness, Vantage)>) -> Near {
+        let wants_stale = || read::wants_stale(self.engine, key, &self.demand);
+        look::near(self.engine, key, judged, wants_stale)
+    }
+
+    /// Asks the remote tier for what L1 does not settle, and judges all of it
+    /// from one place: what is in L1 may have been covered while the tier was
+    /// asked.
+    async fn far(&self, near: Vec<Near>) -> Answer<Vec<GetOutcome>> {
+        let stands = self.read_rest(near).await;
+        let judge = || look::judge_all(self.engine, stands.iter().filter_map(Stand::facts));
+        let (mut judged, mut vantage) = judge();
+        let mut came = true;
+        if judged.contains(&Freshness::Future) {
+            // The records of what is newer than what was processed here.
+            came = read::barrier(self.engine, self.demand.deadline).await;
+            (judged, vantage) = judge();
         }
-    });
-    stands.collect()
-}
-
-/// Waits for the records of what is newer than what was processed here. False:
-/// they did not come in time.
-async fn await_future(engine: &Engine, gets: &[Get], stands: &[Stand]) -> bool {
-    let facts = stands.iter().filter_map(Stand::facts);
-    let (judged, _) = look::judge_all(engine, facts);
-    if !judged.contains(&Freshness::Future) {
-        return true;
+        let mut judged = judged.into_iter();
+        let lookups = self.keys.iter().zip(stands).map(|(key, stand)| {
+            let mut next = || judged.next().expect("each that has facts was judged");
+            match stand {
+                Stand::Missed(missed, held) => Lookup::Miss(missed).or_stale(held),
+                Stand::Held(held) => {
+                    let near = self.near_of(key, Some((held, next(), vantage)));
+                    self.settled(near, &vantage)
+                }
+                Stand::Brought(brought, held) => match next() {
+                    Freshness::Future if !came => Lookup::unjudged().or_stale(held),
+                    freshness => {
+                        let lookup = brought.settle(self.engine, freshness, &vantage);
+                        lookup.or_stale(held)
+                    }
+                },
+            }
+        });
+        self.answer(lookups, vantage.position)
     }
-    read::barrier(engine, gets[0].deadline).await
+
+    async fn read_rest(&self, near: Vec<Near>) -> Vec<Stand> {
+        let asked = self.keys.iter().zip(&near);
+        let asked = asked.filter(|(_, near)| matches!(near, Near::Ask(_)));
+        let asked: Vec<_> = asked.map(|(key, _)| key.hash()).collect();
+        let reads = tier::read_many(self.engine, &asked, self.demand.deadline).await;
+        let mut reads = reads.into_iter();
+        let stands = self.keys.iter().zip(near).map(|(key, near)| match near {
+            Near::Hit(held) => Stand::Held(held),
+            Near::Missed(missed) => Stand::Missed(missed, None),
+            Near::Ask(held) => {
+                let read = reads.next().expect("one answer per key that was asked for");
+                match look::unpack(self.engine, key, read) {
+                    Ok(brought) => Stand::Brought(brought, held),
+                    Err(missed) => Stand::Missed(missed, held),
+                }
+            }
+        });
+        stands.collect()
+    }
+
+    /// Nobody is asked any more.
+    fn settled(&self, near: Near, vantage: &Vantage) -> Lookup {
+        match near {
+            Near::Hit(held) => look::hit(self.engine, &held, vantage),
+            Near::Missed(missed) => Lookup::Miss(missed),
+            Near::Ask(stale) => Lookup::unjudged().or_stale(stale),
+        }
+    }
+
+    fn answer(
+        &self,
+        lookups: impl Iterator<Item = Lookup>,
+        position: Position,
+    ) -> Answer<Vec<GetOutcome>> {
+        let mut degraded = Degraded::default();
+        let each = self.keys.iter().zip(lookups).enumerate();
+        let outcomes = each.map(|(at, (key, lookup))| {
+            let planted = self.planted.get(at).cloned().flatten();
+            let serve = || read::serve(self.engine, key, &self.demand, lookup, &mut degraded);
+            read::outcome(self.engine, planted.or_else(serve), None)
+        });
+        Answer {
+            result: outcomes.collect(),
+            position,
+            degraded,
+        }
+    }
 }

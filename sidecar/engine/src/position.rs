@@ -3,6 +3,7 @@
 //! Sequences of two epochs are never compared. The text form is opaque to
 //! clients: sixteen hex digits of the epoch, a dash, the sequence.
 
+use crate::text::Text;
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,7 +23,15 @@ pub struct Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{}", self.epoch.0, self.sequence)
+        f.write_str(self.text(Text::new()).as_str())
+    }
+}
+
+impl Position {
+    /// The text form, after what there is.
+    pub(crate) fn text(self, before: Text) -> Text {
+        let epoch = before.hex(self.epoch.0.to_be_bytes());
+        epoch.mark(b'-').decimal(self.sequence)
     }
 }
 

@@ -4,64 +4,123 @@ use crate::clock::Moment;
 use crate::coherence::{ASK_AGAIN, Bug, Progress};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::key::Key;
 use crate::look::{self, Lookup, Stale};
 use crate::policy::{OnSessionLoss, stale};
 use crate::position::Position;
-use crate::request::{Answer, Degraded, Etag, Found, Get, GetOutcome, Level, Payload};
+use crate::request::{
+    Answer, Degraded, Demand, Etag, Found, Get, GetOutcome, Level, Payload, Tier,
+};
 
-pub(crate) async fn get(engine: &Engine, get: Get) -> Result<Answer<GetOutcome>, Error> {
-    if let Some(position) = get.min_position {
-        Box::pin(reach(engine, position, get.deadline)).await?;
+/// A Get that L1 alone does not answer.
+pub struct GetFar {
+    get: Get,
+    looked: Looked,
+}
+
+/// Whether L1 was looked at.
+enum Looked {
+    /// Something has to be waited for before.
+    NotYet,
+    /// The remote tier has to be asked; this may be served stale.
+    Ask(Option<Box<Stale>>),
+}
+
+/// Answers at once if nothing has to be waited for: without a future, which
+/// would cost a hit more than all the rest of it.
+pub(crate) fn get_near(engine: &Engine, get: Get) -> Result<Answer<GetOutcome>, GetFar> {
+    let waits = get.min_position.is_some()
+        || get.max_staleness.is_some()
+        || get.level == Level::Strong
+        || plants(engine);
+    if waits {
+        let looked = Looked::NotYet;
+        return Err(GetFar { get, looked });
     }
+    let demand = get.demand();
+    let wants_stale = || wants_stale(engine, &get.key, &demand);
+    match look::look_near(engine, &get.key, wants_stale) {
+        Ok(lookup) => {
+            let mut degraded = Degraded::default();
+            let found = serve(engine, &get.key, &demand, lookup, &mut degraded);
+            Ok(answer(engine, &get, found, degraded))
+        }
+        Err(held) => Err(GetFar {
+            get,
+            looked: Looked::Ask(held),
+        }),
+    }
+}
+
+/// Waits for the rest.
+pub(crate) async fn get_far(engine: &Engine, far: GetFar) -> Result<Answer<GetOutcome>, Error> {
+    let GetFar { get, looked } = far;
+    let demand = get.demand();
     let mut degraded = Degraded::default();
-    let found = if is_current(engine, &get).await {
-        find(engine, &get, &mut degraded).await
-    } else {
-        degraded.session = true;
-        None
+    let lookup = match looked {
+        Looked::Ask(held) => look::ask(engine, &get.key, held, get.deadline).await,
+        Looked::NotYet => {
+            if let Some(position) = get.min_position {
+                reach(engine, position, get.deadline).await?;
+            }
+            if !is_current(engine, &demand).await {
+                degraded.session = true;
+                return Ok(answer(engine, &get, None, degraded));
+            }
+            if let Some(found) = planted(engine, &get.key, &demand) {
+                return Ok(answer(engine, &get, Some(found), degraded));
+            }
+            let wants_stale = || wants_stale(engine, &get.key, &demand);
+            look::look_up(engine, &get.key, wants_stale, get.deadline).await
+        }
     };
+    let found = serve(engine, &get.key, &demand, lookup, &mut degraded);
+    Ok(answer(engine, &get, found, degraded))
+}
+
+fn answer(
+    engine: &Engine,
+    get: &Get,
+    found: Option<Found>,
+    degraded: Degraded,
+) -> Answer<GetOutcome> {
     let found_at = found.as_ref().map(|found| found.position);
-    Ok(Answer {
+    Answer {
         result: outcome(engine, found, get.if_none_match),
         // Who found nothing reads the origin after this.
         position: found_at.unwrap_or_else(|| engine.position()),
         degraded,
-    })
+    }
 }
 
 /// Waits until this pod is as current as the call demands. False: it cannot be
 /// in time, and so nothing may be called current.
-pub(crate) async fn is_current(engine: &Engine, get: &Get) -> bool {
-    let strong = get.level == Level::Strong && !engine.options.bugs.has(Bug::StrongWithoutBarrier);
-    let known = engine.ask(|machine, now| machine.staleness(now));
-    let too_old = |most| known.is_none_or(|staleness| staleness >= most);
-    if !strong && !get.max_staleness.is_some_and(too_old) {
+pub(crate) async fn is_current(engine: &Engine, demand: &Demand) -> bool {
+    let barred = !engine.options.bugs.has(Bug::StrongWithoutBarrier);
+    let strong = demand.level == Level::Strong && barred;
+    let too_old = |most| {
+        let known = engine.ask(|machine, now| machine.staleness(now));
+        known.is_none_or(|staleness| staleness >= most)
+    };
+    if !strong && !demand.max_staleness.is_some_and(too_old) {
         return true;
     }
     // With the log away the beat would not come back: say so at once.
     let away = engine.ask(|machine, _| machine.log_error().is_some());
-    !away && Box::pin(barrier(engine, get.deadline)).await
-}
-
-async fn find(engine: &Engine, get: &Get, degraded: &mut Degraded) -> Option<Found> {
-    if let Some(found) = planted(engine, get) {
-        return Some(found);
-    }
-    let wants_stale = || wants_stale(engine, get);
-    let lookup = look::look_up(engine, &get.key, wants_stale, get.deadline).await;
-    serve(engine, get, lookup, degraded)
+    !away && Box::pin(barrier(engine, demand.deadline)).await
 }
 
 /// Whether what is not fresh is of use to this read.
-pub(crate) fn wants_stale(engine: &Engine, get: &Get) -> bool {
-    let policy = || engine.policy(get.key.namespace());
-    get.level == Level::StaleOk || policy().on_session_loss == OnSessionLoss::ServeStale
+pub(crate) fn wants_stale(engine: &Engine, key: &Key, demand: &Demand) -> bool {
+    let policy = || engine.policy(key.namespace());
+    demand.level == Level::StaleOk || policy().on_session_loss == OnSessionLoss::ServeStale
 }
 
 /// What is answered of what was found, and what was not available for it.
 pub(crate) fn serve(
     engine: &Engine,
-    get: &Get,
+    key: &Key,
+    demand: &Demand,
     lookup: Lookup,
     degraded: &mut Degraded,
 ) -> Option<Found> {
@@ -71,23 +130,40 @@ pub(crate) fn serve(
     };
     degraded.remote |= missed.remains.is_err();
     degraded.session |= !engine.ask(|machine, now| machine.session_fresh(now));
-    let policy = engine.policy(get.key.namespace());
-    let may = |stale: &Stale| stale::may_serve(get.level, &policy, stale.reason);
+    let policy = engine.policy(key.namespace());
+    let may = |stale: &Stale| stale::may_serve(demand.level, &policy, stale.reason);
     let stale = missed.stale.filter(may)?;
     Some(look::found_stale(engine, &stale))
 }
 
 /// Planted bugs only: answers from L1 without judging.
-pub(crate) fn planted(engine: &Engine, get: &Get) -> Option<Found> {
-    let bugs = engine.options.bugs;
-    if !bugs.has(Bug::NegativeNotJudged) && !bugs.has(Bug::NotModifiedNotJudged) {
+pub(crate) fn planted(engine: &Engine, key: &Key, demand: &Demand) -> Option<Found> {
+    if !plants(engine) {
         return None;
     }
-    let held = engine.l1.get(get.key.hash())?;
+    let bugs = engine.options.bugs;
+    let held = engine.l1.get(key.hash())?;
     let negative = bugs.has(Bug::NegativeNotJudged) && held.payload == Payload::NotFound;
-    let held_already = bugs.has(Bug::NotModifiedNotJudged) && get.if_none_match == Some(held.etag);
-    let tier = crate::request::Tier::L1;
-    (negative || held_already).then(|| look::found(engine, &held, tier, engine.position()))
+    let held_already =
+        bugs.has(Bug::NotModifiedNotJudged) && demand.if_none_match == Some(held.etag);
+    (negative || held_already).then(|| look::found_now(engine, &held, Tier::L1))
+}
+
+/// The same for many; nothing without such a bug.
+pub(crate) fn planted_all(engine: &Engine, keys: &[Key], demand: &Demand) -> Vec<Option<Found>> {
+    match plants(engine) {
+        true => keys
+            .iter()
+            .map(|key| planted(engine, key, demand))
+            .collect(),
+        false => Vec::new(),
+    }
+}
+
+/// Whether such a bug is planted.
+pub(crate) fn plants(engine: &Engine) -> bool {
+    let bugs = engine.options.bugs;
+    bugs.has(Bug::NegativeNotJudged) || bugs.has(Bug::NotModifiedNotJudged)
 }
 
 pub(crate) fn outcome(engine: &Engine, found: Option<Found>, held: Option<Etag>) -> GetOutcome {

@@ -43,7 +43,8 @@ pub(crate) async fn refresh(engine: &Engine, set: &Set) -> Option<(Version, Posi
     if away || !read::barrier(engine, set.deadline).await {
         return None;
     }
-    let (freshness, position) = look::judge_at(engine, &there.facts, Source::Remote);
+    let (freshness, vantage) = look::judge_at(engine, &there.facts, Source::Remote);
+    let position = vantage.position;
     let processed = position.sequence;
     let known = set.position.is_none_or(|position| {
         position.epoch == there.facts.epoch

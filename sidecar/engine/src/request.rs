@@ -5,7 +5,9 @@ use crate::clock::Moment;
 use crate::coherence::record::SessionId;
 use crate::key::{Key, Namespace, Prefix, Tag};
 use crate::position::Position;
+use crate::text::Text;
 use bytes::Bytes;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +44,39 @@ impl Payload {
 /// Hash of a payload: equal content has equal etags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Etag(pub u128);
+
+impl Etag {
+    /// 32 hex digits.
+    pub fn text(self) -> Text {
+        Text::new().hex(self.0.to_be_bytes())
+    }
+}
+
+/// What names a value: the position of its write or the token of its fill. Its
+/// text form is opaque to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Of a Set or a CompareAndSet.
+    Write(Position),
+    /// Of a load.
+    Fill(LeaseToken),
+}
+
+impl Version {
+    /// The text form.
+    pub fn text(self) -> Text {
+        match self {
+            Self::Write(position) => position.text(Text::new().mark(b'w')),
+            Self::Fill(token) => Text::new().mark(b'f').hex(token.0.to_be_bytes()),
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text().as_str())
+    }
+}
 
 /// An entry to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,8 +124,8 @@ pub enum StaleReason {
 pub struct Found {
     /// The value, or that there is none.
     pub payload: Payload,
-    /// The opaque version.
-    pub version: String,
+    /// The version.
+    pub version: Version,
     /// Hash of the content.
     pub etag: Etag,
     /// The origin's version.
@@ -162,7 +197,25 @@ pub struct Get {
     pub deadline: Moment,
 }
 
+/// What a read demands of its answer, whatever the key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Demand {
+    pub(crate) level: Level,
+    pub(crate) max_staleness: Option<Duration>,
+    pub(crate) if_none_match: Option<Etag>,
+    pub(crate) deadline: Moment,
+}
+
 impl Get {
+    pub(crate) fn demand(&self) -> Demand {
+        Demand {
+            level: self.level,
+            max_staleness: self.max_staleness,
+            if_none_match: self.if_none_match,
+            deadline: self.deadline,
+        }
+    }
+
     /// A plain read: BOUNDED, without conditions.
     pub fn plain(key: Key, deadline: Moment) -> Self {
         Self {
@@ -192,17 +245,14 @@ pub struct GetMany {
 }
 
 impl GetMany {
-    /// One read per key.
-    pub(crate) fn each(self) -> Vec<Get> {
-        let of = |key| Get {
-            key,
-            min_position: self.min_position,
+    /// What is demanded of each.
+    pub(crate) fn demand(&self) -> Demand {
+        Demand {
             level: self.level,
             max_staleness: self.max_staleness,
             if_none_match: None,
             deadline: self.deadline,
-        };
-        self.keys.into_iter().map(of).collect()
+        }
     }
 }
 

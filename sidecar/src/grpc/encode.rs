@@ -25,7 +25,7 @@ pub(super) fn cached(found: Found) -> Cached {
         Payload::Value(value) => value,
         Payload::NotFound => {
             return Cached::Negative(v1::Negative {
-                version: found.version,
+                version: found.version.to_string(),
                 tags,
                 tier,
                 freshness,
@@ -39,7 +39,7 @@ pub(super) fn cached(found: Found) -> Cached {
     Cached::Entry(v1::Entry {
         content_type: value.content_type.clone(),
         value: Some(data_or_text(value)),
-        version: found.version,
+        version: found.version.to_string(),
         tags,
         tier,
         freshness,
@@ -65,7 +65,7 @@ pub(super) fn not_modified(found: Found, etag: String) -> v1::NotModified {
     let (freshness, stale_reason) = freshness(found.stale);
     v1::NotModified {
         etag,
-        version: found.version,
+        version: found.version.to_string(),
         tier: tier(found.tier).into(),
         freshness,
         age: Some(duration(found.age)),
@@ -76,7 +76,7 @@ pub(super) fn not_modified(found: Found, etag: String) -> v1::NotModified {
 
 /// The text form of an etag: 32 hex digits.
 pub(super) fn etag(etag: Etag) -> String {
-    format!("{:032x}", etag.0)
+    etag.text().as_str().to_owned()
 }
 
 fn data_or_text(value: Value) -> v1::entry::Value {
@@ -87,14 +87,16 @@ fn data_or_text(value: Value) -> v1::entry::Value {
     }
 }
 
-fn tier(tier: Tier) -> v1::Tier {
+/// The tier that answered.
+pub(super) fn tier(tier: Tier) -> v1::Tier {
     match tier {
         Tier::L1 => v1::Tier::L1,
         Tier::Remote => v1::Tier::Remote,
     }
 }
 
-fn freshness(stale: Option<StaleReason>) -> (i32, i32) {
+/// Whether it is fresh, and why not.
+pub(super) fn freshness(stale: Option<StaleReason>) -> (i32, i32) {
     let reason = match stale {
         None => return (v1::Freshness::Fresh.into(), 0),
         Some(StaleReason::Expired) => v1::StaleReason::Expired,

@@ -78,7 +78,10 @@ impl Client {
             );
             self.shared.violate(rule, Some(number), what);
         }
-        if self.shared.with(|w| w.grants.was_refused(&found.version)) {
+        if self
+            .shared
+            .with(|w| w.grants.was_refused(&found.version.to_string()))
+        {
             let what = format!("pod {pod} returned {got} of a fill that was refused");
             self.shared.violate("I-7", Some(number), what);
         }
@@ -93,7 +96,9 @@ impl Client {
                 let text = std::str::from_utf8(&value.data).expect("text was stored");
                 Some(names::parse(text).expect("a key and a counter"))
             }
-            Payload::NotFound => self.shared.with(|w| w.lives.content(&found.version)),
+            Payload::NotFound => self
+                .shared
+                .with(|w| w.lives.content(&found.version.to_string())),
         }
     }
 
@@ -114,7 +119,7 @@ impl Client {
     fn judge_ends(&self, number: usize, got: u64, found: &Found, asked: &Asked) {
         let ends = self
             .shared
-            .with(|w| w.lives.ends(&found.version, (number, got)));
+            .with(|w| w.lives.ends(&found.version.to_string(), (number, got)));
         let end = match found.stale {
             None => ends.fresh,
             Some(_) => ends.valid,

@@ -76,7 +76,9 @@ pub(super) fn swap(found: Option<&Found>, new: u64) -> Intent {
 
 /// The version that such a compare-and-set expects.
 pub(super) fn expected(found: Option<Found>) -> Expected {
-    found.map_or(Expected::Absent, |found| Expected::Version(found.version))
+    found.map_or(Expected::Absent, |found| {
+        Expected::Version(found.version.to_string())
+    })
 }
 
 /// What a write that was answered did.

@@ -80,7 +80,7 @@ impl Client {
         let stands = self.stands();
         let answer = self.look_at_level(before).await?;
         let (pod, degraded) = (self.pod, answer.degraded);
-        let found = answer.result.found().map(|f| f.version.clone());
+        let found = answer.result.found().map(|f| f.version.to_string());
         self.shared
             .note(Scope::Key(SWAPPED), || format!("pod {pod} read {found:?}"));
         self.judge_position(answer.position);

@@ -69,9 +69,45 @@ pub enum Freshness {
     Unjudged,
 }
 
+/// A moment, as all that is judged at it sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    /// The log's time, never too late; for stamping.
+    least: LogTime,
+    /// The log's time, never too early; for judging.
+    most: LogTime,
+    /// Whether the session is fresh.
+    fresh: bool,
+}
+
+impl At {
+    /// Age of what was stored then, time until `expires`, time until `gone`.
+    pub(crate) fn times(&self, stored: LogTime, facts: &Facts) -> [Duration; 3] {
+        [
+            self.least.since(stored),
+            facts.expires.since(self.most),
+            facts.gone.since(self.most),
+        ]
+    }
+}
+
 impl Machine {
+    /// What judging at this moment needs to know, once for all that is judged.
+    pub(crate) fn at(&self, now: Moment) -> At {
+        At {
+            least: self.log_time(now),
+            most: self.latest_time(now),
+            fresh: self.session_fresh(now),
+        }
+    }
+
     /// Judges an entry. Take the entry first and call this after.
     pub fn judge(&self, facts: &Facts, source: Source, now: Moment) -> Freshness {
+        self.judge_at(facts, source, &self.at(now))
+    }
+
+    /// The same at a moment that others are judged at, too.
+    pub(crate) fn judge_at(&self, facts: &Facts, source: Source, at: &At) -> Freshness {
         let bugs = self.settings.bugs;
         let pending = self.pending.of(facts);
         if pending == Some(Mode::Hard) {
@@ -110,7 +146,7 @@ impl Machine {
             return Freshness::Unjudged;
         }
         let soft = pending == Some(Mode::Soft) || facts.as_of < floor.soft;
-        self.judge_time(facts, soft, now)
+        self.judge_time(facts, soft, at)
     }
 
     /// Whether the replay under way may come to know of what was covered then.
@@ -120,22 +156,21 @@ impl Machine {
     }
 
     /// The rest of the rule, for what no hard cover touches.
-    fn judge_time(&self, facts: &Facts, soft: bool, now: Moment) -> Freshness {
+    fn judge_time(&self, facts: &Facts, soft: bool, at: &At) -> Freshness {
         if !self.clock.is_known() {
             // No own record of this epoch was read back yet.
             return Freshness::Unjudged;
         }
-        let time = self.latest_time(now);
-        if time >= facts.gone {
+        if at.most >= facts.gone {
             return Freshness::Dead;
         }
         if soft {
             return Freshness::Stale(StaleReason::SoftInvalidated);
         }
-        if time >= facts.expires && !self.settings.bugs.has(Bug::ExpiryNotJudged) {
+        if at.most >= facts.expires && !self.settings.bugs.has(Bug::ExpiryNotJudged) {
             return Freshness::Stale(StaleReason::Expired);
         }
-        match self.session_fresh(now) {
+        match at.fresh {
             true => Freshness::Fresh,
             false => Freshness::Stale(StaleReason::SessionNotFresh),
         }
@@ -207,15 +242,5 @@ impl Machine {
             true => LogTime::default().plus(now.since(Moment::default())),
             false => self.clock.at_most(now),
         }
-    }
-
-    /// Age of what was stored then, time until `expires`, time until `gone`.
-    pub(crate) fn times(&self, stored: LogTime, facts: &Facts, now: Moment) -> [Duration; 3] {
-        let most = self.latest_time(now);
-        [
-            self.log_time(now).since(stored),
-            facts.expires.since(most),
-            facts.gone.since(most),
-        ]
     }
 }

@@ -29,6 +29,7 @@ mod verified;
 mod versions;
 
 pub use bugs::{Bug, Bugs};
+pub(crate) use judge::At;
 pub use judge::{Facts, Freshness, Source};
 pub use own::{Own, WriteCheck};
 pub(crate) use verified::ASK_AGAIN;
