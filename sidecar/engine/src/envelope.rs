@@ -33,11 +33,11 @@ pub(crate) enum BadRecord {
 }
 
 #[derive(Default, Encode, Decode)]
-struct Header {
-    #[n(0)]
-    namespace: String,
-    #[n(1)]
-    key: String,
+struct Header<'a> {
+    #[b(0)]
+    namespace: &'a str,
+    #[b(1)]
+    key: &'a str,
     #[n(2)]
     epoch: u64,
     #[n(3)]
@@ -48,10 +48,10 @@ struct Header {
     expires: u64,
     #[n(6)]
     text: bool,
-    #[n(7)]
-    content_type: String,
-    #[n(8)]
-    tags: Vec<String>,
+    #[b(7)]
+    content_type: &'a str,
+    #[b(8)]
+    tags: Vec<&'a str>,
     /// Of the fill or of the marker; none for a write.
     #[cbor(n(9), with = "minicbor::bytes")]
     token: Option<[u8; 16]>,
@@ -81,8 +81,8 @@ struct MarkerHeader {
 pub(crate) fn encode(content: &Content) -> Bytes {
     let facts = content.facts();
     let mut header = Header {
-        namespace: facts.key.namespace().as_str().into(),
-        key: facts.key.name().into(),
+        namespace: facts.key.namespace().as_str(),
+        key: facts.key.name(),
         epoch: facts.epoch.0,
         as_of: facts.as_of,
         ..Header::default()
@@ -107,7 +107,7 @@ pub(crate) fn encode(content: &Content) -> Bytes {
     }
 }
 
-fn fill_header(header: &mut Header, entry: &Entry) {
+fn fill_header<'a>(header: &mut Header<'a>, entry: &'a Entry) {
     header.stored = entry.stored.0;
     header.expires = entry.facts.expires.0;
     header.gone = entry.facts.gone.0;
@@ -117,17 +117,17 @@ fn fill_header(header: &mut Header, entry: &Entry) {
     match &entry.payload {
         Payload::Value(value) => {
             header.text = value.text;
-            header.content_type.clone_from(&value.content_type);
+            header.content_type = &value.content_type;
         }
         Payload::NotFound => header.not_found = true,
     }
-    header.tags = entry.tags.iter().map(|tag| tag.as_str().into()).collect();
+    header.tags = entry.tags.iter().map(Tag::as_str).collect();
     if let Version::Fill(token) = entry.version {
         header.token = Some(token.0.to_be_bytes());
     }
 }
 
-fn pack(header: &Header, value: &[u8]) -> Bytes {
+fn pack(header: &Header<'_>, value: &[u8]) -> Bytes {
     let header = minicbor::to_vec(header).expect("encoding into memory does not fail");
     let mut record = BytesMut::with_capacity(FIXED + header.len() + value.len());
     record.put_slice(&MARK);
@@ -164,7 +164,7 @@ pub(crate) fn decode_unnamed(
 
 fn content(
     key: &Key,
-    (header, data): (Header, Bytes),
+    (header, data): (Header<'_>, Bytes),
     delimiters: &Delimiters,
 ) -> Result<Content, BadRecord> {
     let tags = header.tags.iter().map(|tag| Tag::new(tag));
@@ -196,13 +196,13 @@ fn content(
         etag: Etag(u128::from_be_bytes(header.etag.ok_or(BadRecord::Damaged)?)),
         stored: LogTime(header.stored),
         valid_until: LogTime(header.valid_until),
-        payload: payload(header, data)?,
+        payload: payload(&header, data)?,
         tags: tags.into(),
     }))
 }
 
 /// Checks what does not depend on the key, and splits header from value.
-fn unpack(record: &Bytes) -> Result<(Header, Bytes), BadRecord> {
+fn unpack(record: &Bytes) -> Result<(Header<'_>, Bytes), BadRecord> {
     if record.len() < FIXED || !is_whole(record) {
         return Err(BadRecord::Damaged);
     }
@@ -233,7 +233,7 @@ fn stale(
     }
 }
 
-fn payload(header: Header, data: Bytes) -> Result<Payload, BadRecord> {
+fn payload(header: &Header<'_>, data: Bytes) -> Result<Payload, BadRecord> {
     if header.not_found {
         return Ok(Payload::NotFound);
     }
@@ -243,7 +243,7 @@ fn payload(header: Header, data: Bytes) -> Result<Payload, BadRecord> {
     Ok(Payload::Value(Value {
         data,
         text: header.text,
-        content_type: header.content_type,
+        content_type: header.content_type.to_owned(),
     }))
 }
 

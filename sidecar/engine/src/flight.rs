@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 /// What it brings, in the order of its keys.
-type Brought = Arc<[Read]>;
+type Brought = Arc<Vec<Read>>;
 type Flight = Shared<BoxFuture<'static, Brought>>;
 
 /// A flight under way, and a key's place in it.
@@ -66,12 +66,17 @@ impl Flights {
         };
         let (own, joined) = futures::join!(OptionFuture::from(own), join_all(joined));
         drop(landing);
-        let own = own.unwrap_or_default();
+        // Nobody else holds it if nobody joined: then there is nothing to copy.
+        let mut own = Arc::unwrap_or_clone(own.unwrap_or_default());
         let brought = seats.iter().map(|seat| match seat {
+            Seat::Own(Source::Remote, at) => (Source::Remote, taken(&mut own, *at)),
             Seat::Own(source, at) => (*source, answer(&own, *at)),
             Seat::Joined(flight, at) => (Source::Flight, answer(&joined[*flight], *at)),
         });
-        brought.collect()
+        // From the end: who is there twice takes it the first time.
+        let mut brought: Vec<_> = brought.rev().collect();
+        brought.reverse();
+        brought
     }
 
     fn board(
@@ -128,8 +133,17 @@ impl Boarded {
 
 /// A tier owes one answer per key.
 fn answer(brought: &[Read], at: usize) -> Read {
-    let none = || RemoteError::Unavailable("the remote tier left the key out".into());
-    brought.get(at).cloned().unwrap_or_else(|| Err(none()))
+    brought.get(at).cloned().unwrap_or_else(|| Err(left_out()))
+}
+
+/// The same, for the last time.
+fn taken(brought: &mut [Read], at: usize) -> Read {
+    let read = brought.get_mut(at);
+    read.map_or_else(|| Err(left_out()), |read| std::mem::replace(read, Ok(None)))
+}
+
+fn left_out() -> RemoteError {
+    RemoteError::Unavailable("the remote tier left the key out".into())
 }
 
 /// Removes flights that nobody waits for, also when their waiter was cancelled.

@@ -36,7 +36,9 @@ impl L1 {
     /// Holds an entry unless a newer one is held.
     pub(crate) fn insert(&self, entry: Entry) {
         let key = entry.facts.key.hash();
-        if let Some(held) = self.map.get(&key)
+        // A get counts as a use, and the miss before this one has been counted.
+        if self.map.contains_key(&key)
+            && let Some(held) = self.map.get(&key)
             && held.facts.epoch == entry.facts.epoch
             && held.facts.as_of > entry.facts.as_of
         {

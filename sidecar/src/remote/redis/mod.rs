@@ -93,7 +93,7 @@ impl RedisTier {
 
     /// No braces: they would put all keys of a fleet into one slot of a cluster.
     fn key(&self, key: NameHash) -> String {
-        format!("unstale:{}:{:032x}", self.fleet, key.0)
+        ["unstale:", &self.fleet, ":", key.text().as_str()].concat()
     }
 
     /// One command on a connection, which is given up if it is of no use.

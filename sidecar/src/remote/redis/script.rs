@@ -5,7 +5,7 @@
 //! a failover. A put that is sent twice is stored once.
 
 use ::redis::{Cmd, Value};
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use std::time::Duration;
 use unstale_engine::remote::{Expect, PutOutcome, Revision, Stored};
 
@@ -100,15 +100,17 @@ impl Put {
 pub(super) fn stored(answer: Value) -> Result<Option<Stored>, ()> {
     let kept = match answer {
         Value::Nil => return Ok(None),
-        Value::BulkString(kept) => Bytes::from(kept),
+        Value::BulkString(kept) => kept,
         _ => return Err(()),
     };
     Ok(match kept.first_chunk::<REVISION_BYTES>() {
         _ if kept.is_empty() => None,
-        Some(revision) => Some(Stored {
-            revision: Revision(u64::from_be_bytes(*revision)),
-            record: kept.slice(REVISION_BYTES..),
-        }),
+        Some(revision) => {
+            let revision = Revision(u64::from_be_bytes(*revision));
+            let mut record = Bytes::from(kept);
+            record.advance(REVISION_BYTES);
+            Some(Stored { revision, record })
+        }
         None => Some(foreign()),
     })
 }
