@@ -29,7 +29,7 @@ impl Batch {
     /// Nothing was answered yet.
     pub(super) fn new(engine: &Engine) -> Self {
         Self {
-            before: engine.status().position,
+            before: engine.position(),
             oldest: None,
             degraded: Degraded::default(),
             room: limits::BATCH_BYTES,

@@ -9,11 +9,14 @@ use super::batch::Batch;
 use super::deadline::{Call, Deadline};
 use super::encode::{self, Cached};
 use super::violations::Violations;
+use futures::future::BoxFuture;
+use std::sync::Arc;
 use std::time::Duration;
 use tonic::Status;
+use unstale_engine::key::Key;
 use unstale_engine::position::Position;
-use unstale_engine::request::{Etag, Get, GetMany, GetOutcome, Level};
-use unstale_engine::{Engine, limits};
+use unstale_engine::request::{Answer, Etag, Get, GetMany, GetOutcome, Level};
+use unstale_engine::{Engine, GetManyFar, limits};
 use unstale_proto::v1::{
     self, batch_get_result::Result as BatchOutcome, get_response::Result as Outcome,
 };
@@ -22,10 +25,64 @@ use unstale_proto::v1::{
 /// records it has no room for.
 const TOGETHER: usize = 128;
 
+/// What a call comes to without waiting, or the rest of it.
+pub(super) enum Step<T> {
+    Done(Result<T, Status>),
+    Far(BoxFuture<'static, Result<T, Status>>),
+}
+
+impl<T> Step<T> {
+    async fn ended(self) -> Result<T, Status> {
+        match self {
+            Self::Done(answer) => answer,
+            Self::Far(answer) => answer.await,
+        }
+    }
+}
+
+/// The answer to a Get.
+pub(super) struct One {
+    pub(super) answer: Answer<GetOutcome>,
+    /// The etag that the caller gave.
+    pub(super) held: String,
+}
+
+impl One {
+    pub(super) fn message(self) -> v1::GetResponse {
+        v1::GetResponse {
+            result: Some(outcome(self.answer.result, self.held)),
+            position: self.answer.position.to_string(),
+            degraded: encode::degraded(self.answer.degraded),
+        }
+    }
+}
+
 pub(super) async fn get(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     call: Call<v1::GetRequest>,
 ) -> Result<v1::GetResponse, Status> {
+    one(engine, call).ended().await.map(One::message)
+}
+
+pub(super) fn one(engine: &Arc<Engine>, call: Call<v1::GetRequest>) -> Step<One> {
+    let held = call.request.if_none_match.clone();
+    let (get, deadline) = match decode(engine, call) {
+        Ok(decoded) => decoded,
+        Err(refused) => return Step::Done(Err(refused)),
+    };
+    match engine.get_near(get) {
+        Ok(answer) => Step::Done(Ok(One { answer, held })),
+        Err(far) => {
+            let engine = engine.clone();
+            Step::Far(Box::pin(async move {
+                let answer = deadline.bound(engine.get_far(far)).await?;
+                Ok(One { answer, held })
+            }))
+        }
+    }
+}
+
+fn decode(engine: &Engine, call: Call<v1::GetRequest>) -> Result<(Get, Deadline), Status> {
     let Call { timeout, request } = call;
     let deadline = Deadline::of(timeout, engine, limits::DEADLINE_DEFAULT)?;
     let mut wrong = Violations::default();
@@ -41,12 +98,7 @@ pub(super) async fn get(
         if_none_match: etag(&request.if_none_match),
         deadline: deadline.at,
     };
-    let answer = deadline.bound(engine.get(get)).await?;
-    Ok(v1::GetResponse {
-        result: Some(outcome(answer.result, request.if_none_match)),
-        position: answer.position.to_string(),
-        degraded: encode::degraded(answer.degraded),
-    })
+    Ok((get, deadline))
 }
 
 fn outcome(outcome: GetOutcome, held: String) -> Outcome {
@@ -60,60 +112,140 @@ fn outcome(outcome: GetOutcome, held: String) -> Outcome {
     }
 }
 
-pub(super) async fn batch_get(
-    engine: &Engine,
-    call: Call<v1::BatchGetRequest>,
-) -> Result<v1::BatchGetResponse, Status> {
-    let Call { timeout, request } = call;
-    let deadline = Deadline::of(timeout, engine, limits::DEADLINE_DEFAULT)?;
-    let mut wrong = Violations::default();
-    let namespace = wrong.namespace(&request.namespace);
-    let keys = wrong.keys(namespace.as_ref(), &request.keys, limits::BATCH_KEYS);
-    let demand = wrong.demand(&request.min_position, request.level, request.max_staleness);
-    let (keys, demand) = wrong.finish(keys.zip(demand))?;
-    let mut batch = Batch::new(engine);
-    let read = async {
-        let mut results = Vec::with_capacity(keys.len());
-        // One after the other, so that who is left out is no matter of luck.
-        for keys in keys.chunks(TOGETHER) {
-            let many = GetMany {
-                keys: keys.to_vec(),
-                min_position: demand.min_position,
-                level: demand.level,
-                max_staleness: demand.max_staleness,
-                deadline: deadline.at,
-            };
-            let answer = engine.get_many(many).await?;
-            batch.add(&answer);
-            let outcomes = answer.result.into_iter();
-            results.extend(outcomes.map(|outcome| batch_outcome(&mut batch, outcome)));
-        }
-        Ok(results)
-    };
-    let results = deadline.bound(read).await?;
-    let results = request.keys.into_iter().zip(results);
-    let results = results.map(|(key, result)| v1::BatchGetResult {
-        key,
-        result: Some(result),
-    });
-    Ok(v1::BatchGetResponse {
-        results: results.collect(),
-        position: batch.position(),
-        degraded: batch.degraded(),
-    })
+/// The answer to a BatchGet.
+pub(super) struct Many {
+    pub(super) keys: Vec<String>,
+    pub(super) outcomes: Vec<GetOutcome>,
+    pub(super) position: String,
+    pub(super) degraded: Option<v1::Degraded>,
 }
 
-fn batch_outcome(batch: &mut Batch, outcome: GetOutcome) -> BatchOutcome {
-    match outcome {
-        GetOutcome::Found(found) | GetOutcome::NotModified(found) if batch.takes(&found) => {
-            match encode::cached(found) {
-                Cached::Entry(entry) => BatchOutcome::Found(entry),
-                Cached::Negative(negative) => BatchOutcome::Negative(negative),
+impl Many {
+    pub(super) fn message(self) -> v1::BatchGetResponse {
+        let results = self.keys.into_iter().zip(self.outcomes);
+        let results = results.map(|(key, outcome)| v1::BatchGetResult {
+            key,
+            result: Some(batch_outcome(outcome)),
+        });
+        v1::BatchGetResponse {
+            results: results.collect(),
+            position: self.position,
+            degraded: self.degraded,
+        }
+    }
+}
+
+pub(super) async fn batch_get(
+    engine: &Arc<Engine>,
+    call: Call<v1::BatchGetRequest>,
+) -> Result<v1::BatchGetResponse, Status> {
+    many(engine, call).ended().await.map(Many::message)
+}
+
+pub(super) fn many(engine: &Arc<Engine>, call: Call<v1::BatchGetRequest>) -> Step<Many> {
+    let mut reading = match Reading::begin(engine, call) {
+        Ok(reading) => reading,
+        Err(refused) => return Step::Done(Err(refused)),
+    };
+    while let Some(many) = reading.next() {
+        match engine.get_many_near(many) {
+            Ok(answer) => reading.add(answer),
+            Err(far) => return Step::Far(Box::pin(reading.finish(engine.clone(), far))),
+        }
+    }
+    Step::Done(Ok(reading.answer()))
+}
+
+/// A BatchGet under way.
+struct Reading {
+    names: Vec<String>,
+    /// Those that were not read yet.
+    rest: Vec<Key>,
+    demand: Demand,
+    deadline: Deadline,
+    batch: Batch,
+    outcomes: Vec<GetOutcome>,
+}
+
+impl Reading {
+    fn begin(engine: &Engine, call: Call<v1::BatchGetRequest>) -> Result<Self, Status> {
+        let Call { timeout, request } = call;
+        let deadline = Deadline::of(timeout, engine, limits::DEADLINE_DEFAULT)?;
+        let mut wrong = Violations::default();
+        let namespace = wrong.namespace(&request.namespace);
+        let keys = wrong.keys(namespace.as_ref(), &request.keys, limits::BATCH_KEYS);
+        let demand = wrong.demand(&request.min_position, request.level, request.max_staleness);
+        let (keys, demand) = wrong.finish(keys.zip(demand))?;
+        Ok(Self {
+            names: request.keys,
+            rest: keys,
+            demand,
+            deadline,
+            batch: Batch::new(engine),
+            outcomes: Vec::new(),
+        })
+    }
+
+    /// One after the other, so that who is left out is no matter of luck.
+    fn next(&mut self) -> Option<GetMany> {
+        let later = self.rest.split_off(self.rest.len().min(TOGETHER));
+        let keys = std::mem::replace(&mut self.rest, later);
+        (!keys.is_empty()).then_some(GetMany {
+            keys,
+            min_position: self.demand.min_position,
+            level: self.demand.level,
+            max_staleness: self.demand.max_staleness,
+            deadline: self.deadline.at,
+        })
+    }
+
+    fn add(&mut self, answer: Answer<Vec<GetOutcome>>) {
+        self.batch.add(&answer);
+        let mut outcomes = answer.result;
+        for outcome in &mut outcomes {
+            if outcome
+                .found()
+                .is_some_and(|found| !self.batch.takes(found))
+            {
+                *outcome = GetOutcome::Missing;
             }
         }
-        GetOutcome::Found(_) | GetOutcome::NotModified(_) | GetOutcome::Missing => {
-            BatchOutcome::Missing(v1::Missing {})
+        match self.outcomes.is_empty() {
+            true => self.outcomes = outcomes,
+            false => self.outcomes.append(&mut outcomes),
         }
+    }
+
+    async fn finish(mut self, engine: Arc<Engine>, far: GetManyFar) -> Result<Many, Status> {
+        let deadline = self.deadline;
+        let read = async {
+            self.add(engine.get_many_far(far).await?);
+            while let Some(many) = self.next() {
+                self.add(engine.get_many(many).await?);
+            }
+            Ok(())
+        };
+        deadline.bound(read).await?;
+        Ok(self.answer())
+    }
+
+    fn answer(self) -> Many {
+        Many {
+            keys: self.names,
+            outcomes: self.outcomes,
+            position: self.batch.position(),
+            degraded: self.batch.degraded(),
+        }
+    }
+}
+
+fn batch_outcome(outcome: GetOutcome) -> BatchOutcome {
+    match outcome {
+        GetOutcome::Found(found) | GetOutcome::NotModified(found) => match encode::cached(found) {
+            Cached::Entry(entry) => BatchOutcome::Found(entry),
+            Cached::Negative(negative) => BatchOutcome::Negative(negative),
+        },
+        GetOutcome::Missing => BatchOutcome::Missing(v1::Missing {}),
     }
 }
 

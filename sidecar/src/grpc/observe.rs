@@ -5,10 +5,11 @@
 use super::delivery;
 use super::status::{self, Carries};
 use crate::telemetry::requests::Requests;
-use futures::future::BoxFuture;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tonic::body::Body;
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::{Service, http};
 use tonic::{Code, Status};
 
@@ -22,32 +23,56 @@ pub(super) struct Observe<S> {
 impl<S> Service<http::Request<Body>> for Observe<S>
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>>,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    S::Future: Unpin,
 {
     type Response = http::Response<Body>;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
+    type Future = Observing<S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let path = request.uri().path().to_owned();
-        let requests = self.requests.clone();
-        let call = self.inner.call(request);
-        Box::pin(async move {
-            let response = delivery::watched(call.await?);
-            let refused = Status::from_header_map(response.headers());
-            let Some(refused) = refused.filter(|status| status.code() != Code::Ok) else {
-                requests.count(&path, Code::Ok);
-                return Ok(response);
-            };
-            let mended = mend(&refused, &path);
-            requests.count(&path, mended.as_ref().unwrap_or(&refused).code());
-            Ok(mended.map_or(response, Status::into_http))
-        })
+        Observing {
+            path: request.uri().path_and_query().cloned(),
+            requests: self.requests.clone(),
+            call: self.inner.call(request),
+        }
+    }
+}
+
+/// A call under way.
+pub(super) struct Observing<F> {
+    call: F,
+    path: Option<PathAndQuery>,
+    requests: Arc<Requests>,
+}
+
+impl<F, E> Future for Observing<F>
+where
+    F: Future<Output = Result<http::Response<Body>, E>> + Unpin,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let response = ready!(Pin::new(&mut self.call).poll(context))?;
+        Poll::Ready(Ok(self.observed(delivery::watched(response))))
+    }
+}
+
+impl<F> Observing<F> {
+    fn observed(&self, response: http::Response<Body>) -> http::Response<Body> {
+        let path = self.path.as_ref().map_or("", PathAndQuery::path);
+        let refused = Status::from_header_map(response.headers());
+        let Some(refused) = refused.filter(|status| status.code() != Code::Ok) else {
+            self.requests.count(path, Code::Ok);
+            return response;
+        };
+        let mended = mend(&refused, path);
+        let code = mended.as_ref().unwrap_or(&refused).code();
+        self.requests.count(path, code);
+        mended.map_or(response, Status::into_http)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The gRPC server: both services, health and reflection over the listeners.
 
 use super::Service;
+use super::direct::Direct;
 use super::listener::Listeners;
 use super::observe::Observe;
 use super::session::Sessions;
@@ -44,6 +45,7 @@ pub async fn serve(
     let accept = listeners.accept(sender, stop.clone());
     shutdown.spawn("accept", accept);
     let ends = (shutdown, stop.clone());
+    let engine = service.engine.clone();
     let sessions = Sessions::new(service.engine.clone(), requests.clone(), ends);
     let sessions = SessionServiceServer::new(sessions)
         .max_decoding_message_size(REQUEST_BYTES)
@@ -58,8 +60,12 @@ pub async fn serve(
         tonic_health::server::HealthService::from_health_reporter(health),
     );
     let served = Server::builder()
-        .layer(tower::layer::layer_fn(move |inner| Observe {
-            inner,
+        .layer(tower::layer::layer_fn(move |router| Observe {
+            inner: Direct {
+                router,
+                engine: engine.clone(),
+                limits: (REQUEST_BYTES, ANSWER_BYTES),
+            },
             requests: requests.clone(),
         }))
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
