@@ -1,8 +1,13 @@
 //! The `unstale` binary: arguments, then one command, then its exit code.
 
 use clap::Parser as _;
+use mimalloc::MiMalloc;
 use std::process::ExitCode;
 use unstale_sidecar::cli::{self, Cli, Command};
+
+/// A quarter of a batch from the remote tier went into the system's allocator.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
