@@ -1,49 +1,88 @@
-//! Invalidate over NATS: LOG beside a bare append, FLEET beside LOG, and how
-//! long another pod takes to apply it.
+//! Invalidate over NATS: LOG beside a bare append, FLEET beside LOG, in fleets of
+//! several sizes.
 
-use crate::nats::BareLog;
+use super::nats::BareLog;
+use crate::figure::Figure;
+use crate::goal::{Bound, Row};
+use crate::part::Part;
 use crate::processes::Running;
 use crate::samples::Samples;
-use crate::table::Row;
-use crate::{ROUNDS, Result, calls, processes};
+use crate::{ROUNDS, Result, calls, processes, rounds};
 use std::time::Instant;
 use tonic::transport::Channel;
-use unstale_proto::v1::cache_service_client::CacheServiceClient;
-use unstale_proto::v1::{Ack, WatchRequest, watch_response};
+use unstale_proto::v1::Ack;
 
 /// Calls of each kind in one round.
-const CALLS: usize = 300;
-/// The largest fleet.
-const PODS: usize = 3;
+const CALLS: usize = 200;
+/// Sizes of fleets.
+const FLEETS: [usize; 4] = [1, 2, 4, 8];
+const WORDS: &str = "One call at a time through one pod; FLEET is answered when every pod has said that it processed it, \
+and each call checks how many said so. The reference of LOG is one call of the bare echo, one bare append to a stream \
+like the sidecar's, and its delivery to a plain consumer. With eight pods this measures how two cores schedule them.";
 
-/// LOG with one pod; FLEET with each number of pods; publish to apply.
-pub(crate) async fn rows(sidecar: &str, nats: &str) -> Result<Vec<Row>> {
+/// LOG and FLEET with each number of pods.
+pub(super) async fn part(sidecar: &str, nats: &str) -> Result<Part> {
     let nats = processes::nats(nats)?;
     let mut bare = BareLog::open(nats.port).await?;
     let echo = processes::echo()?;
     let echo = echo.connected().await?;
-    let mut pods = Vec::new();
-    let mut rows = Vec::new();
-    for count in 1..=PODS {
-        pods.push(pod(sidecar, nats.port)?);
-        let channels = fleet(&pods).await?;
-        if count == 1 {
-            rows.push(log(&channels[0], &echo, &mut bare).await?);
+    let (mut all, mut part) = (Vec::new(), Part::new("log", "Invalidation", WORDS));
+    for size in FLEETS {
+        all.extend(pods(sidecar, nats.port, size - all.len())?);
+        let channels = fleet(&all).await?;
+        let mut samples: [Samples; 3] = Default::default();
+        for round in 0..=ROUNDS {
+            if round == 1 {
+                samples = Default::default();
+            }
+            let [log, fleet, reference] = &mut samples;
+            append(&echo, &mut bare, reference).await?;
+            invalidate(&channels[0], Ack::Log, 0, log).await?;
+            invalidate(&channels[0], Ack::Fleet, size, fleet).await?;
         }
-        rows.push(fleet_beside_log(&channels).await?);
+        told(&mut part, size, &samples);
     }
-    let channels = fleet(&pods).await?;
-    rows.push(publish_to_apply(&channels[0], &channels[1]).await?);
-    Ok(rows)
+    Ok(part)
 }
 
-fn pod(sidecar: &str, nats: u16) -> Result<Running> {
+fn told(part: &mut Part, size: usize, [log, fleet, reference]: &[Samples; 3]) {
+    let pods = if size == 1 {
+        "1 pod"
+    } else {
+        &format!("{size} pods")
+    };
+    let bare = "bare echo + bare append and its echo";
+    let figure = |row, what, samples| Figure::of(row, what, samples).pods(size);
+    part.figures.extend([
+        figure("Invalidate LOG", "unstale", log),
+        figure("Invalidate FLEET", "unstale", fleet),
+        figure("Invalidate LOG", bare, reference),
+    ]);
+    let row = Row::latency(
+        &format!("Invalidate LOG, {pods}: p50"),
+        log,
+        (bare, reference),
+    );
+    part.goals.push(if size == 1 {
+        row.goal(Bound::AtMost(1.3))
+    } else {
+        row
+    });
+    let name = format!("Invalidate FLEET, {pods}: p50");
+    part.goals.push(Row::latency(&name, fleet, ("LOG", log)));
+}
+
+/// Pods of one fleet.
+pub(super) fn pods(sidecar: &str, nats: u16, count: usize) -> Result<Vec<Running>> {
     let url = format!("nats://127.0.0.1:{nats}");
-    processes::sidecar(sidecar, &["--nats", &url, "--fleet", "bench"])
+    let flags = ["--nats", &url, "--fleet", "bench"];
+    (0..count)
+        .map(|_| processes::sidecar(sidecar, &flags))
+        .collect()
 }
 
 /// Channels to all pods, when each knows each.
-async fn fleet(pods: &[Running]) -> Result<Vec<Channel>> {
+pub(super) async fn fleet(pods: &[Running]) -> Result<Vec<Channel>> {
     let mut channels = Vec::new();
     for pod in pods {
         channels.push(pod.in_fleet_of(pods.len()).await?);
@@ -51,37 +90,26 @@ async fn fleet(pods: &[Running]) -> Result<Vec<Channel>> {
     Ok(channels)
 }
 
-async fn log(pod: &Channel, echo: &Channel, bare: &mut BareLog) -> Result<Row> {
-    let (mut measured, mut reference) = (Samples::default(), Samples::default());
-    for round in 0..=ROUNDS {
-        if round == 1 {
-            (measured, reference) = (Samples::default(), Samples::default());
-        }
-        for _ in 0..CALLS {
-            let begin = Instant::now();
-            calls::echo(echo).await?;
-            bare.append().await?;
-            reference.add(begin);
-        }
-        invalidate(pod, Ack::Log, 0, &mut measured).await?;
+fn calls_of_a_round() -> usize {
+    if rounds::is_quick() {
+        CALLS / 10
+    } else {
+        CALLS
     }
-    let reference = ("bare echo + bare append and its echo", &reference);
-    Ok(Row::latency("Invalidate LOG, 1 pod", &measured, reference).goal("≤ 1.5"))
 }
 
-async fn fleet_beside_log(channels: &[Channel]) -> Result<Row> {
-    let pods = channels.len();
-    let (mut measured, mut reference) = (Samples::default(), Samples::default());
-    for _ in 0..ROUNDS {
-        invalidate(&channels[0], Ack::Log, 0, &mut reference).await?;
-        invalidate(&channels[0], Ack::Fleet, pods, &mut measured).await?;
+async fn append(echo: &Channel, bare: &mut BareLog, samples: &mut Samples) -> Result<()> {
+    for _ in 0..calls_of_a_round() {
+        let begin = Instant::now();
+        calls::echo(echo).await?;
+        bare.append().await?;
+        samples.add(begin);
     }
-    let name = format!("Invalidate FLEET, {pods} pods").replace("1 pods", "1 pod");
-    Ok(Row::latency(&name, &measured, ("LOG", &reference)))
+    Ok(())
 }
 
 async fn invalidate(pod: &Channel, ack: Ack, acked: usize, samples: &mut Samples) -> Result<()> {
-    for _ in 0..CALLS {
+    for _ in 0..calls_of_a_round() {
         let begin = Instant::now();
         let by = calls::invalidate(pod, ack).await?;
         samples.add(begin);
@@ -90,27 +118,4 @@ async fn invalidate(pod: &Channel, ack: Ack, acked: usize, samples: &mut Samples
         }
     }
     Ok(())
-}
-
-async fn publish_to_apply(publisher: &Channel, other: &Channel) -> Result<Row> {
-    let mut client = CacheServiceClient::new(other.clone());
-    let mut events = client.watch(WatchRequest::default()).await?.into_inner();
-    events.message().await?.ok_or("the watch ended")?;
-    let mut samples = Samples::default();
-    for _ in 0..ROUNDS * CALLS {
-        let begin = Instant::now();
-        let publish = calls::invalidate(publisher, Ack::Log);
-        let apply = async {
-            while let Some(event) = events.message().await? {
-                if matches!(event.event, Some(watch_response::Event::Invalidation(_))) {
-                    samples.add(begin);
-                    return Ok(());
-                }
-            }
-            Err(Box::<dyn std::error::Error>::from("the watch ended"))
-        };
-        tokio::try_join!(publish, apply)?;
-    }
-    let name = "Invalidate on one pod to its event at a watcher of another, 3 pods";
-    Ok(Row::alone(name, samples.show()))
 }

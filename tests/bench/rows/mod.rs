@@ -1,0 +1,58 @@
+//! The parts of the run, one kind of work per file.
+
+mod log;
+mod nats;
+mod own;
+mod reads;
+mod remote;
+mod sdk;
+mod start;
+
+use crate::part::Part;
+use crate::{Error, Result};
+
+/// What is measured, and what it needs.
+pub(crate) struct Programs<'a> {
+    pub(crate) sidecar: &'a str,
+    pub(crate) nats: &'a str,
+}
+
+/// The names of all parts, in the order of the table.
+const PARTS: [&str; 5] = [
+    "reads",
+    "remote",
+    "log",
+    "start",
+    "sdk",
+];
+
+/// These parts; all when none is named.
+pub(crate) fn named(names: &[&str]) -> Result<Vec<&'static str>> {
+    if names.is_empty() {
+        return Ok(PARTS.to_vec());
+    }
+    let known = |name: &&str| PARTS.iter().find(|part| *part == name).copied();
+    let unknown = |name: &str| format!("no part {name:?}; there are {}", PARTS.join(", "));
+    let all = names
+        .iter()
+        .map(|name| known(name).ok_or(Error::from(unknown(name))));
+    all.collect()
+}
+
+/// Whether all of them are named.
+pub(crate) fn is_all(names: &[&str]) -> bool {
+    names.len() == PARTS.len()
+}
+
+/// Measures one part.
+pub(crate) async fn part(name: &str, programs: &Programs<'_>) -> Result<Part> {
+    let Programs { sidecar, nats } = *programs;
+    match name {
+        "reads" => reads::part(sidecar).await,
+        "remote" => remote::part(sidecar, nats).await,
+        "log" => log::part(sidecar, nats).await,
+        "start" => start::part(sidecar, nats).await,
+        "sdk" => sdk::part(sidecar).await,
+        other => Err(format!("no part {other:?}").into()),
+    }
+}
