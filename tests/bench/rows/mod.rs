@@ -1,5 +1,6 @@
 //! The parts of the run, one kind of work per file.
 
+mod batches;
 mod log;
 mod nats;
 mod own;
@@ -18,8 +19,9 @@ pub(crate) struct Programs<'a> {
 }
 
 /// The names of all parts, in the order of the table.
-const PARTS: [&str; 5] = [
+const PARTS: [&str; 6] = [
     "reads",
+    "batches",
     "remote",
     "log",
     "start",
@@ -49,6 +51,7 @@ pub(crate) async fn part(name: &str, programs: &Programs<'_>) -> Result<Part> {
     let Programs { sidecar, nats } = *programs;
     match name {
         "reads" => reads::part(sidecar).await,
+        "batches" => batches::part(sidecar).await,
         "remote" => remote::part(sidecar, nats).await,
         "log" => log::part(sidecar, nats).await,
         "start" => start::part(sidecar, nats).await,
