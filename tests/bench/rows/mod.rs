@@ -8,6 +8,7 @@ mod reads;
 mod remote;
 mod sdk;
 mod start;
+mod writes;
 
 use crate::part::Part;
 use crate::{Error, Result};
@@ -19,9 +20,10 @@ pub(crate) struct Programs<'a> {
 }
 
 /// The names of all parts, in the order of the table.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
     "reads",
     "batches",
+    "writes",
     "remote",
     "log",
     "start",
@@ -52,6 +54,7 @@ pub(crate) async fn part(name: &str, programs: &Programs<'_>) -> Result<Part> {
     match name {
         "reads" => reads::part(sidecar).await,
         "batches" => batches::part(sidecar).await,
+        "writes" => writes::part(sidecar, nats).await,
         "remote" => remote::part(sidecar, nats).await,
         "log" => log::part(sidecar, nats).await,
         "start" => start::part(sidecar, nats).await,
