@@ -8,6 +8,7 @@ mod reads;
 mod remote;
 mod sdk;
 mod start;
+mod swaps;
 mod writes;
 
 use crate::part::Part;
@@ -20,10 +21,11 @@ pub(crate) struct Programs<'a> {
 }
 
 /// The names of all parts, in the order of the table.
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 8] = [
     "reads",
     "batches",
     "writes",
+    "swaps",
     "remote",
     "log",
     "start",
@@ -55,6 +57,7 @@ pub(crate) async fn part(name: &str, programs: &Programs<'_>) -> Result<Part> {
         "reads" => reads::part(sidecar).await,
         "batches" => batches::part(sidecar).await,
         "writes" => writes::part(sidecar, nats).await,
+        "swaps" => swaps::part(sidecar, nats).await,
         "remote" => remote::part(sidecar, nats).await,
         "log" => log::part(sidecar, nats).await,
         "start" => start::part(sidecar, nats).await,
