@@ -1,6 +1,7 @@
 //! The parts of the run, one kind of work per file.
 
 mod batches;
+mod loads;
 mod log;
 mod nats;
 mod own;
@@ -21,11 +22,12 @@ pub(crate) struct Programs<'a> {
 }
 
 /// The names of all parts, in the order of the table.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "reads",
     "batches",
     "writes",
     "swaps",
+    "loads",
     "remote",
     "log",
     "start",
@@ -58,6 +60,7 @@ pub(crate) async fn part(name: &str, programs: &Programs<'_>) -> Result<Part> {
         "batches" => batches::part(sidecar).await,
         "writes" => writes::part(sidecar, nats).await,
         "swaps" => swaps::part(sidecar, nats).await,
+        "loads" => loads::part(sidecar, nats).await,
         "remote" => remote::part(sidecar, nats).await,
         "log" => log::part(sidecar, nats).await,
         "start" => start::part(sidecar, nats).await,
