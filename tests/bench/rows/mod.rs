@@ -1,6 +1,7 @@
 //! The parts of the run, one kind of work per file.
 
 mod batches;
+mod delivery;
 mod loads;
 mod log;
 mod nats;
@@ -22,7 +23,7 @@ pub(crate) struct Programs<'a> {
 }
 
 /// The names of all parts, in the order of the table.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "reads",
     "batches",
     "writes",
@@ -30,6 +31,7 @@ const PARTS: [&str; 9] = [
     "loads",
     "remote",
     "log",
+    "delivery",
     "start",
     "sdk",
 ];
@@ -63,6 +65,7 @@ pub(crate) async fn part(name: &str, programs: &Programs<'_>) -> Result<Part> {
         "loads" => loads::part(sidecar, nats).await,
         "remote" => remote::part(sidecar, nats).await,
         "log" => log::part(sidecar, nats).await,
+        "delivery" => delivery::part(sidecar, nats).await,
         "start" => start::part(sidecar, nats).await,
         "sdk" => sdk::part(sidecar).await,
         other => Err(format!("no part {other:?}").into()),
