@@ -9,6 +9,7 @@ mod own;
 mod reads;
 mod remote;
 mod sdk;
+mod stampede;
 mod start;
 mod swaps;
 mod writes;
@@ -23,7 +24,7 @@ pub(crate) struct Programs<'a> {
 }
 
 /// The names of all parts, in the order of the table.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "reads",
     "batches",
     "writes",
@@ -32,6 +33,7 @@ const PARTS: [&str; 10] = [
     "remote",
     "log",
     "delivery",
+    "stampede",
     "start",
     "sdk",
 ];
@@ -66,6 +68,7 @@ pub(crate) async fn part(name: &str, programs: &Programs<'_>) -> Result<Part> {
         "remote" => remote::part(sidecar, nats).await,
         "log" => log::part(sidecar, nats).await,
         "delivery" => delivery::part(sidecar, nats).await,
+        "stampede" => stampede::part(sidecar, nats).await,
         "start" => start::part(sidecar, nats).await,
         "sdk" => sdk::part(sidecar).await,
         other => Err(format!("no part {other:?}").into()),
