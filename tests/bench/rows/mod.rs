@@ -4,6 +4,7 @@ mod batches;
 mod delivery;
 mod loads;
 mod log;
+mod mix;
 mod nats;
 mod own;
 mod reads;
@@ -24,7 +25,7 @@ pub(crate) struct Programs<'a> {
 }
 
 /// The names of all parts, in the order of the table.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "reads",
     "batches",
     "writes",
@@ -34,6 +35,7 @@ const PARTS: [&str; 11] = [
     "log",
     "delivery",
     "stampede",
+    "mix",
     "start",
     "sdk",
 ];
@@ -69,6 +71,7 @@ pub(crate) async fn part(name: &str, programs: &Programs<'_>) -> Result<Part> {
         "log" => log::part(sidecar, nats).await,
         "delivery" => delivery::part(sidecar, nats).await,
         "stampede" => stampede::part(sidecar, nats).await,
+        "mix" => mix::part(sidecar).await,
         "start" => start::part(sidecar, nats).await,
         "sdk" => sdk::part(sidecar).await,
         other => Err(format!("no part {other:?}").into()),
