@@ -2,6 +2,7 @@
 
 mod batches;
 mod delivery;
+mod library;
 mod loads;
 mod log;
 mod mix;
@@ -25,7 +26,7 @@ pub(crate) struct Programs<'a> {
 }
 
 /// The names of all parts, in the order of the table.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     "reads",
     "batches",
     "writes",
@@ -38,6 +39,7 @@ const PARTS: [&str; 12] = [
     "mix",
     "start",
     "sdk",
+    "library",
 ];
 
 /// These parts; all when none is named.
@@ -74,6 +76,7 @@ pub(crate) async fn part(name: &str, programs: &Programs<'_>) -> Result<Part> {
         "mix" => mix::part(sidecar).await,
         "start" => start::part(sidecar, nats).await,
         "sdk" => sdk::part(sidecar).await,
+        "library" => library::part().await,
         other => Err(format!("no part {other:?}").into()),
     }
 }
