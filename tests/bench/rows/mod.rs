@@ -9,6 +9,7 @@ mod mix;
 mod nats;
 mod own;
 mod reads;
+mod redis_benchmark;
 mod remote;
 mod sdk;
 mod stampede;
@@ -26,7 +27,7 @@ pub(crate) struct Programs<'a> {
 }
 
 /// The names of all parts, in the order of the table.
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 14] = [
     "reads",
     "batches",
     "writes",
@@ -40,6 +41,7 @@ const PARTS: [&str; 13] = [
     "start",
     "sdk",
     "library",
+    "redis-benchmark",
 ];
 
 /// These parts; all when none is named.
@@ -77,6 +79,7 @@ pub(crate) async fn part(name: &str, programs: &Programs<'_>) -> Result<Part> {
         "start" => start::part(sidecar, nats).await,
         "sdk" => sdk::part(sidecar).await,
         "library" => library::part().await,
+        "redis-benchmark" => redis_benchmark::part(),
         other => Err(format!("no part {other:?}").into()),
     }
 }
