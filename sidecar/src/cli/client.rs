@@ -6,12 +6,15 @@
 mod cas;
 mod exit;
 mod get;
+mod interrupts;
 mod invalidate;
 mod lease;
 mod loader;
 mod output;
+mod own_namespace;
 mod peers;
 mod set;
+mod spread;
 mod status;
 mod storing;
 mod target;
