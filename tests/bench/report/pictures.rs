@@ -29,6 +29,13 @@ fn in_flight(figure: &Figure) -> String {
     format!("{} in flight", figure.in_flight.unwrap_or_default())
 }
 
+fn pods(figure: &Figure) -> String {
+    match figure.pods {
+        Some(1) => "1 pod".to_owned(),
+        some => format!("{} pods", some.unwrap_or_default()),
+    }
+}
+
 fn is_kib(figure: &Figure) -> bool {
     figure.bytes == Some(1024)
 }
@@ -94,7 +101,7 @@ const PICTURES: &[Picture] = &[
         unit: "ms",
         part: "log",
         is_in: |figure| figure.what == "unstale",
-        group: |figure| format!("{} pods", figure.pods.unwrap_or_default()),
+        group: pods,
         height: |figure| Some(figure.p50_us / 1e3),
     },
 ];
