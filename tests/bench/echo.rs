@@ -1,9 +1,10 @@
-//! The reference: what tonic alone costs. It decodes the same request as Get
-//! and answers 1 KiB, or that of BatchGet and 1 KiB for each of its keys, without
-//! a generated service, layers or limits.
+//! The reference: what tonic alone costs. It decodes the same request as Get and
+//! answers as many bytes as the key's last part says, or that of BatchGet with a
+//! value for each key, or that of Set with a version: without a generated service,
+//! layers or limits.
 
 use crate::Result;
-use crate::calls::{ECHO_MANY, VALUE_BYTES};
+use crate::calls::{ECHO, ECHO_MANY, ECHO_SET, VALUE_BYTES, value};
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 use tokio::net::UnixListener;
@@ -16,16 +17,19 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 use unstale_proto::v1::{
-    BatchGetRequest, BatchGetResponse, BatchGetResult, Entry, GetRequest, batch_get_result, entry,
+    BatchGetRequest, BatchGetResponse, BatchGetResult, Entry, GetRequest, SetRequest, SetResponse,
+    Stored, batch_get_result, entry, set_response,
 };
 
-/// Answers every request with 1 KiB, or with so much for each of its keys.
+/// Answers every request with as much as a sidecar would.
 #[derive(Clone)]
 struct Echo;
 
-fn value() -> Entry {
+/// A key without a size is worth 1 KiB.
+fn entry(key: &str) -> Entry {
+    let bytes = key.rsplit_once('/').and_then(|(_, size)| size.parse().ok());
     Entry {
-        value: Some(entry::Value::Data(vec![7; VALUE_BYTES].into())),
+        value: Some(entry::Value::Data(value(bytes.unwrap_or(VALUE_BYTES)))),
         ..Entry::default()
     }
 }
@@ -39,9 +43,23 @@ impl UnaryService<GetRequest> for Echo {
     type Future = BoxFuture<Response<Entry>, Status>;
 
     fn call(&mut self, request: Request<GetRequest>) -> Self::Future {
+        Box::pin(async move { Ok(Response::new(entry(&request.into_inner().key))) })
+    }
+}
+
+impl UnaryService<SetRequest> for Echo {
+    type Response = SetResponse;
+    type Future = BoxFuture<Response<SetResponse>, Status>;
+
+    fn call(&mut self, request: Request<SetRequest>) -> Self::Future {
         Box::pin(async move {
             drop(request);
-            Ok(Response::new(value()))
+            let version = "w4dd17c1e08625f74-4".into();
+            let result = Some(set_response::Result::Stored(Stored { version }));
+            Ok(Response::new(SetResponse {
+                result,
+                ..SetResponse::default()
+            }))
         })
     }
 }
@@ -53,9 +71,13 @@ impl UnaryService<BatchGetRequest> for Echo {
     fn call(&mut self, request: Request<BatchGetRequest>) -> Self::Future {
         Box::pin(async move {
             let keys = request.into_inner().keys.into_iter();
+            let found = Entry {
+                value: Some(entry::Value::Data(value(VALUE_BYTES))),
+                ..Entry::default()
+            };
             let results = keys.map(|key| BatchGetResult {
                 key,
-                result: Some(batch_get_result::Result::Found(value())),
+                result: Some(batch_get_result::Result::Found(found.clone())),
             });
             Ok(Response::new(BatchGetResponse {
                 results: results.collect(),
@@ -76,14 +98,26 @@ impl Service<http::Request<Body>> for Echo {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         Box::pin(async move {
-            if request.uri().path() == ECHO_MANY {
-                let codec: ProstCodec<_, BatchGetRequest> = ProstCodec::default();
-                return Ok(Grpc::new(codec).unary(Echo, request).await);
-            }
-            let codec: ProstCodec<_, GetRequest> = ProstCodec::default();
-            Ok(Grpc::new(codec).unary(Echo, request).await)
+            let path = request.uri().path();
+            Ok(match path {
+                ECHO => answer::<GetRequest, Entry>(request).await,
+                ECHO_MANY => answer::<BatchGetRequest, BatchGetResponse>(request).await,
+                ECHO_SET => answer::<SetRequest, SetResponse>(request).await,
+                _ => Status::unimplemented(path).into_http(),
+            })
         })
     }
+}
+
+async fn answer<Q, A>(request: http::Request<Body>) -> http::Response<Body>
+where
+    Echo: UnaryService<Q, Response = A>,
+    <Echo as UnaryService<Q>>::Future: Send,
+    Q: prost::Message + Default + Send + Sync + 'static,
+    A: prost::Message + Default + Send + Sync + 'static,
+{
+    let codec: ProstCodec<A, Q> = ProstCodec::default();
+    Grpc::new(codec).unary(Echo, request).await
 }
 
 /// Serves on both until it is killed.

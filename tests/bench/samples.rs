@@ -3,8 +3,16 @@
 use std::time::{Duration, Instant};
 
 /// The durations of one kind of call.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Samples(Vec<Duration>);
+
+/// What that many calls did not exceed.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Quantiles {
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+    pub(crate) p999: Duration,
+}
 
 impl Samples {
     /// Takes the time since `begin`.
@@ -17,36 +25,44 @@ impl Samples {
         self.0.extend(more);
     }
 
-    /// The duration that `part` (0 to 1) of the calls did not exceed.
-    pub(crate) fn quantile(&self, part: f64) -> Duration {
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The three of them.
+    pub(crate) fn quantiles(&self) -> Quantiles {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
-        // Counts of samples are far below 2^52.
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss
-        )]
-        let at = (sorted.len() as f64 * part) as usize;
-        let last = sorted.len().saturating_sub(1);
-        sorted.get(at.min(last)).copied().unwrap_or_default()
+        let at = |thousandths: usize| {
+            // The least sample that is not below this share of them.
+            let rank = (sorted.len() * thousandths).div_ceil(1000).max(1);
+            sorted.get(rank - 1).copied().unwrap_or_default()
+        };
+        Quantiles {
+            p50: at(500),
+            p99: at(990),
+            p999: at(999),
+        }
     }
 
     /// The median.
     pub(crate) fn p50(&self) -> Duration {
-        self.quantile(0.5)
+        self.quantiles().p50
     }
 
     /// "p50 / p99", in the unit that reads best.
     pub(crate) fn show(&self) -> String {
-        let (p50, p99) = (self.p50(), self.quantile(0.99));
-        if p50 < Duration::from_micros(100) {
-            let [p50, p99] = [p50, p99].map(|d| d.as_secs_f64() * 1e6);
-            return format!("{p50:.1} / {p99:.1} µs");
-        }
-        if p50 < Duration::from_millis(5) {
-            return format!("{} / {} µs", p50.as_micros(), p99.as_micros());
-        }
-        format!("{} / {} ms", p50.as_millis(), p99.as_millis())
+        let Quantiles { p50, p99, .. } = self.quantiles();
+        format!("{} / {}", time(p50), time(p99))
+    }
+}
+
+/// A duration in the unit that reads best.
+pub(crate) fn time(time: Duration) -> String {
+    match time.as_secs_f64() * 1e6 {
+        us if us < 100.0 => format!("{us:.1} µs"),
+        us if us < 5000.0 => format!("{us:.0} µs"),
+        us => format!("{:.1} ms", us / 1e3),
     }
 }

@@ -3,6 +3,7 @@
 
 mod admin;
 mod batch;
+mod bench;
 mod breaker;
 mod calls;
 mod check_remote;

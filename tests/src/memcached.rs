@@ -61,6 +61,11 @@ impl Memcached {
         self.server.port()
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.server.id()
+    }
+
     /// The remote tier's setting.
     pub fn url(&self) -> String {
         format!("memcached://127.0.0.1:{}", self.port())

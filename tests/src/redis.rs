@@ -92,6 +92,11 @@ impl Redis {
         self.server.port()
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.server.id()
+    }
+
     /// The remote tier's setting.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port())

@@ -3,15 +3,19 @@
 //! Values go to stdout untouched; everything for people goes to stderr. The
 //! exit code is the answer: see [`exit`].
 
+mod bench;
 mod cas;
 mod exit;
 mod get;
+mod interrupts;
 mod invalidate;
 mod lease;
 mod loader;
 mod output;
+mod own_namespace;
 mod peers;
 mod set;
+mod spread;
 mod status;
 mod storing;
 mod target;
@@ -43,6 +47,8 @@ pub enum ClientCommand {
     Peers(peers::Peers),
     /// Drive a live fleet and judge every answer; exit 1 on a broken promise.
     Verify(verify::Verify),
+    /// Measure a running sidecar: get, set and batches, 1, 16 and 64 at a time.
+    Bench(bench::Bench),
 }
 
 /// Runs one client command; the exit code is the answer.
@@ -57,6 +63,7 @@ pub async fn run(command: ClientCommand) -> ExitCode {
         ClientCommand::Status(status) => status.run().await,
         ClientCommand::Peers(peers) => peers.run().await,
         ClientCommand::Verify(verify) => verify.run().await,
+        ClientCommand::Bench(bench) => bench.run().await,
     };
     ended.unwrap_or_else(|failure| failure.report()).into()
 }
@@ -100,6 +107,8 @@ mod tests {
             "peers",
             "verify --endpoint http://a:7070 --endpoint unix:/run/u.sock --for 5m --rate 1000",
             "verify --namespace probe --json",
+            "bench --endpoint unix:/run/u.sock --for 5m --rate 1000000 --bytes 64 --json",
+            "bench --namespace probe --bytes 16KiB",
             "lease k --ttl 60s --tag t --wait 30s --term 10s -- curl -s http://x",
             "lease k --stale-for 1h --stale-ok --serve-stale-for 5m --retry-after 2s -- x",
             "lease k --negative-exit 44 --negative-ttl 5s --min-position 1-2 -- x",
@@ -133,6 +142,11 @@ mod tests {
             "verify --rate 0",
             "verify --rate 1001",
             "verify --for ever",
+            "bench --for 10ms",
+            "bench --for 6m",
+            "bench --rate 1",
+            "bench --bytes 4",
+            "bench --bytes 33KiB",
         ] {
             assert!(!parses(line), "{line}");
         }

@@ -51,7 +51,7 @@ impl Target {
 
 /// A connection does not show that anybody is there: the kernel accepts for a
 /// process that is stopped. Whatever the answer is, it is one.
-async fn answers(cache: &Cache) -> Result<(), Error> {
+pub(super) async fn answers(cache: &Cache) -> Result<(), Error> {
     let answered = tokio::time::timeout(ANSWER, cache.status()).await;
     match answered {
         Ok(Err(error @ Error::Unreachable(_))) => Err(error),

@@ -23,12 +23,12 @@ mod registers;
 mod report;
 
 use super::exit::{Ended, Failure, note};
-use super::output;
+use super::interrupts::Interrupts;
 use super::target::duration;
+use super::{output, own_namespace};
 use clap::Args;
 use drive::Run;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use unstale::DEFAULT_ENDPOINT;
 
 /// Drive a live fleet and judge every answer; exit 1 on a broken promise.
@@ -60,34 +60,26 @@ pub struct Verify {
 impl Verify {
     pub(super) async fn run(self) -> Result<Ended, Failure> {
         self.check()?;
-        // Before anything is stored: a signal that comes early is not lost.
-        let refused = |error| Failure::Usage(format!("cannot wait for signals: {error}"));
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(refused)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(refused)?;
+        let mut interrupts = Interrupts::new()?;
         let endpoints = endpoints::connect(&self.endpoints, &self.namespace).await?;
         endpoints.warnings().iter().for_each(|text| note(text));
         let run = Run::new(endpoints, self.rate);
         tokio::select! {
             () = run.drive() => {}
             () = tokio::time::sleep(self.time) => {}
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            () = interrupts.next() => {}
         }
         run.finish();
         tokio::select! {
             () = run.clean_up() => {}
-            _ = interrupt.recv() => drive::not_emptied(),
-            _ = terminate.recv() => drive::not_emptied(),
+            () = interrupts.next() => own_namespace::not_emptied(),
         }
         self.tell(&run)
     }
 
     /// What would touch what is not ours.
     fn check(&self) -> Result<(), Failure> {
-        if ["", "default"].contains(&self.namespace.as_str()) {
-            let why = "--namespace must not be default: all of it is invalidated at the end";
-            return Err(Failure::Usage(why.to_owned()));
-        }
+        own_namespace::check(&self.namespace)?;
         if self.time.is_zero() {
             return Err(Failure::Usage("--for must be longer than 0".to_owned()));
         }

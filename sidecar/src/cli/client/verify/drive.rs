@@ -1,7 +1,7 @@
 //! The run: a few clients of every sidecar, each doing one thing after another
 //! at the pace of the whole.
 
-use super::super::exit::note;
+use super::super::own_namespace;
 use super::endpoints::Endpoints;
 use super::figures::Figures;
 use super::pace::Pace;
@@ -9,7 +9,6 @@ use crate::boottime::BootTime;
 use crate::entropy::OsRandom;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
-use unstale::{Ack, Invalidate};
 use unstale_checker::linear::{Registers, Verdict};
 use unstale_checker::{Checker, Names};
 use unstale_engine::clock::{Clock as _, Moment};
@@ -28,8 +27,6 @@ pub(super) const REGISTERS: usize = 4;
 const CLIENTS: usize = 4;
 /// Between two questions whether a sidecar is still the same process.
 const ASK: Duration = Duration::from_secs(1);
-/// How long emptying the namespace may take, whoever hangs.
-const CLEAN_UP: Duration = Duration::from_secs(5);
 
 /// A run.
 pub(super) struct Run {
@@ -118,18 +115,10 @@ impl Run {
         }
     }
 
-    /// Empties the namespace, in bounded time. All sidecars are asked at once;
-    /// one that answers is enough.
+    /// Empties the namespace, in bounded time.
     pub(super) async fn clean_up(&self) {
-        let asked = self.endpoints.0.iter().map(|endpoint| {
-            let all = Invalidate::default().all().ack(Ack::Log);
-            let all = all.reason("unstale verify has ended");
-            Box::pin(endpoint.cache.invalidate(all))
-        });
-        let one = futures::future::select_ok(asked);
-        if !matches!(tokio::time::timeout(CLEAN_UP, one).await, Ok(Ok(_))) {
-            not_emptied();
-        }
+        let caches = self.endpoints.0.iter().map(|endpoint| &endpoint.cache);
+        own_namespace::empty(caches, "unstale verify has ended").await;
     }
 
     /// A number below this one.
@@ -148,9 +137,4 @@ impl Run {
     pub(super) fn figures(&self) -> MutexGuard<'_, Figures> {
         self.figures.lock().expect("no panic")
     }
-}
-
-/// The namespace keeps what the run stored.
-pub(super) fn not_emptied() {
-    note("the namespace could not be emptied: its entries end with their ttl");
 }

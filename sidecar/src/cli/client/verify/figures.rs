@@ -1,5 +1,6 @@
 //! What was counted and measured.
 
+use super::super::spread::kind;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use unstale::{Ack, Error};
@@ -58,62 +59,5 @@ impl Figures {
 
     pub(super) fn judged(&self) -> u64 {
         self.endpoints.iter().map(|figures| figures.judged).sum()
-    }
-}
-
-/// A failure in a word.
-fn kind(error: &Error) -> &'static str {
-    match error {
-        Error::Unreachable(_) | Error::Endpoint(_) => "unreachable",
-        Error::Unavailable { .. } => "unavailable",
-        Error::Overloaded { .. } => "overloaded",
-        Error::DeadlineExceeded { .. } => "deadline",
-        Error::OutcomeUnknown { .. } => "unknown outcome",
-        Error::UnknownLease(_) => "unknown lease",
-        Error::Invalid { .. } => "refused",
-        _ => "other",
-    }
-}
-
-/// Median, 99th percentile and the most.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Spread {
-    pub(super) count: usize,
-    pub(super) p50: Duration,
-    pub(super) p99: Duration,
-    pub(super) max: Duration,
-}
-
-impl Spread {
-    pub(super) fn of(samples: &[Duration]) -> Self {
-        let mut sorted = samples.to_vec();
-        sorted.sort_unstable();
-        let at = |share: usize| {
-            // The least sample that is not below this share of them.
-            let rank = (sorted.len() * share).div_ceil(100).max(1);
-            sorted.get(rank - 1).copied().unwrap_or_default()
-        };
-        Self {
-            count: sorted.len(),
-            p50: at(50),
-            p99: at(99),
-            max: at(100),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_samples() {
-        let millis: Vec<_> = (1..=200).rev().map(Duration::from_millis).collect();
-        let spread = Spread::of(&millis);
-        let expected = [100, 198, 200].map(Duration::from_millis);
-        assert_eq!([spread.p50, spread.p99, spread.max], expected);
-        assert_eq!(Spread::of(&[]), Spread::default());
-        let one = Spread::of(&millis[..1]);
-        assert_eq!((one.count, one.p50), (1, Duration::from_millis(200)));
     }
 }

@@ -1,7 +1,8 @@
 //! What a run showed, for people and as JSON.
 
+use super::super::spread::Spread;
 use super::drive::Run;
-use super::figures::{Figures, Spread};
+use super::figures::Figures;
 use super::gaps::{self, Own};
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
@@ -225,6 +226,7 @@ fn spread(samples: &[Duration]) -> Json {
         p50,
         p99,
         max,
+        ..
     } = Spread::of(samples);
     let [p50, p99, max] = [p50, p99, max].map(|time| time.as_secs_f64());
     json!({ "count": count, "p50": p50, "p99": p99, "max": max })

@@ -1,9 +1,10 @@
-//! The reference for the log: one bare append to a JetStream stream like the
-//! sidecar's, and its echo through a plain push consumer.
+//! The references for the log: one bare append to a JetStream stream like the
+//! sidecar's and its echo through a plain push consumer; and plain delivery.
 
 use crate::Result;
 use async_nats::{Client, Subscriber};
 use futures::StreamExt as _;
+use std::time::{Duration, Instant};
 
 const STREAM: &str = "BENCH";
 const SUBJECT: &str = "bench.log";
@@ -58,4 +59,35 @@ async fn ask(client: &Client, what: String, body: String) -> Result<()> {
         return Err(format!("{what}: {text}").into());
     }
     Ok(())
+}
+
+/// Core NATS: one connection that publishes, and one that is delivered to.
+pub(crate) struct Core {
+    publisher: Client,
+    delivered: Subscriber,
+}
+
+impl Core {
+    /// Makes both on the server at `port`.
+    pub(crate) async fn open(port: u16) -> Result<Self> {
+        let url = format!("nats://127.0.0.1:{port}");
+        let retry = || async_nats::ConnectOptions::new().retry_on_initial_connect();
+        let subscriber = retry().connect(&url).await?;
+        let delivered = subscriber.subscribe("bench.core").await?;
+        // Known to the server before anything is published.
+        subscriber.flush().await?;
+        Ok(Self {
+            publisher: retry().connect(&url).await?,
+            delivered,
+        })
+    }
+
+    /// How long one message takes.
+    pub(crate) async fn deliver(&mut self) -> Result<Duration> {
+        let begin = Instant::now();
+        self.publisher.publish("bench.core", RECORD.into()).await?;
+        let delivered = self.delivered.next().await;
+        delivered.ok_or("the subscription ended")?;
+        Ok(begin.elapsed())
+    }
 }

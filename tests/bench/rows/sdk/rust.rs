@@ -1,16 +1,17 @@
 //! `get` of the Rust client beside a bare tonic client.
 
-use super::{CALLS, ROUNDS, Servers};
+use super::{CALLS, Servers, rounds_of};
+use crate::figure::Figure;
+use crate::goal::{Bound, Row};
+use crate::part::Part;
 use crate::samples::Samples;
-use crate::table::Row;
 use crate::{Result, calls};
 use std::time::Instant;
 use tonic::transport::Channel;
 use unstale::{Cache, Lookup, Tier};
 
-/// Two rows: one for each transport.
-pub(super) async fn rows(servers: &Servers) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
+/// Over each transport.
+pub(super) async fn measure(servers: &Servers, part: &mut Part) -> Result<()> {
     for (transport, endpoint) in [
         ("Unix socket", servers.cache.uds()),
         ("TCP", servers.cache.tcp()),
@@ -24,14 +25,17 @@ pub(super) async fn rows(servers: &Servers) -> Result<Vec<Row>> {
         let (measured, reference) = compare(&bare, &cache).await?;
         let name = format!("Rust get, 1 KiB in L1, {transport}");
         let row = Row::latency(&name, &measured, ("bare tonic client", &reference));
-        rows.push(row.goal("≤ 1.2"));
+        part.goals.push(row.goal(Bound::AtMost(1.2)));
+        part.figures.push(Figure::of(&name, "unstale", &measured));
+        part.figures
+            .push(Figure::of(&name, "bare tonic client", &reference));
     }
-    Ok(rows)
+    Ok(())
 }
 
 async fn compare(bare: &Channel, cache: &Cache) -> Result<(Samples, Samples)> {
     let (mut measured, mut reference) = (Samples::default(), Samples::default());
-    for round in 0..=ROUNDS {
+    for round in 0..=rounds_of() {
         if round == 1 {
             (measured, reference) = (Samples::default(), Samples::default());
         }

@@ -1,9 +1,14 @@
 //! Starts the processes that are measured; dropping one kills it.
 
-use crate::{Result, calls};
+mod kinds;
+mod usage;
+
+pub(crate) use kinds::{counted, counted_echo, echo, nats, sidecar};
+pub(crate) use usage::Usage;
+
+use crate::{Error, Result, calls};
 use rustix::process::{Pid, Signal};
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +16,7 @@ use tempfile::TempDir;
 use tonic::transport::Channel;
 use unstale_proto::v1::admin_service_client::AdminServiceClient;
 use unstale_proto::v1::{PeersRequest, SessionState, StatusRequest};
+use unstale_tests::free_port;
 
 /// How long a process may take to become what is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,7 +42,7 @@ impl Drop for Running {
 impl Running {
     fn start(program: &str, arguments: impl FnOnce(&TempDir, u16) -> Vec<String>) -> Result<Self> {
         let dir = TempDir::with_prefix("unstale-bench-")?;
-        let port = free_port()?;
+        let port = free_port();
         let log = File::create(dir.path().join("log"))?;
         let child = Command::new(program)
             .args(arguments(&dir, port))
@@ -58,12 +64,9 @@ impl Running {
         format!("unix:{}", socket(&self.dir).display())
     }
 
-    /// Resident memory in KiB.
-    pub(crate) fn resident_kib(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        Ok(number.ok_or("no VmRSS")?.parse()?)
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it; the instructions that callgrind counted in all.
@@ -116,85 +119,19 @@ impl Running {
             }
             if Instant::now() > deadline {
                 let state = format!("{status:?}, {peers} peers");
-                return Err(self.why(&*Box::<dyn std::error::Error>::from(state)));
+                return Err(self.why(&*Error::from(state)));
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
     /// The error together with what the process said.
-    fn why(&self, error: &dyn std::error::Error) -> Box<dyn std::error::Error> {
+    fn why(&self, error: &(dyn std::error::Error + Send + Sync)) -> Error {
         let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
         format!("{error}; the process said:\n{log}").into()
     }
 }
 
-/// The bare echo.
-pub(crate) fn echo() -> Result<Running> {
-    let own = std::env::current_exe()?;
-    Running::start(&own.to_string_lossy(), |dir, port| {
-        let uds = socket(dir).display().to_string();
-        vec!["echo".into(), format!("127.0.0.1:{port}"), uds]
-    })
-}
-
-/// A sidecar, with `more` flags.
-pub(crate) fn sidecar(program: &str, more: &[&str]) -> Result<Running> {
-    let admin = free_port()?;
-    Running::start(program, |dir, port| {
-        let uds = socket(dir).display().to_string();
-        let (listen, admin) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin}"));
-        let flags = [
-            "serve", "--listen", &listen, "--admin", &admin, "--uds", &uds,
-        ];
-        let all = flags.iter().chain(more);
-        all.map(|&word| word.to_owned()).collect()
-    })
-}
-
-/// A sidecar whose instructions are counted.
-pub(crate) fn counted(program: &str) -> Result<Running> {
-    let admin = format!("127.0.0.1:{}", free_port()?);
-    callgrind(program, |listen, uds| {
-        let words = ["serve", "--listen", listen, "--admin", &admin, "--uds", uds];
-        words.map(str::to_owned).to_vec()
-    })
-}
-
-/// The bare echo, likewise.
-pub(crate) fn counted_echo() -> Result<Running> {
-    let own = std::env::current_exe()?;
-    callgrind(&own.to_string_lossy(), |listen, uds| {
-        vec!["echo".into(), listen.into(), uds.into()]
-    })
-}
-
-fn callgrind(program: &str, arguments: impl FnOnce(&str, &str) -> Vec<String>) -> Result<Running> {
-    Running::start("valgrind", |dir, port| {
-        let uds = socket(dir).display().to_string();
-        let more = arguments(&format!("127.0.0.1:{port}"), &uds);
-        let out = dir.path().join("callgrind.out");
-        let out = format!("--callgrind-out-file={}", out.display());
-        let mut words = vec!["--tool=callgrind".into(), out, program.into()];
-        words.extend(more);
-        words
-    })
-}
-
-/// A NATS server with JetStream.
-pub(crate) fn nats(program: &str) -> Result<Running> {
-    Running::start(program, |dir, port| {
-        let store = dir.path().join("store").display().to_string();
-        let port = port.to_string();
-        let flags = ["-a", "127.0.0.1", "-p", &port, "-js", "-sd", &store];
-        flags.iter().map(|&word| word.to_owned()).collect()
-    })
-}
-
 fn socket(dir: &TempDir) -> PathBuf {
     dir.path().join("grpc.sock")
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -6,10 +6,12 @@
 
 mod bare;
 
+use crate::figure::Figure;
+use crate::goal::{Bound, Row};
+use crate::part::Part;
 use crate::processes::Running;
 use crate::samples::Samples;
-use crate::table::Row;
-use crate::{ROUNDS, Result, calls, processes};
+use crate::{ROUNDS, Result, calls, processes, rounds};
 use bare::Bare;
 use std::time::Instant;
 use tonic::transport::Channel;
@@ -17,10 +19,23 @@ use unstale_tests::{Memcached, Redis, RedisCluster};
 
 /// Single reads in one round, and reads of [`calls::BATCH`] keys.
 const GETS: usize = 400;
-const BATCHES: usize = 60;
+const BATCHES: usize = 30;
 
-/// Three rows for each tier.
-pub(crate) async fn rows(sidecar: &str, nats: &str) -> Result<Vec<Row>> {
+/// Of one round; with `--quick` a tenth.
+fn some(calls: usize) -> usize {
+    if rounds::is_quick() {
+        calls / 10
+    } else {
+        calls
+    }
+}
+
+const WORDS: &str = "1 KiB values which only the remote tier has: one pod wrote them, another reads each once, one call at \
+a time. The reference is what an application without a cache would do, and a trip to a sidecar: one call of the bare echo, \
+then the bare client's read of as much from the same server.";
+
+/// Single reads and batches of each tier.
+pub(super) async fn part(sidecar: &str, nats: &str) -> Result<Part> {
     let nats = processes::nats(nats)?;
     let (redis, valkey, memcached) = (Redis::start(), Redis::valkey(), Memcached::start());
     let cluster = RedisCluster::start().await;
@@ -45,7 +60,7 @@ pub(crate) async fn rows(sidecar: &str, nats: &str) -> Result<Vec<Row>> {
         ),
         ("NATS", None, Bare::nats(nats.port).await?),
     ];
-    let mut rows = Vec::new();
+    let mut part = Part::new("remote", "Reads of the remote tier", WORDS);
     for (name, remote, mut bare) in tiers {
         let fleet = Fleet::start(sidecar, nats.port, name, remote.as_deref()).await?;
         let mut bench = Bench {
@@ -53,10 +68,10 @@ pub(crate) async fn rows(sidecar: &str, nats: &str) -> Result<Vec<Row>> {
             echo: &echo,
             bare: &mut bare,
         };
-        rows.push(bench.single(name).await?);
-        rows.extend(bench.batch(name).await?);
+        bench.single(name, &mut part).await?;
+        bench.batch(name, &mut part).await?;
     }
-    Ok(rows)
+    Ok(part)
 }
 
 /// A pod that writes and one that reads.
@@ -92,16 +107,16 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    async fn single(&mut self, name: &str) -> Result<Row> {
+    async fn single(&mut self, name: &str, part: &mut Part) -> Result<()> {
         let (mut measured, mut reference) = (Samples::default(), Samples::default());
         for round in 0..=ROUNDS {
             // The round before the first warms everything up.
             if round == 1 {
                 (measured, reference) = (Samples::default(), Samples::default());
             }
-            let keys = calls::keys(&format!("one/{round}"), GETS);
+            let keys = calls::keys(&format!("one/{round}"), some(GETS));
             calls::fill(&self.fleet.writer, &keys).await?;
-            for at in 0..GETS {
+            for at in 0..some(GETS) {
                 let begin = Instant::now();
                 calls::echo(self.echo).await?;
                 self.bare.get(at).await?;
@@ -113,22 +128,25 @@ impl Bench<'_> {
                 measured.add(begin);
             }
         }
-        let name = format!("Get, 1 KiB in {name}");
-        let row = Row::latency(&name, &measured, ("bare echo + bare get", &reference));
-        Ok(row.goal("≤ 1.3"))
+        let (row, bare) = (format!("Get, 1 KiB in {name}"), "bare echo + bare get");
+        let goal = Row::latency(&format!("{row}: p50"), &measured, (bare, &reference));
+        part.goals.push(goal.goal(Bound::AtMost(1.3)));
+        part.figures.push(Figure::of(&row, "unstale", &measured));
+        part.figures.push(Figure::of(&row, bare, &reference));
+        Ok(())
     }
 
     /// Beside the bare echo of one value, and of as many.
-    async fn batch(&mut self, name: &str) -> Result<[Row; 2]> {
+    async fn batch(&mut self, name: &str, part: &mut Part) -> Result<()> {
         let mut samples: [Samples; 3] = Default::default();
         for round in 0..=ROUNDS {
             if round == 1 {
                 samples = Default::default();
             }
             let [measured, reference, as_many] = &mut samples;
-            let keys = calls::keys(&format!("many/{round}"), BATCHES * calls::BATCH);
+            let keys = calls::keys(&format!("many/{round}"), some(BATCHES) * calls::BATCH);
             calls::fill(&self.fleet.writer, &keys).await?;
-            for _ in 0..BATCHES {
+            for _ in 0..some(BATCHES) {
                 let begin = Instant::now();
                 calls::echo(self.echo).await?;
                 self.bare.many().await?;
@@ -147,15 +165,19 @@ impl Bench<'_> {
             }
         }
         let [measured, reference, as_many] = &samples;
-        let name = format!("BatchGet, 100 x 1 KiB in {name}");
+        let row = format!("BatchGet, 100 x 1 KiB in {name}");
         let many_is = self.bare.many_is();
-        let row = |echo, reference| {
+        part.figures.push(Figure::of(&row, "unstale", measured));
+        let bare = [
+            ("bare echo", reference),
+            ("bare echo of 100 x 1 KiB", as_many),
+        ];
+        for (echo, reference) in bare {
             let echo = format!("{echo} + {many_is}");
-            Row::latency(&name, measured, (&echo, reference)).goal("≤ 1.5")
-        };
-        Ok([
-            row("bare echo", reference),
-            row("bare echo of 100 x 1 KiB", as_many),
-        ])
+            let goal = Row::latency(&format!("{row}: p50"), measured, (&echo, reference));
+            part.goals.push(goal.goal(Bound::AtMost(1.5)));
+            part.figures.push(Figure::of(&row, &echo, reference));
+        }
+        Ok(())
     }
 }

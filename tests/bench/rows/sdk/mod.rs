@@ -7,8 +7,8 @@
 mod python;
 mod rust;
 
-use crate::table::Row;
-use crate::{Result, processes};
+use crate::part::Part;
+use crate::{Result, processes, rounds};
 use tempfile::TempDir;
 use unstale_tests::Redis;
 
@@ -16,6 +16,15 @@ use unstale_tests::Redis;
 const ROUNDS: usize = 20;
 /// Calls of one client in one round.
 const CALLS: usize = 250;
+
+/// With `--quick` a tenth of them.
+fn rounds_of() -> usize {
+    if rounds::is_quick() {
+        ROUNDS / 10
+    } else {
+        ROUNDS
+    }
+}
 
 /// Whatever a client is measured on.
 struct Servers {
@@ -25,8 +34,11 @@ struct Servers {
     _dir: TempDir,
 }
 
+const WORDS: &str = "1 KiB in L1, one call at a time but for the row of 64 tasks. The clients in Python are processes of their own; \
+redis-py has hiredis.";
+
 /// Over the Unix socket, which the guides advise, and over TCP, the default.
-pub(crate) async fn rows(sidecar: &str) -> Result<Vec<Row>> {
+pub(super) async fn part(sidecar: &str) -> Result<Part> {
     let dir = TempDir::with_prefix("unstale-bench-")?;
     let socket = dir.path().join("redis.sock").display().to_string();
     let servers = Servers {
@@ -36,7 +48,8 @@ pub(crate) async fn rows(sidecar: &str) -> Result<Vec<Row>> {
         _dir: dir,
     };
     servers.cache.in_fleet_of(1).await?;
-    let mut rows = rust::rows(&servers).await?;
-    rows.extend(python::rows(&servers)?);
-    Ok(rows)
+    let mut part = Part::new("sdk", "Clients", WORDS);
+    rust::measure(&servers, &mut part).await?;
+    python::measure(&servers, &mut part)?;
+    Ok(part)
 }

@@ -1,0 +1,159 @@
+//! The tables, as markdown.
+
+use super::Report;
+use super::pictures::Drawn;
+use crate::figure::Figure;
+use crate::goal::HEAD;
+use crate::part::Part;
+use crate::samples;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// What is measured nowhere in this run, and why.
+const ABSENT: &str = "Not measured here: the read through shared memory (it does not exist yet), Dapr's state API (not \
+installed), and library caches for .NET and Python (FusionCache needs .NET; cashews is a client cache of one process).";
+
+/// The whole page.
+pub(super) fn page(report: &Report, pictures: &[Drawn]) -> String {
+    let mut page = String::from("# Figures\n\n");
+    let _ = writeln!(page, "{}\n", head(report));
+    let _ = writeln!(page, "## Goals\n\n{}\n\n{ABSENT}\n", goals(&report.parts));
+    for Drawn { file, title } in pictures {
+        let _ = writeln!(page, "![{title}](figures/{file})\n");
+    }
+    for part in &report.parts {
+        let _ = writeln!(page, "{}\n", self::part(part));
+    }
+    page.truncate(page.trim_end().len());
+    page.push('\n');
+    page
+}
+
+fn head(report: &Report) -> String {
+    let Report {
+        machine,
+        command,
+        seconds,
+        ..
+    } = report;
+    format!(
+        "Written by `{command}` on {}, commit {}, in {seconds} s; one part alone by the command beside its title. The same \
+in [figures.json](figures.json).\n\n\
+Everything ran on one machine: {} ({} cores), {}, load {} before the run; {}. Client and servers share its cores, so that \
+only what stands in one table may be compared. Each comparison took turns in rounds; all answers were checked. `CPU/op` is \
+user and system time of the processes that served it, by operation; a client's is not in it. RSS is theirs, too. Two \
+times under a goal are p50 / p99, and the ratio is that of the p50s.",
+        machine.date,
+        machine.commit,
+        machine.processor,
+        machine.cores,
+        machine.kernel,
+        machine.load,
+        machine.versions.join("; "),
+    )
+}
+
+/// The figures with goals or references, of all parts.
+pub(super) fn goals(parts: &[Part]) -> String {
+    let rows = parts.iter().flat_map(|part| &part.goals);
+    let lines: Vec<_> = rows.map(|row| row.line()).collect();
+    format!("{HEAD}\n{}", lines.join("\n"))
+}
+
+/// One part: its words and its figures.
+pub(super) fn part(part: &Part) -> String {
+    let Part {
+        name, title, words, ..
+    } = part;
+    let mut text = format!("## {title}\n\n`tests/bench/run {name}`. {words}\n\n");
+    let columns: Vec<&Column> = COLUMNS
+        .iter()
+        .filter(|column| part.figures.iter().any(|f| (column.of)(f).is_some()))
+        .collect();
+    let names = columns.iter().map(|column| column.name);
+    let _ = writeln!(text, "| {} |", names.collect::<Vec<_>>().join(" | "));
+    let _ = writeln!(text, "|{}", " --- |".repeat(columns.len()));
+    for figure in &part.figures {
+        let cells = columns
+            .iter()
+            .map(|column| (column.of)(figure).unwrap_or_default());
+        let _ = writeln!(text, "| {} |", cells.collect::<Vec<_>>().join(" | "));
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// A column, which a table has if a figure has something for it.
+struct Column {
+    name: &'static str,
+    of: fn(&Figure) -> Option<String>,
+}
+
+const COLUMNS: &[Column] = &[
+    Column {
+        name: "work",
+        of: |f| Some(f.row.clone()),
+    },
+    Column {
+        name: "on",
+        of: |f| Some(f.what.clone()),
+    },
+    Column {
+        name: "value",
+        of: |f| f.bytes.map(size),
+    },
+    Column {
+        name: "in flight",
+        of: |f| f.in_flight.map(|n| n.to_string()),
+    },
+    Column {
+        name: "pods",
+        of: |f| f.pods.map(|n| n.to_string()),
+    },
+    Column {
+        name: "p50",
+        of: |f| time(f.p50_us),
+    },
+    Column {
+        name: "p99",
+        of: |f| time(f.p99_us),
+    },
+    Column {
+        name: "p99.9",
+        of: |f| time(f.p999_us),
+    },
+    Column {
+        name: "op/s",
+        of: |f| f.per_second.map(|rate| format!("{rate:.0}")),
+    },
+    Column {
+        name: "CPU/op",
+        of: |f| f.cpu_us.map(|us| format!("{us:.1} µs")),
+    },
+    Column {
+        name: "RSS",
+        of: |f| {
+            f.rss_kib
+                .map(|kib| format!("{:.1} MiB", kib as f64 / 1024.0))
+        },
+    },
+    Column {
+        name: "calls",
+        of: |f| (f.calls > 0).then(|| f.calls.to_string()),
+    },
+    Column {
+        name: "and",
+        of: |f| f.note.clone(),
+    },
+];
+
+fn time(us: f64) -> Option<String> {
+    (us > 0.0).then(|| samples::time(Duration::from_secs_f64(us / 1e6)))
+}
+
+fn size(bytes: usize) -> String {
+    match bytes {
+        1024.. => format!("{} KiB", bytes / 1024),
+        _ => format!("{bytes} B"),
+    }
+}
