@@ -72,40 +72,33 @@ async fn idle(part: &mut Part, sidecar: &str, nats: &str) -> Result<()> {
             .map(|(_, pid)| Usage::of(&[*pid]))
             .collect::<Result<Vec<_>>>()
     };
-    let before = usage()?;
-    tokio::time::sleep(if rounds::is_quick() { IDLE / 10 } else { IDLE }).await;
-    let after = usage()?;
     let idle = if rounds::is_quick() { IDLE / 10 } else { IDLE };
+    let before = usage()?;
+    tokio::time::sleep(idle).await;
+    let after = usage()?;
     for ((name, _), (before, after)) in all.iter().zip(before.iter().zip(&after)) {
-        let percent = (after.cpu - before.cpu).as_secs_f64() / idle.as_secs_f64() * 100.0;
-        let mib = after.rss_kib as f64 / 1024.0;
-        if name.starts_with("unstale") {
-            part.goals.push(
-                Row::alone(
-                    &format!("{name}: idle memory (RSS)"),
-                    format!("{mib:.1} MiB"),
-                    mib,
-                    "MiB",
-                )
-                .goal(Bound::AtMost(15.0)),
-            );
-            part.goals.push(
-                Row::alone(
-                    &format!("{name}: idle CPU"),
-                    format!("{percent:.2} %"),
-                    percent,
-                    "%",
-                )
-                .goal(Bound::AtMost(0.1)),
-            );
-        }
-        part.figures.push(Figure {
-            row: "Idle".into(),
-            what: name.clone(),
-            rss_kib: Some(after.rss_kib),
-            note: Some(format!("{percent:.2} % of a core")),
-            ..Figure::default()
-        });
+        let cpu = after.cpu.saturating_sub(before.cpu);
+        let percent = cpu.as_secs_f64() / idle.as_secs_f64() * 100.0;
+        told(part, name, after.rss_kib, percent);
     }
     Ok(())
+}
+
+/// What an idle process takes; a sidecar has goals.
+fn told(part: &mut Part, name: &str, rss_kib: u64, percent: f64) {
+    if name.starts_with("unstale") {
+        let mib = rss_kib as f64 / 1024.0;
+        let (rss, cpu) = (format!("{mib:.1} MiB"), format!("{percent:.2} %"));
+        let memory = Row::alone(&format!("{name}: idle memory (RSS)"), rss, mib, "MiB");
+        let cpu = Row::alone(&format!("{name}: idle CPU"), cpu, percent, "%");
+        part.goals.push(memory.goal(Bound::AtMost(15.0)));
+        part.goals.push(cpu.goal(Bound::AtMost(0.1)));
+    }
+    part.figures.push(Figure {
+        row: "Idle".into(),
+        what: name.to_owned(),
+        rss_kib: Some(rss_kib),
+        note: Some(format!("{percent:.2} % of a core")),
+        ..Figure::default()
+    });
 }
