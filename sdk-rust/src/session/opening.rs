@@ -27,7 +27,7 @@ pub(super) async fn open(
     let opened = session.session(Sending(line.clone())).await;
     let mut answers = opened.map_err(|status| refused(&status))?.into_inner();
     let first = answers.message().await.map_err(|status| refused(&status))?;
-    let SessionOpened { max_calls } = first.and_then(|m| m.opened).ok_or(Refused::Failed)?;
+    let SessionOpened { max_calls, .. } = first.and_then(|m| m.opened).ok_or(Refused::Failed)?;
     line.allows(max_calls);
     Ok((line, answers))
 }
