@@ -19,6 +19,7 @@ use incoming::Incoming;
 use std::fmt::{self, Debug, Formatter};
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -71,6 +72,8 @@ struct Shared {
     link: Mutex<Option<Arc<Link>>>,
     /// Held by the call that connects.
     connecting: tokio::sync::Mutex<()>,
+    /// How many connections were made.
+    made: AtomicU64,
 }
 
 impl Wire {
@@ -81,7 +84,13 @@ impl Wire {
             pace,
             link: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
+            made: AtomicU64::default(),
         }))
+    }
+
+    /// A number of the newest connection; 0 before the first.
+    pub(crate) fn connection(&self) -> u64 {
+        self.0.made.load(Ordering::Relaxed)
     }
 
     /// Connects now.
@@ -101,6 +110,7 @@ impl Shared {
         }
         let link = Arc::new(Link::to(self.place.as_ref(), self.pace).await?);
         *lock(&self.link) = Some(link.clone());
+        self.made.fetch_add(1, Ordering::Relaxed);
         Ok(link)
     }
 

@@ -49,6 +49,7 @@ fn values() -> Vec<(&'static str, String)> {
         BATCH_KEYS,
         BATCH_BYTES,
         SESSION_CALLS,
+        SESSION_BYTES,
         SESSIONS,
         ID_BYTES,
         REASON_BYTES,

@@ -2525,19 +2525,19 @@ pub struct SessionRequest {
     pub calls: ::prost::alloc::vec::Vec<SessionCall>,
     /// Ids of calls of earlier messages whose answer nobody waits for any more:
     /// they are given up, and have no answer from then on. One that is not under
-    /// way is ignored.
+    /// way is ignored. Read before the message's calls.
     #[prost(uint64, repeated, tag = "2")]
     pub cancelled: ::prost::alloc::vec::Vec<u64>,
 }
 /// One call of a SessionRequest.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SessionCall {
-    /// Names the call in its answer and in `cancelled`; not 0, and not that of
-    /// another call under way. A number that is never used twice is best.
+    /// Names the call in its answer and in `cancelled`; not 0, and greater than
+    /// those of all calls before it on the stream.
     #[prost(uint64, tag = "1")]
     pub id: u64,
-    /// The call's deadline, counted from when it is begun; not set means the
-    /// sidecar's default.
+    /// The call's deadline, counted from when the sidecar reads its message; not
+    /// set means the sidecar's default, counted from when the call is begun.
     #[prost(message, optional, tag = "2")]
     pub timeout: ::core::option::Option<::prost_types::Duration>,
     /// What is called. A kind that the sidecar does not know is answered with
@@ -2608,11 +2608,15 @@ pub struct SessionOpened {
     /// Most calls under way at a time.
     #[prost(uint32, tag = "1")]
     pub max_calls: u32,
+    /// Most bytes of calls under way at a time, counted as SessionCall messages.
+    #[prost(uint64, tag = "2")]
+    pub max_bytes: u64,
 }
-/// The sidecar is draining. What is under way is answered still; a call that
-/// comes now is UNAVAILABLE, reason SHUTTING_DOWN, and nothing was done. The
-/// stream ends when the caller has ended its side, or soon after the last
-/// answer.
+/// The sidecar is draining. What is under way is answered still, and what is on
+/// its way is treated as a call by itself. A caller that has read this begins no
+/// more calls and ends its side; the stream ends with the last answer. Half a
+/// second later a call is UNAVAILABLE, reason SHUTTING_DOWN, nothing was done, and
+/// the stream ends whether the caller has ended its side or not.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SessionClosing {}
 /// What became of one call.
@@ -2768,12 +2772,22 @@ pub mod session_service_client {
         /// whatever came before it. What is ready at the same time shares a message;
         /// nothing waits for more.
         ///
-        /// The first answer says how many calls may be under way; a sidecar that has
-        /// so many reads on when one has ended. A message that is no SessionRequest,
-        /// and a call whose id is 0 or that of a call under way, end the stream with
-        /// INVALID_ARGUMENT: which answer belongs to which call would be a guess. Calls
-        /// under way are then cancelled, as when the stream is lost. At most 1024
-        /// streams are open at a time; one more is RESOURCE_EXHAUSTED.
+        /// The first answer says how many calls may be under way; one more is
+        /// RESOURCE_EXHAUSTED, reason OVERLOADED, and nothing was done. A call is under
+        /// way until its answer is read or its cancellation sent. A message that is no
+        /// SessionRequest, and a call whose id is not greater than those before it, end
+        /// the stream with INVALID_ARGUMENT: which answer belongs to which call would
+        /// be a guess. Calls under way are then cancelled, as when the stream is lost.
+        /// At most 1024 streams are open at a time; one more is RESOURCE_EXHAUSTED.
+        ///
+        /// One stream for a connection is enough: streams that are not read share the
+        /// connection's window, and hold up everything else on it. A message may be
+        /// 8 MiB long; a caller's limit has to allow that.
+        ///
+        /// A caller that does not read its answers is not read from. Of answers that
+        /// wait for it 32 MiB of values are kept; a call that would bring more of them
+        /// is RESOURCE_EXHAUSTED, too, and nothing was done (a BatchSet leaves out what
+        /// is cached instead, as one that is too large does).
         pub async fn session(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::SessionRequest>,
@@ -2824,12 +2838,22 @@ pub mod session_service_server {
         /// whatever came before it. What is ready at the same time shares a message;
         /// nothing waits for more.
         ///
-        /// The first answer says how many calls may be under way; a sidecar that has
-        /// so many reads on when one has ended. A message that is no SessionRequest,
-        /// and a call whose id is 0 or that of a call under way, end the stream with
-        /// INVALID_ARGUMENT: which answer belongs to which call would be a guess. Calls
-        /// under way are then cancelled, as when the stream is lost. At most 1024
-        /// streams are open at a time; one more is RESOURCE_EXHAUSTED.
+        /// The first answer says how many calls may be under way; one more is
+        /// RESOURCE_EXHAUSTED, reason OVERLOADED, and nothing was done. A call is under
+        /// way until its answer is read or its cancellation sent. A message that is no
+        /// SessionRequest, and a call whose id is not greater than those before it, end
+        /// the stream with INVALID_ARGUMENT: which answer belongs to which call would
+        /// be a guess. Calls under way are then cancelled, as when the stream is lost.
+        /// At most 1024 streams are open at a time; one more is RESOURCE_EXHAUSTED.
+        ///
+        /// One stream for a connection is enough: streams that are not read share the
+        /// connection's window, and hold up everything else on it. A message may be
+        /// 8 MiB long; a caller's limit has to allow that.
+        ///
+        /// A caller that does not read its answers is not read from. Of answers that
+        /// wait for it 32 MiB of values are kept; a call that would bring more of them
+        /// is RESOURCE_EXHAUSTED, too, and nothing was done (a BatchSet leaves out what
+        /// is cached instead, as one that is too large does).
         async fn session(
             &self,
             request: tonic::Request<tonic::Streaming<super::SessionRequest>>,

@@ -1,7 +1,7 @@
 //! One stream's calls: those to be sent, and those that wait for an answer.
 //!
-//! Bounded by what the sidecar allows under way: a call takes its place until
-//! its answer has come or its cancellation is sent.
+//! Bounded by what the sidecar allows under way, in calls and in bytes: a call
+//! takes its room until its answer has come or its cancellation is sent.
 
 use super::{Asked, Kind, lock};
 use futures::task::AtomicWaker;
@@ -10,7 +10,10 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 use tonic::{Code, Status};
 use unstale_proto::v1::session_answer::Result as Outcome;
-use unstale_proto::v1::{SessionAnswer, SessionCall};
+use unstale_proto::v1::{SessionAnswer, SessionCall, SessionOpened};
+
+/// What a message grows by as a call: its id, its timeout, its lengths.
+const AROUND: usize = 40;
 
 /// How a call ended.
 pub(super) enum Ended<T: Kind> {
@@ -27,6 +30,35 @@ enum Told {
     Lost(Status),
 }
 
+/// Who waits for an answer, and what the call takes meanwhile.
+struct Caller {
+    tell: oneshot::Sender<Told>,
+    bytes: usize,
+}
+
+/// Room on the stream.
+#[derive(Clone, Copy, Default)]
+struct Room {
+    calls: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn add(&mut self, bytes: usize) {
+        self.calls += 1;
+        self.bytes += bytes;
+    }
+
+    fn remove(&mut self, other: Self) {
+        self.calls -= other.calls;
+        self.bytes -= other.bytes;
+    }
+
+    fn of(bytes: usize) -> Self {
+        Self { calls: 1, bytes }
+    }
+}
+
 /// A stream's calls.
 pub(super) struct Line {
     pub(super) calls: Mutex<Calls>,
@@ -37,14 +69,16 @@ pub(super) struct Line {
 /// What is under way, seen from here.
 pub(super) struct Calls {
     pub(super) queue: VecDeque<SessionCall>,
-    pub(super) cancelled: Vec<u64>,
-    waiting: HashMap<u64, oneshot::Sender<Told>>,
+    cancelled: Vec<u64>,
+    waiting: HashMap<u64, Caller>,
     last_id: u64,
-    /// Places taken, and how many there are.
-    taken: usize,
-    max_calls: usize,
+    /// What is taken of what there is: places, and bytes.
+    taken: Room,
+    max: Room,
+    /// What the cancellations give back.
+    freed: Room,
     /// Whether calls are taken.
-    pub(super) is_open: bool,
+    is_open: bool,
 }
 
 impl Line {
@@ -55,8 +89,9 @@ impl Line {
             cancelled: Vec::new(),
             waiting: HashMap::new(),
             last_id: 0,
-            taken: 0,
-            max_calls: 0,
+            taken: Room::default(),
+            max: Room::default(),
+            freed: Room::default(),
             is_open: true,
         };
         Arc::new(Self {
@@ -65,21 +100,29 @@ impl Line {
         })
     }
 
-    /// The sidecar allows so many calls at a time.
-    pub(super) fn allows(&self, max_calls: u32) {
-        lock(&self.calls).max_calls = usize::try_from(max_calls).unwrap_or(usize::MAX);
+    /// What the sidecar allows at a time.
+    pub(super) fn allows(&self, opened: SessionOpened) {
+        lock(&self.calls).max = Room {
+            calls: usize::try_from(opened.max_calls).unwrap_or(usize::MAX),
+            bytes: usize::try_from(opened.max_bytes).unwrap_or(usize::MAX),
+        };
+    }
+
+    /// Whether calls are taken.
+    pub(super) fn is_open(&self) -> bool {
+        lock(&self.calls).is_open()
     }
 
     /// An answer came.
     pub(super) fn answered(&self, answer: SessionAnswer) {
         let mut calls = lock(&self.calls);
         // One that was cancelled: its place is given back when that is sent.
-        let Some(waiting) = calls.waiting.remove(&answer.id) else {
+        let Some(caller) = calls.waiting.remove(&answer.id) else {
             return;
         };
-        calls.taken -= 1;
+        calls.taken.remove(Room::of(caller.bytes));
         drop(calls);
-        let _ = waiting.send(Told::Outcome(answer.result));
+        let _ = caller.tell.send(Told::Outcome(answer.result));
     }
 
     /// Takes no more calls, and ends this side when nothing waits to be sent.
@@ -88,8 +131,8 @@ impl Line {
         calls.is_open = false;
         let unsent: Vec<_> = calls.queue.drain(..).collect();
         for call in unsent {
-            if let Some(waiting) = calls.waiting.remove(&call.id) {
-                let _ = waiting.send(Told::NotSent(call));
+            if let Some(caller) = calls.waiting.remove(&call.id) {
+                let _ = caller.tell.send(Told::NotSent(call));
             }
         }
         drop(calls);
@@ -100,21 +143,22 @@ impl Line {
     pub(super) fn lost(&self, why: &Status) {
         self.finish();
         let waiting = std::mem::take(&mut lock(&self.calls).waiting);
-        for (_, waiting) in waiting {
-            let _ = waiting.send(Told::Lost(why.clone()));
+        for (_, caller) in waiting {
+            let _ = caller.tell.send(Told::Lost(why.clone()));
         }
     }
 
     fn begin<T: Kind>(self: &Arc<Self>, asked: Asked<T>) -> Result<Waiting, Asked<T>> {
         let mut calls = lock(&self.calls);
-        if !calls.is_open || calls.taken >= calls.max_calls {
+        let bytes = asked.message.encoded_len() + AROUND;
+        if !calls.is_open || !calls.has_room(bytes) {
             return Err(asked);
         }
         calls.last_id += 1;
-        calls.taken += 1;
+        calls.taken.add(bytes);
         let id = calls.last_id;
         let (tell, told) = oneshot::channel();
-        calls.waiting.insert(id, tell);
+        calls.waiting.insert(id, Caller { tell, bytes });
         calls.queue.push_back(SessionCall {
             id,
             timeout: asked.timeout.map(crate::answer::proto_duration),
@@ -128,15 +172,18 @@ impl Line {
 
     fn cancel(&self, id: u64) {
         let mut calls = lock(&self.calls);
-        if calls.waiting.remove(&id).is_none() {
+        let Some(caller) = calls.waiting.remove(&id) else {
             return; // it was told
-        }
+        };
         match calls.queue.iter().position(|call| call.id == id) {
             Some(at) => {
                 calls.queue.remove(at);
-                calls.taken -= 1;
+                calls.taken.remove(Room::of(caller.bytes));
             }
-            None => calls.cancelled.push(id),
+            None => {
+                calls.cancelled.push(id);
+                calls.freed.add(caller.bytes);
+            }
         }
         drop(calls);
         self.sender.wake();
@@ -144,9 +191,18 @@ impl Line {
 }
 
 impl Calls {
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        let (taken, max) = (self.taken, self.max);
+        taken.calls < max.calls && taken.bytes.saturating_add(bytes) <= max.bytes
+    }
+
     /// The cancellations are sent: their places are free.
     pub(super) fn take_cancelled(&mut self) -> Vec<u64> {
-        self.taken -= self.cancelled.len();
+        self.taken.remove(std::mem::take(&mut self.freed));
         std::mem::take(&mut self.cancelled)
     }
 }
@@ -219,7 +275,10 @@ mod tests {
 
     fn opened(max_calls: u32) -> (Arc<Line>, Sending) {
         let line = Line::new();
-        line.allows(max_calls);
+        line.allows(SessionOpened {
+            max_calls,
+            max_bytes: 1000,
+        });
         let sending = Sending(line.clone());
         (line, sending)
     }
@@ -308,5 +367,23 @@ mod tests {
         }
         assert!(matches!(call(&line, asked("3")).await, Ended::NotSent(_)));
         assert_eq!(sending.next().now_or_never(), Some(None), "this side ends");
+    }
+
+    #[tokio::test]
+    async fn calls_take_room_in_bytes_too_and_give_it_back() {
+        let (line, mut sending) = opened(8);
+        let long = "k".repeat(600);
+        let mut first = Box::pin(call(&line, asked(&long)));
+        assert!(first.as_mut().now_or_never().is_none());
+        assert!(matches!(call(&line, asked(&long)).await, Ended::NotSent(_)));
+        assert_eq!(sent(&mut sending), (vec![1], vec![]));
+        line.answered(answer(1));
+        assert!(matches!(first.await, Ended::Answered(Ok(_))));
+        let mut dropped = Box::pin(call(&line, asked(&long)));
+        assert!(dropped.as_mut().now_or_never().is_none());
+        assert_eq!(sent(&mut sending), (vec![2], vec![]));
+        drop(dropped);
+        assert_eq!(sent(&mut sending), (vec![], vec![2]));
+        assert!(call(&line, asked(&long)).now_or_never().is_none());
     }
 }

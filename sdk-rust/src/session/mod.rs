@@ -4,19 +4,24 @@
 //! (unary) while no stream is open, when the stream has no room, and when it is
 //! large; a caller sees no difference. A stream that cannot be opened or breaks
 //! is opened again in the background, after a pause; no call waits for that. A
-//! call that was not sent when the stream broke is made by itself; of one that
+//! sidecar that knows no streams is asked again on a new connection, as a newer
+//! one may have taken its place. Once the sidecar says that it closes, calls go
+//! by themselves until there is a new stream. A call that was not sent when the stream broke is made by itself; of one that
 //! was sent nobody knows, as when a connection breaks.
 
 mod kinds;
 mod line;
 mod opening;
 mod sending;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::kinds::Kind;
 use self::line::{Ended, Line};
 use self::opening::Refused;
 use crate::cache::MESSAGE_BYTES;
 use crate::wire::Wire;
+use std::convert::Infallible;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,8 +36,8 @@ use unstale_proto::v1::session_service_client::SessionServiceClient;
 const LARGE: usize = 64 * 1024;
 /// The pause before a stream is opened again.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The same when the sidecar knows no such stream: another may come one day.
-const PAUSE_WITHOUT: Duration = Duration::from_secs(30);
+/// The same on a connection whose sidecar knows no such stream.
+const PAUSE_UNKNOWN: Duration = Duration::from_secs(30);
 
 /// A message, and what its call may take.
 pub(crate) struct Asked<T> {
@@ -54,6 +59,7 @@ impl<T> Asked<T> {
 pub(crate) struct Lanes {
     alone: CacheServiceClient<Wire>,
     session: SessionServiceClient<Wire>,
+    wire: Wire,
     fast: Arc<Mutex<Fast>>,
 }
 
@@ -63,8 +69,11 @@ enum Fast {
     Off,
     /// Not open, and not to be opened before this.
     Closed(Instant),
-    /// Being opened.
-    Opening,
+    /// The sidecar knows no such stream. Another may: it is asked again then, or
+    /// on another connection than this.
+    Unknown { until: Instant, connection: u64 },
+    /// Being opened, for as long as this is kept.
+    Opening(#[expect(dead_code, reason = "only its end is looked at")] oneshot::Sender<Infallible>),
     /// Open.
     Open(Arc<Line>),
 }
@@ -81,6 +90,7 @@ impl Lanes {
         Self {
             alone: alone.max_decoding_message_size(MESSAGE_BYTES),
             session: session.max_decoding_message_size(MESSAGE_BYTES),
+            wire: wire.clone(),
             fast: Arc::new(Mutex::new(fast)),
         }
     }
@@ -117,48 +127,84 @@ impl Lanes {
     /// The stream that is open; when it is time, one is opened meanwhile.
     fn open(&self, tell: Option<oneshot::Sender<()>>) -> Option<Arc<Line>> {
         let mut fast = lock(&self.fast);
-        match &*fast {
+        let is_due = match &*fast {
             Fast::Open(line) => return Some(line.clone()),
-            Fast::Off | Fast::Opening => return None,
-            Fast::Closed(until) if Instant::now() < *until => return None,
-            Fast::Closed(_) => *fast = Fast::Opening,
+            Fast::Off | Fast::Opening(_) => false,
+            Fast::Closed(until) => Instant::now() >= *until,
+            Fast::Unknown { until, connection } => {
+                self.wire.connection() != *connection || Instant::now() >= *until
+            }
+        };
+        if is_due {
+            let (keep, gone) = oneshot::channel();
+            *fast = Fast::Opening(keep);
+            // A runtime that is shut down drops the task here, which takes the lock.
+            drop(fast);
+            let opening = Opening {
+                fast: self.fast.clone(),
+                connection: self.wire.connection(),
+            };
+            tokio::spawn(opening.run(self.session.clone(), tell, gone));
         }
-        let opening = Opening(self.fast.clone());
-        tokio::spawn(opening.run(self.session.clone(), tell));
         None
     }
 }
 
-/// A stream that is opened, used and ended; whatever ends the task closes the
-/// lane.
-struct Opening(Arc<Mutex<Fast>>);
+/// A stream that is opened and used; whatever ends that closes the lane.
+struct Opening {
+    fast: Arc<Mutex<Fast>>,
+    /// The one before it was begun: one that is made meanwhile is asked again.
+    connection: u64,
+}
 
 impl Opening {
-    async fn run(self, session: SessionServiceClient<Wire>, tell: Option<oneshot::Sender<()>>) {
-        match opening::open(session).await {
-            Ok((line, answers)) => {
-                self.turn(Fast::Open(line.clone()));
-                drop(tell);
-                opening::take(line, answers).await;
-            }
-            Err(Refused::Unknown) => self.turn(closed_for(PAUSE_WITHOUT)),
-            Err(Refused::Failed) => {}
+    async fn run(
+        self,
+        session: SessionServiceClient<Wire>,
+        tell: Option<oneshot::Sender<()>>,
+        gone: oneshot::Receiver<Infallible>,
+    ) {
+        let opened = tokio::select! {
+            opened = opening::open(session) => opened,
+            Err(_) = gone => return,
+        };
+        let mut opened = match opened {
+            Ok(opened) => opened,
+            Err(Refused::Unknown) => return self.is_unknown(),
+            Err(Refused::Failed) => return,
+        };
+        if !self.turn(Fast::Open(opened.line().clone())) {
+            return; // the client is gone
         }
+        drop(tell);
+        opened.until_closing().await;
+        // The next one may be opened while what is under way is answered.
+        drop(self);
+        opened.until_the_end().await;
     }
 
-    fn turn(&self, to: Fast) {
-        let mut fast = lock(&self.0);
-        // The client may be gone meanwhile.
-        match &*fast {
-            Fast::Off => {}
-            Fast::Closed(_) | Fast::Opening | Fast::Open(_) => *fast = to,
+    fn is_unknown(self) {
+        self.turn(Fast::Unknown {
+            until: Instant::now() + PAUSE_UNKNOWN,
+            connection: self.connection,
+        });
+    }
+
+    /// False when the client is gone.
+    fn turn(&self, to: Fast) -> bool {
+        let mut fast = lock(&self.fast);
+        let is_wanted = !matches!(*fast, Fast::Off);
+        if is_wanted {
+            *fast = to;
         }
+        is_wanted
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        if !matches!(*lock(&self.0), Fast::Closed(_)) {
+        let is_over = matches!(*lock(&self.fast), Fast::Opening(_) | Fast::Open(_));
+        if is_over {
             self.turn(closed_for(PAUSE));
         }
     }
@@ -186,7 +232,8 @@ impl Debug for Lanes {
         let lane = match *lock(&self.fast) {
             Fast::Off => "off",
             Fast::Closed(_) => "closed",
-            Fast::Opening => "opening",
+            Fast::Unknown { .. } => "unknown",
+            Fast::Opening(_) => "opening",
             Fast::Open(_) => "open",
         };
         f.debug_struct("Lanes")

@@ -6,30 +6,40 @@ use crate::wire::Wire;
 use std::error::Error as _;
 use std::sync::Arc;
 use tonic::{Code, Status, Streaming};
+use unstale_proto::v1::SessionResponse;
 use unstale_proto::v1::session_service_client::SessionServiceClient;
-use unstale_proto::v1::{SessionOpened, SessionResponse};
 
 /// Why there is no stream.
 pub(super) enum Refused {
     /// The sidecar knows no such thing.
     Unknown,
-    /// It is away, or has no room for another one.
+    /// It is away, or going, or has no room for another one.
     Failed,
 }
 
-type Answers = Streaming<SessionResponse>;
+/// A stream. Whatever ends its task, a runtime that is shut down included, nobody
+/// waits for an answer that cannot come, and this side ends.
+pub(super) struct Opened {
+    line: Arc<Line>,
+    /// None when it has ended.
+    answers: Option<Streaming<SessionResponse>>,
+}
 
 /// Opens a stream, and learns what it allows.
-pub(super) async fn open(
-    mut session: SessionServiceClient<Wire>,
-) -> Result<(Arc<Line>, Answers), Refused> {
-    let line = Line::new();
-    let opened = session.session(Sending(line.clone())).await;
-    let mut answers = opened.map_err(|status| refused(&status))?.into_inner();
+pub(super) async fn open(mut session: SessionServiceClient<Wire>) -> Result<Opened, Refused> {
+    let mut opened = Opened {
+        line: Line::new(),
+        answers: None,
+    };
+    let sending = Sending(opened.line.clone());
+    let answers = session.session(sending).await;
+    let mut answers = answers.map_err(|status| refused(&status))?.into_inner();
     let first = answers.message().await.map_err(|status| refused(&status))?;
-    let SessionOpened { max_calls } = first.and_then(|m| m.opened).ok_or(Refused::Failed)?;
-    line.allows(max_calls);
-    Ok((line, answers))
+    let first = first.filter(|first| first.closing.is_none());
+    let allowed = first.and_then(|first| first.opened);
+    opened.line.allows(allowed.ok_or(Refused::Failed)?);
+    opened.answers = Some(answers);
+    Ok(opened)
 }
 
 fn refused(status: &Status) -> Refused {
@@ -39,38 +49,54 @@ fn refused(status: &Status) -> Refused {
     }
 }
 
-/// Hands out answers until the stream ends.
-pub(super) async fn take(line: Arc<Line>, mut answers: Answers) {
-    let taking = Taking(line);
-    let why = loop {
-        match answers.message().await {
-            Ok(Some(message)) => taking.hand_out(message),
-            Ok(None) => break gone("the sidecar ended the stream"),
+impl Opened {
+    /// The calls on it.
+    pub(super) fn line(&self) -> &Arc<Line> {
+        &self.line
+    }
+
+    /// Hands out answers until the sidecar begins no more calls.
+    pub(super) async fn until_closing(&mut self) {
+        while self.line.is_open() && self.takes().await {}
+    }
+
+    /// Hands out the rest.
+    pub(super) async fn until_the_end(&mut self) {
+        while self.takes().await {}
+    }
+
+    /// One message; false at the end.
+    async fn takes(&mut self) -> bool {
+        let Some(answers) = &mut self.answers else {
+            return false;
+        };
+        let why = match answers.message().await {
+            Ok(Some(message)) => {
+                self.hand_out(message);
+                return true;
+            }
+            Ok(None) => gone("the sidecar ended the stream"),
             // The transport's own word has a cause; it says what broke.
-            Err(status) if status.source().is_some() => break status,
-            Err(status) => break gone(status.message()),
-        }
-    };
-    taking.0.lost(&why);
-}
+            Err(status) if status.source().is_some() => status,
+            Err(status) => gone(status.message()),
+        };
+        self.answers = None;
+        self.line.lost(&why);
+        false
+    }
 
-/// Whatever ends the task, a runtime that is shut down included, nobody waits
-/// for an answer that cannot come.
-struct Taking(Arc<Line>);
-
-impl Taking {
     fn hand_out(&self, message: SessionResponse) {
         for answer in message.answers {
-            self.0.answered(answer);
+            self.line.answered(answer);
         }
         if message.closing.is_some() {
-            self.0.finish();
+            self.line.finish();
         }
     }
 }
 
-impl Drop for Taking {
+impl Drop for Opened {
     fn drop(&mut self) {
-        self.0.lost(&gone("the stream's task has ended"));
+        self.line.lost(&gone("the stream's task has ended"));
     }
 }

@@ -36,7 +36,7 @@ impl Stream for Sending {
         if !request.calls.is_empty() || !request.cancelled.is_empty() {
             return Poll::Ready(Some(request));
         }
-        match calls.is_open {
+        match calls.is_open() {
             true => Poll::Pending,
             false => Poll::Ready(None),
         }

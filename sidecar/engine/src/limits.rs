@@ -45,8 +45,11 @@ pub const TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const BATCH_KEYS: usize = 256;
 /// Largest BatchSet and largest batch answer, in bytes of values.
 pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// Most calls under way on one Session stream; beyond it nothing is read.
+/// Most calls under way on one Session stream.
 pub const SESSION_CALLS: usize = 1024;
+/// Most bytes of calls under way on one Session stream, and of answers with
+/// values that wait to be sent on it.
+pub const SESSION_BYTES: usize = 32 * 1024 * 1024;
 /// Most Session streams of one sidecar.
 pub const SESSIONS: usize = 1024;
 /// Longest idempotency id, in bytes.

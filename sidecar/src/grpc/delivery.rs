@@ -2,7 +2,8 @@
 //! hangs up before the connection has taken the whole answer, whatever the
 //! client is written in.
 //!
-//! What is lost after that only the client can give back, or the term ends it.
+//! What is lost after that only the client can give back, or the term ends it:
+//! the connection takes an answer when there is room for its first byte.
 
 use http_body::{Frame, SizeHint};
 use std::pin::Pin;

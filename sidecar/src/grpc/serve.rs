@@ -19,7 +19,7 @@ use unstale_engine::limits;
 use unstale_proto::FILE_DESCRIPTOR_SET;
 use unstale_proto::v1::admin_service_server::{AdminServiceServer, SERVICE_NAME as ADMIN};
 use unstale_proto::v1::cache_service_server::{CacheServiceServer, SERVICE_NAME as CACHE};
-use unstale_proto::v1::session_service_server::{SERVICE_NAME as SESSION, SessionServiceServer};
+use unstale_proto::v1::session_service_server::SERVICE_NAME as SESSION;
 
 /// Longest request: a batch of values, their keys, tags and so on. Over it the
 /// message is not read, but a value that is a little too long gets its own
@@ -46,16 +46,14 @@ pub async fn serve(
     shutdown.spawn("accept", accept);
     let ends = (shutdown, stop.clone());
     let engine = service.engine.clone();
-    let sessions = Sessions::new(service.engine.clone(), requests.clone(), ends);
-    let sessions = SessionServiceServer::new(sessions)
-        .max_decoding_message_size(REQUEST_BYTES)
-        .max_encoding_message_size(SESSION_BYTES);
+    let longest = (REQUEST_BYTES, SESSION_BYTES);
+    let sessions = Sessions::new(service.engine.clone(), requests.clone(), ends, longest);
     let cache = CacheServiceServer::new(service.clone())
         .max_decoding_message_size(REQUEST_BYTES)
         .max_encoding_message_size(ANSWER_BYTES);
     health.set_serving::<CacheServiceServer<Service>>().await;
     health.set_serving::<AdminServiceServer<Service>>().await;
-    health.set_serving::<SessionServiceServer<Sessions>>().await;
+    health.set_serving::<Sessions>().await;
     let health = tonic_health::pb::health_server::HealthServer::new(
         tonic_health::server::HealthService::from_health_reporter(health),
     );

@@ -168,7 +168,7 @@ pub(super) fn message_too_large(carries: Carries) -> Status {
 pub(super) fn bad_id(id: u64) -> Status {
     let what = match id {
         0 => "is 0: the answer could not name the call",
-        _ => "is that of a call under way: one answer could be taken for the other",
+        _ => "is not greater than those before it: one answer could be taken for another",
     };
     bad_request(BadRequest {
         violations: vec![FieldViolation::new("calls.id", what)],
@@ -180,7 +180,24 @@ pub(super) fn bad_id(id: u64) -> Status {
 
 /// There is no room for another Session stream.
 pub(super) fn no_room_for_sessions() -> Status {
-    let message = format!("there are {} Session streams already", limits::SESSIONS);
+    no_room(format!(
+        "there are {} Session streams already",
+        limits::SESSIONS
+    ))
+}
+
+/// A caller of a Session stream has begun more calls than it was told it may.
+pub(super) fn no_room_for_calls() -> Status {
+    no_room("as many calls of this stream are under way as may be; nothing was done".into())
+}
+
+/// There is no room for the values of another answer that the caller of a Session
+/// stream does not read.
+pub(super) fn no_room_for_answers() -> Status {
+    no_room("answers of this stream wait to be read; nothing was done".into())
+}
+
+fn no_room(message: String) -> Status {
     let mut details = info("OVERLOADED", HashMap::new());
     details.set_retry_info(Some(RETRY_AFTER));
     Status::with_error_details(Code::ResourceExhausted, message, details)

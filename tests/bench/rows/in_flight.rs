@@ -24,7 +24,7 @@ const IN_FLIGHT: [u32; 3] = [1, 16, 64];
 /// What is measured; clones share a connection.
 #[derive(Clone)]
 enum Reader {
-    Client(Cache),
+    Client(Box<Cache>),
     Echo(Channel),
     Redis(MultiplexedConnection),
 }
@@ -86,8 +86,8 @@ pub(crate) async fn rows(sidecar: &str) -> Result<Vec<Row>> {
         .exec_async(&mut connection)
         .await?;
     let readers = [
-        Reader::Client(stream),
-        Reader::Client(unary),
+        Reader::Client(stream.into()),
+        Reader::Client(unary.into()),
         Reader::Echo(calls::connect(&bare.uds()).await?),
         Reader::Redis(connection),
     ];

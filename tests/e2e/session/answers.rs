@@ -149,22 +149,25 @@ async fn calls_that_were_cancelled_have_no_answer_and_do_nothing_more() {
     assert_eq!(pod.metric(leases).await, 2);
     // Not under way any more: nothing happens.
     line.cancel([2, 99]).await;
-    assert!(matches!(line.call(2, get("other")).await, Outcome::Get(_)));
+    assert!(matches!(line.call(62, get("other")).await, Outcome::Get(_)));
 }
 
 #[tokio::test]
 async fn a_call_without_time_is_not_begun() {
     let pod = Sidecar::builder().fresh().await;
     let mut line = Line::to(&pod).await;
-    let mut late = call(1, get("k"));
-    late.timeout = Some(duration(Duration::ZERO));
-    line.send(calls([late])).await;
-    match line.answer(1).await {
-        Outcome::Error(error) => {
-            assert_eq!(error.code, i32::from(Code::DeadlineExceeded));
-            assert!(error.message.contains("nothing was done"), "{error:?}");
+    let none = [(0, 0), (-1, 0), (0, -1), (i64::MIN, 0), (0, i32::MIN)];
+    for (id, (seconds, nanos)) in (1..).zip(none) {
+        let mut late = call(id, get("k"));
+        late.timeout = Some(prost_types::Duration { seconds, nanos });
+        line.send(calls([late])).await;
+        match line.answer(id).await {
+            Outcome::Error(error) => {
+                assert_eq!(error.code, i32::from(Code::DeadlineExceeded));
+                assert!(error.message.contains("nothing was done"), "{error:?}");
+            }
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
     }
 }
 

@@ -4,7 +4,6 @@ use super::{Line, call, calls};
 use crate::calls::{duration, set};
 use crate::fleet::Fleet;
 use std::time::Duration;
-use tonic::Code;
 use unstale_proto::v1::session_answer::Result as Outcome;
 use unstale_proto::v1::session_call::Request as Called;
 use unstale_proto::v1::{AbandonRequest, GetRequest, LeaseRequest, lease_response};
@@ -82,7 +81,7 @@ async fn a_stream_whose_caller_has_no_more_calls_ends_with_the_last_answer() {
 }
 
 #[tokio::test]
-async fn a_stream_is_drained_what_is_under_way_is_answered_and_the_rest_refused() {
+async fn a_stream_is_drained_what_is_under_way_and_on_its_way_is_answered() {
     let mut fleet = Fleet::of(2).await;
     let mut holder = Line::to(&fleet.pods[0]).await;
     assert!(is_granted(&holder.call(1, lease(Duration::ZERO)).await));
@@ -98,13 +97,8 @@ async fn a_stream_is_drained_what_is_under_way_is_answered_and_the_rest_refused(
         let answers = line.message().await.expect("no error");
         assert_eq!(answers, Some(Vec::new()), "it says that it closes");
     }
-    line.begin(3, read()).await;
-    match line.answer(3).await {
-        Outcome::Error(error) => {
-            assert_eq!(error.code, i32::from(Code::Unavailable), "{error:?}");
-        }
-        other => panic!("{other:?}"),
-    }
+    // It was on its way, for all that the sidecar knows.
+    assert!(matches!(line.call(3, read()).await, Outcome::Get(_)));
     line.end().await.expect("no error");
     let status = drained.ended(DRAIN).await;
     assert_eq!(status.code(), Some(0), "{}", drained.log());
@@ -155,6 +149,6 @@ async fn a_lease_whose_answer_was_not_taken_when_its_stream_ended_is_free_again(
         held = granted(line.call(id + 1, lease(Duration::ZERO)).await);
     }
     drop(stuck);
-    let next = line.call(1, lease(PATIENCE / 2)).await;
+    let next = line.call(u64::MAX, lease(PATIENCE / 2)).await;
     assert!(is_granted(&next), "{next:?}");
 }

@@ -6,33 +6,42 @@ use super::super::deadline::Call;
 use super::super::delivery::Grants;
 use super::super::{abandon, compare_and_set, fill, get, invalidate, lease, renew, set, status};
 use super::Parts;
+use super::answered::Answered;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::{Code, Status};
-use unstale_engine::Error;
+use unstale_proto::v1::SessionCall;
 use unstale_proto::v1::session_answer::Result as Outcome;
 use unstale_proto::v1::session_call::Request;
-use unstale_proto::v1::{SessionAnswer, SessionCall};
-
-/// An answer, and the leases that it brings.
-pub(super) struct Answered {
-    pub(super) answer: SessionAnswer,
-    pub(super) grants: Option<Grants>,
-}
 
 /// A call under way.
 pub(super) type Answering = BoxFuture<'static, Answered>;
 
+/// The method of a call that names none.
+const NONE: &str = "";
+
+/// The path of a kind's own RPC.
+macro_rules! method {
+    ($kind:ident) => {
+        concat!("/unstale.v1.CacheService/", stringify!($kind))
+    };
+}
+
 macro_rules! handlers {
     ($($kind:ident, $module:ident::$handler:ident, $brings:ident;)*) => {
-        /// The call, begun when it is polled.
-        pub(super) fn answering(parts: &Arc<Parts>, call: SessionCall) -> Answering {
-            let (id, timeout) = (call.id, call.timeout.map(waits));
+        /// The call, begun when it is polled. It has waited for so long already.
+        pub(super) fn answering(
+            parts: &Arc<Parts>,
+            call: SessionCall,
+            waited: Duration,
+        ) -> Answering {
+            let left = |timeout| waits(timeout).saturating_sub(waited);
+            let (id, timeout) = (call.id, call.timeout.map(left));
             let Some(request) = call.request else {
-                return Box::pin(std::future::ready(refused(parts, id, &unknown())));
+                return Box::pin(std::future::ready(answered(id, NONE, Err(unknown()))));
             };
             let parts = parts.clone();
             match request {
@@ -41,12 +50,21 @@ macro_rules! handlers {
                     let outcome = $module::$handler(&parts.engine, call);
                     let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
                     let outcome = outcome.unwrap_or_else(|_| Err(panicked()));
-                    let path = concat!("/unstale.v1.CacheService/", stringify!($kind));
+                    let path = method!($kind);
                     let outcome = outcome.map($brings);
                     let outcome = outcome.map(|(answer, grants)| (Outcome::$kind(answer), grants));
-                    answered(&parts, id, path, outcome)
+                    answered(id, path, outcome)
                 }),)*
             }
+        }
+
+        /// The answer to a call that is not begun.
+        pub(super) fn refused(call: &SessionCall, status: Status) -> Answered {
+            let path = match &call.request {
+                None => NONE,
+                $(Some(Request::$kind(_)) => method!($kind),)*
+            };
+            answered(call.id, path, Err(status))
         }
     };
 }
@@ -65,29 +83,12 @@ handlers! {
     Invalidate, invalidate::invalidate, nothing;
 }
 
-/// The answer to a call that comes while the sidecar drains.
-pub(super) fn too_late(parts: &Parts, id: u64) -> Answered {
-    refused(parts, id, &status::status(&Error::ShuttingDown))
-}
-
-fn refused(parts: &Parts, id: u64, status: &Status) -> Answered {
-    answered(parts, id, "", Err(status.clone()))
-}
-
 type Became = Result<(Outcome, Option<Grants>), Status>;
 
-/// Counts the call as one by itself is counted.
-fn answered(parts: &Parts, id: u64, path: &str, became: Became) -> Answered {
-    let code = became.as_ref().map_or_else(Status::code, |_| Code::Ok);
-    parts.requests.count(path, code);
-    parts.requests.count_in_session();
+fn answered(id: u64, path: &'static str, became: Became) -> Answered {
     let failed = |error| (Outcome::Error(status::message(&error)), None);
     let (outcome, grants) = became.unwrap_or_else(failed);
-    let result = Some(outcome);
-    Answered {
-        answer: SessionAnswer { id, result },
-        grants,
-    }
+    Answered::new(id, path, outcome, grants)
 }
 
 fn nothing<T>(answer: T) -> (T, Option<Grants>) {
@@ -100,7 +101,14 @@ fn leases<T>((answer, grants): (T, Grants)) -> (T, Option<Grants>) {
 
 /// What a call waits for at most; less than nothing is nothing.
 fn waits(timeout: prost_types::Duration) -> Duration {
-    timeout.try_into().unwrap_or_default()
+    let (seconds, nanos) = (u64::try_from(timeout.seconds), u32::try_from(timeout.nanos));
+    let nanos = nanos.ok().filter(|nanos| *nanos < 1_000_000_000);
+    seconds
+        .ok()
+        .zip(nanos)
+        .map_or(Duration::ZERO, |(seconds, nanos)| {
+            Duration::new(seconds, nanos)
+        })
 }
 
 fn unknown() -> Status {
@@ -111,4 +119,25 @@ fn unknown() -> Status {
 fn panicked() -> Status {
     let message = "the call failed inside the sidecar".to_owned();
     status::of_the_stack(Code::Internal, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_that_is_none_leaves_no_time() {
+        let waits = |seconds, nanos| waits(prost_types::Duration { seconds, nanos });
+        assert_eq!(waits(2, 500), Duration::new(2, 500));
+        assert_eq!(waits(i64::MAX, 0), Duration::from_secs(i64::MAX as u64));
+        for (seconds, nanos) in [
+            (i64::MIN, 0),
+            (-1, 0),
+            (0, -1),
+            (1, i32::MIN),
+            (1, i32::MAX),
+        ] {
+            assert_eq!(waits(seconds, nanos), Duration::ZERO, "{seconds} {nanos}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What is ready, gathered into one message.
 
 use super::super::delivery::Grants;
-use super::answering::Answered;
+use super::answered::Answered;
 use prost::Message as _;
 use unstale_engine::limits;
 use unstale_proto::v1::{SessionClosing, SessionOpened, SessionResponse};
@@ -23,7 +23,10 @@ impl Message {
     /// Says what the stream allows.
     pub(super) fn open(&mut self) {
         let max_calls = u32::try_from(limits::SESSION_CALLS).unwrap_or(u32::MAX);
-        self.response.opened = Some(SessionOpened { max_calls });
+        self.response.opened = Some(SessionOpened {
+            max_calls,
+            max_bytes: limits::SESSION_BYTES as u64,
+        });
     }
 
     /// Says that no more calls are begun.

@@ -1,29 +1,35 @@
 //! One stream: reads calls, begins them, and gives answers as they are ready.
 //!
-//! Polled when the caller has room for an answer, and only then, so that a
-//! caller who does not read is not read from.
+//! Polled when the connection has taken the last message, one message ahead of
+//! what the caller has room for, so that a caller who does not read is soon not
+//! read from.
 
 use super::super::delivery::Grants;
 use super::Parts;
-use super::answering::{answering, too_late};
+use super::answered::Answered;
+use super::answering::{answering, refused};
 use super::message::Message;
+use super::pieces::{Piece, Pieces};
 use super::under_way::UnderWay;
 use crate::grpc::observe;
 use crate::grpc::status;
 use futures::Stream;
+use prost::DecodeError;
+use prost::bytes::Bytes;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use std::vec;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Sleep;
+use tokio::task::coop;
+use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Status, Streaming};
-use unstale_proto::v1::{SessionCall, SessionRequest, SessionResponse};
+use unstale_engine::Error;
+use unstale_proto::v1::{SessionCall, SessionResponse};
 
-/// How long a caller that was told of the end has to end its side, once nothing
-/// is under way.
+/// How long a caller that was told of the end has to end its side. What it has
+/// sent before it knew is begun.
 const PARTING: Duration = Duration::from_millis(500);
 
 /// How far the stream is.
@@ -32,7 +38,7 @@ enum Phase {
     New,
     /// Calls are begun.
     Open,
-    /// The sidecar drains: none is begun, until then at the latest.
+    /// The sidecar drains: calls are begun until then at the latest.
     Closing(Pin<Box<Sleep>>),
     /// A message could not be understood.
     Failed(Status),
@@ -66,9 +72,11 @@ impl OnTheWay {
 /// A Session stream.
 pub(in crate::grpc) struct Session {
     parts: Arc<Parts>,
-    requests: Streaming<SessionRequest>,
-    /// Those of the last message that are not begun yet.
-    calls: vec::IntoIter<SessionCall>,
+    requests: Streaming<Bytes>,
+    /// What is not begun yet of the last message.
+    pieces: Pieces,
+    came: Instant,
+    last_id: u64,
     has_ended: bool,
     under_way: UnderWay,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -79,13 +87,15 @@ pub(in crate::grpc) struct Session {
 
 impl Session {
     pub(super) fn new(
-        requests: Streaming<SessionRequest>,
+        requests: Streaming<Bytes>,
         parts: Arc<Parts>,
         place: OwnedSemaphorePermit,
     ) -> Self {
         Self {
             requests,
-            calls: Vec::new().into_iter(),
+            pieces: Pieces::default(),
+            came: Instant::now(),
+            last_id: 0,
             has_ended: false,
             under_way: UnderWay::new(parts.shutdown.clone()),
             stop: Box::pin(parts.stop.clone().cancelled_owned()),
@@ -106,6 +116,9 @@ impl Session {
             message.close();
             self.phase = Phase::Closing(Box::pin(tokio::time::sleep(PARTING)));
         }
+        if let Phase::Closing(until) = &mut self.phase {
+            let _ = until.as_mut().poll(context);
+        }
     }
 
     /// Takes what tasks have answered.
@@ -113,58 +126,86 @@ impl Session {
         while !message.is_full()
             && let Poll::Ready(answer) = self.under_way.poll_answer(context)
         {
-            message.add(answer);
+            self.answer(answer, message);
         }
     }
 
-    /// Begins what has come, as long as there is room.
+    /// Begins what has come, as long as the message has room for answers.
     fn read(&mut self, context: &mut Context<'_>, message: &mut Message) -> Result<(), Status> {
-        while !message.is_full() && !self.under_way.is_full() {
-            if let Some(call) = self.calls.next() {
-                self.begin(call, message)?;
-                continue;
-            }
-            if self.has_ended {
+        while !message.is_full() {
+            // Whoever sends without a pause leaves the thread to others: to the
+            // tasks of calls that were cancelled, too.
+            let Poll::Ready(budget) = coop::poll_proceed(context) else {
+                return Ok(());
+            };
+            budget.made_progress();
+            if self.under_way.is_swamped() {
+                context.waker().wake_by_ref();
                 return Ok(());
             }
-            match Pin::new(&mut self.requests).poll_next(context) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(None) => self.has_ended = true,
-                Poll::Ready(Some(Err(status))) => return Err(observe::mended(status)),
-                Poll::Ready(Some(Ok(request))) => {
-                    for id in request.cancelled {
-                        self.under_way.cancel(id);
+            match self.pieces.next().map_err(not_decoded)? {
+                Some(Piece::Call(call, bytes)) => self.begin(call, bytes, message)?,
+                Some(Piece::Cancelled(id)) => self.under_way.cancel(id),
+                None if self.has_ended => return Ok(()),
+                None => match Pin::new(&mut self.requests).poll_next(context) {
+                    Poll::Pending => return Ok(()),
+                    Poll::Ready(None) => self.has_ended = true,
+                    Poll::Ready(Some(Err(status))) => return Err(observe::mended(status)),
+                    Poll::Ready(Some(Ok(message))) => {
+                        self.pieces = message.into();
+                        self.came = Instant::now();
                     }
-                    self.calls = request.calls.into_iter();
-                }
+                },
             }
         }
         Ok(())
     }
 
-    fn begin(&mut self, call: SessionCall, message: &mut Message) -> Result<(), Status> {
+    fn begin(
+        &mut self,
+        call: SessionCall,
+        bytes: usize,
+        message: &mut Message,
+    ) -> Result<(), Status> {
         let id = call.id;
-        if id == 0 || self.under_way.has(id) {
+        if id <= self.last_id {
             return Err(status::bad_id(id));
         }
-        let answer = match self.phase {
-            Phase::Closing(_) => Some(too_late(&self.parts, id)),
-            _ => self.under_way.begin(id, answering(&self.parts, call)),
+        self.last_id = id;
+        let answer = if self.has_parted() {
+            Some(refused(&call, status::status(&Error::ShuttingDown)))
+        } else if !self.under_way.has_room_for(bytes) {
+            Some(refused(&call, status::no_room_for_calls()))
+        } else {
+            let call = answering(&self.parts, call, self.came.elapsed());
+            self.under_way.begin(id, bytes, call)
         };
         if let Some(answer) = answer {
-            message.add(answer);
+            self.answer(answer, message);
         }
         Ok(())
+    }
+
+    /// Counts the call as one by itself is counted.
+    fn answer(&self, answer: Answered, message: &mut Message) {
+        let requests = &self.parts.requests;
+        requests.count(answer.path, answer.code());
+        requests.count_in_session();
+        message.add(answer);
+    }
+
+    /// Whether the caller has had its time to part.
+    fn has_parted(&self) -> bool {
+        match &self.phase {
+            Phase::Closing(until) => until.is_elapsed(),
+            Phase::New | Phase::Open | Phase::Failed(_) | Phase::Over => false,
+        }
     }
 
     /// Whether there is nothing left to do, asked when nothing is ready.
-    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
-        let is_idle = self.under_way.is_empty() && self.calls.len() == 0;
-        let parted = match &mut self.phase {
-            Phase::Closing(until) => until.as_mut().poll(context).is_ready(),
-            Phase::New | Phase::Open | Phase::Failed(_) | Phase::Over => false,
-        };
-        is_idle && (self.has_ended || parted)
+    fn is_over(&self) -> bool {
+        let is_idle = self.under_way.is_empty() && self.pieces.is_empty();
+        is_idle && (self.has_ended || self.has_parted())
     }
 
     /// The end, if it was reached: what the caller is told of it.
@@ -180,12 +221,16 @@ impl Session {
     }
 }
 
+/// In the library's words, which are the contract's once they are mended.
+fn not_decoded(error: DecodeError) -> Status {
+    observe::mended(Status::internal(error.to_string()))
+}
+
 impl Stream for Session {
     type Item = Result<SessionResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        // A caller that sends without a pause leaves the thread to others, too.
-        let budget = ready!(tokio::task::coop::poll_proceed(context));
+        let budget = ready!(coop::poll_proceed(context));
         let session = &mut *self;
         if !session.on_the_way.arrived() {
             context.waker().wake_by_ref();
@@ -209,7 +254,7 @@ impl Stream for Session {
         if let Some(end) = session.end() {
             return Poll::Ready(end.map(Err));
         }
-        if session.is_over(context) {
+        if session.is_over() {
             session.phase = Phase::Over;
             return Poll::Ready(None);
         }

@@ -4,20 +4,63 @@
 //! cancelled. When the stream ends, so do its calls, as those of a connection
 //! that is lost.
 
-use super::answering::{Answered, Answering};
+use super::answered::Answered;
+use super::answering::Answering;
 use crate::shutdown::Shutdown;
 use futures::future::{AbortHandle, abortable};
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::unconstrained;
 use unstale_engine::limits;
+
+/// One of them: its task, and its length.
+struct Waiting {
+    task: AbortHandle,
+    bytes: usize,
+}
+
+/// All tasks, those of cancelled calls included until they have ended.
+#[derive(Default)]
+struct Alive {
+    calls: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// One of them.
+struct Living {
+    all: Arc<Alive>,
+    bytes: usize,
+}
+
+impl Living {
+    fn new(all: &Arc<Alive>, bytes: usize) -> Self {
+        all.calls.fetch_add(1, Relaxed);
+        all.bytes.fetch_add(bytes, Relaxed);
+        let all = all.clone();
+        Self { all, bytes }
+    }
+}
+
+impl Drop for Living {
+    fn drop(&mut self) {
+        self.all.calls.fetch_sub(1, Relaxed);
+        self.all.bytes.fetch_sub(self.bytes, Relaxed);
+    }
+}
 
 /// Calls with a task of their own.
 pub(super) struct UnderWay {
     shutdown: Shutdown,
-    calls: HashMap<u64, AbortHandle>,
+    calls: HashMap<u64, Waiting>,
+    /// Of all of them.
+    bytes: usize,
+    alive: Arc<Alive>,
+    /// For answers that are not sent.
+    room: Arc<Semaphore>,
     sender: mpsc::Sender<Answered>,
     answers: mpsc::Receiver<Answered>,
 }
@@ -29,27 +72,33 @@ impl UnderWay {
         Self {
             shutdown,
             calls: HashMap::new(),
+            bytes: 0,
+            alive: Arc::default(),
+            room: Arc::new(Semaphore::new(limits::SESSION_BYTES)),
             sender,
             answers,
         }
     }
 
-    /// Whether a call of this id is under way.
-    pub(super) fn has(&self, id: u64) -> bool {
-        self.calls.contains_key(&id)
+    /// Whether a call of this length may be begun, too.
+    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+        self.calls.len() < limits::SESSION_CALLS && self.bytes + bytes <= limits::SESSION_BYTES
     }
 
-    /// Whether there are as many as may be.
-    pub(super) fn is_full(&self) -> bool {
-        self.calls.len() >= limits::SESSION_CALLS
+    /// Whether so many cancelled ones have not ended that it is better to wait.
+    pub(super) fn is_swamped(&self) -> bool {
+        let (calls, bytes) = (&self.alive.calls, &self.alive.bytes);
+        calls.load(Relaxed) >= 2 * limits::SESSION_CALLS
+            || bytes.load(Relaxed) >= 2 * limits::SESSION_BYTES
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.calls.is_empty()
     }
 
-    /// Begins a call; its answer, if it has one at once.
-    pub(super) fn begin(&mut self, id: u64, mut call: Answering) -> Option<Answered> {
+    /// Begins a call of this length; its answer, if it has one at once. An id
+    /// names one call of the stream, ever.
+    pub(super) fn begin(&mut self, id: u64, bytes: usize, mut call: Answering) -> Option<Answered> {
         // What is taken up again by a task needs nobody to wake it here. Many
         // calls in one poll are no reason to let one of them wait.
         let mut begun = unconstrained(&mut call);
@@ -57,13 +106,16 @@ impl UnderWay {
         if let Poll::Ready(answer) = Pin::new(&mut begun).poll(&mut context) {
             return Some(answer);
         }
-        let (call, handle) = abortable(call);
-        self.calls.insert(id, handle);
-        let sender = self.sender.clone();
+        let (call, task) = abortable(call);
+        self.calls.insert(id, Waiting { task, bytes });
+        self.bytes += bytes;
+        let (sender, room) = (self.sender.clone(), self.room.clone());
+        let living = Living::new(&self.alive, bytes);
         self.shutdown.spawn("session call", async move {
+            let _living = living;
             if let Ok(answer) = call.await {
                 // Nobody is there any more when it fails.
-                let _ = sender.send(answer).await;
+                let _ = sender.send(answer.kept_in(&room)).await;
             }
         });
         None
@@ -71,15 +123,22 @@ impl UnderWay {
 
     /// Ends a call without an answer, if it is under way.
     pub(super) fn cancel(&mut self, id: u64) {
-        if let Some(call) = self.calls.remove(&id) {
-            call.abort();
+        if let Some(call) = self.remove(id) {
+            call.task.abort();
         }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Waiting> {
+        let call = self.calls.remove(&id)?;
+        self.bytes -= call.bytes;
+        Some(call)
     }
 
     /// Ends all of them.
     pub(super) fn cancel_all(&mut self) {
+        self.bytes = 0;
         for (_, call) in self.calls.drain() {
-            call.abort();
+            call.task.abort();
         }
     }
 
@@ -90,7 +149,7 @@ impl UnderWay {
             let answered = answered.expect("one sender is here");
             // One that was on its way when its call was cancelled is dropped, and
             // with it the lease that it brings.
-            if self.calls.remove(&answered.answer.id).is_some() {
+            if self.remove(answered.answer.id).is_some() {
                 return Poll::Ready(answered);
             }
         }
@@ -109,13 +168,11 @@ mod tests {
     use futures::FutureExt as _;
     use std::future::{pending, poll_fn};
     use tokio::sync::oneshot;
-    use unstale_proto::v1::SessionAnswer;
+    use unstale_proto::v1::RenewResponse;
+    use unstale_proto::v1::session_answer::Result as Outcome;
 
     fn answer(id: u64) -> Answered {
-        Answered {
-            answer: SessionAnswer { id, result: None },
-            grants: None,
-        }
+        Answered::new(id, "", Outcome::Renew(RenewResponse::default()), None)
     }
 
     /// A call that never ends, and how it is known that it was dropped.
@@ -132,7 +189,7 @@ mod tests {
     async fn a_call_that_is_done_at_once_needs_no_task_and_no_place() {
         let mut under_way = UnderWay::new(Shutdown::new());
         let done = std::future::ready(answer(7)).boxed();
-        let answered = under_way.begin(7, done).expect("it is done");
+        let answered = under_way.begin(7, 1, done).expect("it is done");
         assert_eq!(answered.answer.id, 7);
         assert!(under_way.is_empty());
     }
@@ -141,11 +198,11 @@ mod tests {
     async fn what_waits_is_dropped_when_it_is_cancelled_or_its_stream_ends() {
         let mut under_way = UnderWay::new(Shutdown::new());
         let ((one, one_dropped), (two, two_dropped)) = (endless(), endless());
-        assert!(under_way.begin(1, one).is_none());
-        assert!(under_way.begin(2, two).is_none());
+        assert!(under_way.begin(1, 1, one).is_none());
+        assert!(under_way.begin(2, 1, two).is_none());
         under_way.cancel(1);
         one_dropped.await.expect_err("it was dropped");
-        assert!(!under_way.has(1) && under_way.has(2));
+        assert_eq!(under_way.calls.len(), 1);
         drop(under_way);
         two_dropped.await.expect_err("it was dropped");
     }
@@ -159,7 +216,7 @@ mod tests {
                 let _ = gone.await;
                 answer(id)
             };
-            assert!(under_way.begin(id, call.boxed()).is_none());
+            assert!(under_way.begin(id, 1, call.boxed()).is_none());
             go.send(()).expect("it waits");
         }
         // The tasks answer while this one does not run.
@@ -176,11 +233,37 @@ mod tests {
     async fn as_many_are_under_way_as_may_be() {
         let mut under_way = UnderWay::new(Shutdown::new());
         for id in 1..=limits::SESSION_CALLS as u64 {
-            assert!(!under_way.is_full());
-            under_way.begin(id, pending().boxed());
+            assert!(under_way.has_room_for(1));
+            under_way.begin(id, 1, pending().boxed());
         }
-        assert!(under_way.is_full());
+        assert!(!under_way.has_room_for(1));
         under_way.cancel(1);
-        assert!(!under_way.is_full());
+        assert!(under_way.has_room_for(1));
+    }
+
+    #[tokio::test]
+    async fn as_many_bytes_are_under_way_as_may_be() {
+        let mut under_way = UnderWay::new(Shutdown::new());
+        let half = limits::SESSION_BYTES / 2;
+        under_way.begin(1, half, pending().boxed());
+        assert!(under_way.has_room_for(1));
+        under_way.begin(2, half, pending().boxed());
+        assert!(!under_way.has_room_for(1));
+        under_way.cancel(1);
+        assert!(under_way.has_room_for(1));
+    }
+
+    #[tokio::test]
+    async fn calls_that_were_cancelled_count_until_their_tasks_have_ended() {
+        let mut under_way = UnderWay::new(Shutdown::new());
+        for id in 1..=2 * limits::SESSION_CALLS as u64 {
+            assert!(under_way.has_room_for(1) && !under_way.is_swamped());
+            under_way.begin(id, 1, pending().boxed());
+            under_way.cancel(id);
+        }
+        assert!(under_way.is_swamped());
+        while under_way.is_swamped() {
+            tokio::task::yield_now().await;
+        }
     }
 }
