@@ -33,10 +33,18 @@ impl L1 {
         self.map.get(&key)
     }
 
+    /// The entry, without that a key which is not held counts as wanted once more:
+    /// each key that was read in vain, and then stored, would have counted twice,
+    /// and driven out what is read as often.
+    pub(crate) fn peek(&self, key: NameHash) -> Option<Arc<Entry>> {
+        let held = self.map.contains_key(&key);
+        held.then(|| self.map.get(&key)).flatten()
+    }
+
     /// Holds an entry unless a newer one is held.
     pub(crate) fn insert(&self, entry: Entry) {
         let key = entry.facts.key.hash();
-        if let Some(held) = self.map.get(&key)
+        if let Some(held) = self.peek(key)
             && held.facts.epoch == entry.facts.epoch
             && held.facts.as_of > entry.facts.as_of
         {
@@ -74,3 +82,6 @@ fn weigh(_: &NameHash, entry: &Arc<Entry>) -> u32 {
     let bytes = key + entry.payload.data().len() + tags + hashes + OVERHEAD_BYTES;
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;
