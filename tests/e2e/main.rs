@@ -16,6 +16,7 @@ mod fail_safe;
 mod faults;
 mod fleet;
 mod input;
+mod l1_memory;
 mod lease;
 mod levels;
 mod logs;

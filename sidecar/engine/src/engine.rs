@@ -430,7 +430,7 @@ impl Engine {
         };
         if self
             .l1
-            .get(key.hash())
+            .peek(key.hash())
             .is_some_and(|held| held.facts.as_of < sequence)
         {
             self.l1.remove(key.hash());

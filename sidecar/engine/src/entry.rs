@@ -80,6 +80,14 @@ pub(crate) fn facts(key: &Key, tags: &[Tag], at: Position, delimiters: &Delimite
     }
 }
 
+/// Tags as entries share them: none take no memory of their own.
+pub(crate) fn shared(tags: Vec<Tag>) -> Arc<[Tag]> {
+    match tags.is_empty() {
+        true => Arc::default(),
+        false => tags.into(),
+    }
+}
+
 /// The etag of a payload: BLAKE3 over its form, its content type and its bytes.
 pub(crate) fn etag(payload: &Payload) -> Etag {
     let mut hasher = blake3::Hasher::new();

@@ -197,7 +197,7 @@ fn content(
         stored: LogTime(header.stored),
         valid_until: LogTime(header.valid_until),
         payload: payload(&header, data)?,
-        tags: tags.into(),
+        tags: entry::shared(tags),
     }))
 }
 
@@ -296,7 +296,7 @@ mod tests {
             version: Version::Fill(LeaseToken(9)),
             etag: entry::etag(&payload),
             payload,
-            tags: tags.into(),
+            tags: entry::shared(tags),
             stored: LogTime(1),
             valid_until: LogTime(6),
         }

@@ -71,7 +71,7 @@ pub(crate) fn make(
         version,
         etag: entry::etag(&new.payload),
         payload: new.payload,
-        tags: new.tags.into(),
+        tags: entry::shared(new.tags),
         stored,
         valid_until: life.valid_until,
     }

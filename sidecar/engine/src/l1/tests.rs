@@ -1,0 +1,76 @@
+//! L1 keeps what moka alone would keep.
+
+use super::*;
+use crate::clock::LogTime;
+use crate::entry::{self, Version};
+use crate::key::{Delimiters, Key, Namespace};
+use crate::position::Position;
+use crate::request::{Etag, Value};
+
+/// Keys, reads, and entries that fit.
+const KEYS: usize = 10_000;
+const READS: usize = 200_000;
+const ROOM: u64 = 500;
+
+fn entry(name: &str, bytes: usize) -> Entry {
+    let namespace = Namespace::new("shop").expect("a good namespace");
+    let key = Key::new(namespace, name).expect("a good key");
+    let at = Position::default();
+    Entry {
+        facts: entry::facts(&key, &[], at, &Delimiters::default()),
+        version: Version::Write(at),
+        etag: Etag(1),
+        payload: Payload::Value(Value {
+            data: vec![7; bytes].into(),
+            text: false,
+            content_type: String::new(),
+        }),
+        tags: [].into(),
+        stored: LogTime(0),
+        valid_until: LogTime(u64::MAX),
+    }
+}
+
+/// Reads of keys by Zipf's law with an exponent of 0.9, from a fixed seed.
+fn reads() -> impl Iterator<Item = usize> {
+    let mut sum = 0.0;
+    let sums = (1..=KEYS).map(|rank| {
+        sum += (rank as f64).powf(-0.9);
+        sum
+    });
+    let sums: Vec<f64> = sums.collect();
+    let mut state = 1_u64;
+    (0..READS).map(move |_| {
+        // Knuth's MMIX generator: the upper bits are good enough.
+        state = state.wrapping_mul(6_364_136_223_846_793_005);
+        state = state.wrapping_add(1_442_695_040_888_963_407);
+        let drawn = (state >> 11) as f64 / (1_u64 << 53) as f64 * sum;
+        sums.partition_point(|sum| *sum < drawn)
+    })
+}
+
+#[test]
+fn l1_hits_as_often_as_moka_alone() {
+    let entries: Vec<_> = (0..KEYS).map(|n| entry(&format!("{n:05}"), 64)).collect();
+    let weight = weigh(&entries[0].facts.key.hash(), &Arc::new(entries[0].clone()));
+    let l1 = L1::new(ROOM * u64::from(weight));
+    let moka = moka::sync::Cache::builder()
+        .max_capacity(ROOM * u64::from(weight))
+        .weigher(move |_, ()| weight)
+        .build_with_hasher(ByName::default());
+    let (mut hits, mut alone) = (0, 0);
+    for n in reads() {
+        let key = entries[n].facts.key.hash();
+        match l1.get(key) {
+            Some(_) => hits += 1,
+            None => l1.insert(entries[n].clone()),
+        }
+        match moka.get(&key) {
+            Some(()) => alone += 1,
+            None => moka.insert(key, ()),
+        }
+    }
+    let points = |hits: i32| 100.0 * f64::from(hits) / READS as f64;
+    let (hits, alone) = (points(hits), points(alone));
+    assert!(hits > alone - 1.0, "{hits:.1} % with {alone:.1} %");
+}
