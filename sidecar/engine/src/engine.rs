@@ -168,12 +168,12 @@ impl Engine {
 
     /// Reads one key as far as nothing has to be waited for; the rest is for
     /// [`Engine::get_far`].
-    pub fn get_near(&self, get: Get) -> Result<Answer<GetOutcome>, GetFar> {
+    pub fn get_near(&self, get: Get) -> Result<Answer<GetOutcome>, Box<GetFar>> {
         crate::read::get_near(self, get)
     }
 
     /// Reads what is not near.
-    pub async fn get_far(&self, far: GetFar) -> Result<Answer<GetOutcome>, Error> {
+    pub async fn get_far(&self, far: Box<GetFar>) -> Result<Answer<GetOutcome>, Error> {
         crate::read::get_far(self, far).await
     }
 

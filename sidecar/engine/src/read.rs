@@ -28,14 +28,14 @@ enum Looked {
 
 /// Answers at once if nothing has to be waited for: without a future, which
 /// would cost a hit more than all the rest of it.
-pub(crate) fn get_near(engine: &Engine, get: Get) -> Result<Answer<GetOutcome>, GetFar> {
+pub(crate) fn get_near(engine: &Engine, get: Get) -> Result<Answer<GetOutcome>, Box<GetFar>> {
     let waits = get.min_position.is_some()
         || get.max_staleness.is_some()
         || get.level == Level::Strong
         || plants(engine);
     if waits {
         let looked = Looked::NotYet;
-        return Err(GetFar { get, looked });
+        return Err(Box::new(GetFar { get, looked }));
     }
     let demand = get.demand();
     let wants_stale = || wants_stale(engine, &get.key, &demand);
@@ -45,16 +45,19 @@ pub(crate) fn get_near(engine: &Engine, get: Get) -> Result<Answer<GetOutcome>, 
             let found = serve(engine, &get.key, &demand, lookup, &mut degraded);
             Ok(answer(engine, &get, found, degraded))
         }
-        Err(held) => Err(GetFar {
-            get,
-            looked: Looked::Ask(held),
-        }),
+        Err(held) => {
+            let looked = Looked::Ask(held);
+            Err(Box::new(GetFar { get, looked }))
+        }
     }
 }
 
 /// Waits for the rest.
-pub(crate) async fn get_far(engine: &Engine, far: GetFar) -> Result<Answer<GetOutcome>, Error> {
-    let GetFar { get, looked } = far;
+pub(crate) async fn get_far(
+    engine: &Engine,
+    far: Box<GetFar>,
+) -> Result<Answer<GetOutcome>, Error> {
+    let GetFar { get, looked } = *far;
     let demand = get.demand();
     let mut degraded = Degraded::default();
     let lookup = match looked {
