@@ -32,6 +32,11 @@ pub(crate) fn is_quick() -> bool {
     IS_QUICK.load(Relaxed)
 }
 
+/// So many calls; with `--quick` a tenth.
+pub(crate) fn some(calls: usize) -> usize {
+    if is_quick() { calls / 10 } else { calls }
+}
+
 /// Makes the call with this number; numbers are given once.
 type Call = dyn Fn(u64) -> BoxFuture<'static, Result<()>> + Send + Sync;
 

@@ -29,44 +29,52 @@ pub(super) async fn part(sidecar: &str, nats: &str) -> Result<Part> {
         Core::open(nats.port).await?,
         BareLog::open(nats.port).await?,
     );
+    let echo = processes::echo()?;
+    let echo = echo.connected().await?;
     let pods = super::log::pods(sidecar, nats.port, PODS)?;
     let channels = super::log::fleet(&pods).await?;
     let mut events = watch(&channels[1]).await?;
-    let mut samples: [Samples; 3] = Default::default();
-    let calls = if rounds::is_quick() {
-        CALLS / 10
-    } else {
-        CALLS
-    };
+    let mut samples: [Samples; 4] = Default::default();
     for round in 0..=ROUNDS {
         if round == 1 {
             samples = Default::default();
         }
-        for _ in 0..calls {
+        for _ in 0..rounds::some(CALLS) {
             apply(&channels[0], &mut events, &mut samples[0]).await?;
         }
-        for _ in 0..calls {
+        for _ in 0..rounds::some(CALLS) {
             samples[1].extend([core.deliver().await?]);
         }
-        for _ in 0..calls {
+        for _ in 0..rounds::some(CALLS) {
             let begin = Instant::now();
             bare.append().await?;
             samples[2].add(begin);
         }
+        for _ in 0..rounds::some(CALLS) {
+            let begin = Instant::now();
+            calls::echo(&echo).await?;
+            bare.append().await?;
+            samples[3].add(begin);
+        }
     }
+    told(&samples)
+}
+
+fn told(samples: &[Samples; 4]) -> Result<Part> {
     let mut part = Part::new("delivery", "Publish to apply", WORDS);
     let names = [
         "unstale: Invalidate to event",
         "core NATS: publish to deliver",
         "JetStream: append and its echo",
+        "bare tonic echo + append and its echo",
     ];
     let figures = names
         .iter()
-        .zip(&samples)
+        .zip(samples)
         .map(|(name, samples)| Figure::of(ROW, name, samples));
     part.figures.extend(figures);
-    let [own, core, stream] = &part.figures[..] else {
-        return Err("three figures".into());
+    let [own, core, _, trip] = &part.figures[..] else {
+        return Err("four figures".into());
     };
     let p99 = Row::times(
         "Invalidate to another pod's event: p99",
@@ -76,7 +84,7 @@ pub(super) async fn part(sidecar: &str, nats: &str) -> Result<Part> {
     let p50 = Row::times(
         "Invalidate to another pod's event: p50",
         own.p50_us,
-        (&stream.what, stream.p50_us),
+        (&trip.what, trip.p50_us),
     );
     part.goals.extend([p99.goal(Bound::AtMost(3.0)), p50]);
     Ok(part)

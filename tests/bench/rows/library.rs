@@ -21,11 +21,7 @@ pub(super) async fn part() -> Result<Part> {
     let url = redis.url();
     let mut one = Client::start("node", &[&script, &url])?;
     let mut other = Client::start("node", &[&script, &url])?;
-    let calls = if rounds::is_quick() {
-        CALLS / 10
-    } else {
-        CALLS
-    };
+    let calls = rounds::some(CALLS);
     let mut samples: [Samples; 4] = Default::default();
     for round in 0..=ROUNDS {
         let hits = one.measure("get", calls)?;

@@ -90,16 +90,8 @@ pub(super) async fn fleet(pods: &[Running]) -> Result<Vec<Channel>> {
     Ok(channels)
 }
 
-fn calls_of_a_round() -> usize {
-    if rounds::is_quick() {
-        CALLS / 10
-    } else {
-        CALLS
-    }
-}
-
 async fn append(echo: &Channel, bare: &mut BareLog, samples: &mut Samples) -> Result<()> {
-    for _ in 0..calls_of_a_round() {
+    for _ in 0..rounds::some(CALLS) {
         let begin = Instant::now();
         calls::echo(echo).await?;
         bare.append().await?;
@@ -109,7 +101,7 @@ async fn append(echo: &Channel, bare: &mut BareLog, samples: &mut Samples) -> Re
 }
 
 async fn invalidate(pod: &Channel, ack: Ack, acked: usize, samples: &mut Samples) -> Result<()> {
-    for _ in 0..calls_of_a_round() {
+    for _ in 0..rounds::some(CALLS) {
         let begin = Instant::now();
         let by = calls::invalidate(pod, ack).await?;
         samples.add(begin);

@@ -25,7 +25,7 @@ pub(super) async fn part(sidecar: &str) -> Result<Part> {
     let room = ["--l1-bytes", "256MiB", "--memory-bytes", "256MiB"];
     let (own, servers) = (Own::alone(sidecar, &room).await?, Stores::start()?);
     let stores = servers.clients_over_sockets().await?;
-    let keys = calls::keys("mixed", if rounds::is_quick() { KEYS / 100 } else { KEYS });
+    let keys = calls::keys("mixed", rounds::some(KEYS));
     calls::fill_with(&own.uds, &keys, &calls::value(BYTES)).await?;
     for store in &stores {
         fill(store, &keys).await?;

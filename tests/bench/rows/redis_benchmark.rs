@@ -34,11 +34,7 @@ pub(super) fn part() -> Result<Part> {
 
 /// SET and GET of one run.
 fn run(name: &str, socket: &str, connections: usize) -> Result<Vec<Figure>> {
-    let requests = if rounds::is_quick() {
-        REQUESTS / 10
-    } else {
-        REQUESTS
-    };
+    let requests = rounds::some(REQUESTS);
     let (connections_, requests) = (connections.to_string(), requests.to_string());
     let output = Command::new("redis-benchmark")
         .args([

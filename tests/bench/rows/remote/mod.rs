@@ -21,15 +21,6 @@ use unstale_tests::{Memcached, Redis, RedisCluster};
 const GETS: usize = 400;
 const BATCHES: usize = 30;
 
-/// Of one round; with `--quick` a tenth.
-fn some(calls: usize) -> usize {
-    if rounds::is_quick() {
-        calls / 10
-    } else {
-        calls
-    }
-}
-
 const WORDS: &str = "1 KiB values which only the remote tier has: one pod wrote them, another reads each once, one call at \
 a time. The reference is what an application without a cache would do, and a trip to a sidecar: one call of the bare echo, \
 then the bare client's read of as much from the same server.";
@@ -114,9 +105,9 @@ impl Bench<'_> {
             if round == 1 {
                 (measured, reference) = (Samples::default(), Samples::default());
             }
-            let keys = calls::keys(&format!("one/{round}"), some(GETS));
+            let keys = calls::keys(&format!("one/{round}"), rounds::some(GETS));
             calls::fill(&self.fleet.writer, &keys).await?;
-            for at in 0..some(GETS) {
+            for at in 0..rounds::some(GETS) {
                 let begin = Instant::now();
                 calls::echo(self.echo).await?;
                 self.bare.get(at).await?;
@@ -144,9 +135,12 @@ impl Bench<'_> {
                 samples = Default::default();
             }
             let [measured, reference, as_many] = &mut samples;
-            let keys = calls::keys(&format!("many/{round}"), some(BATCHES) * calls::BATCH);
+            let keys = calls::keys(
+                &format!("many/{round}"),
+                rounds::some(BATCHES) * calls::BATCH,
+            );
             calls::fill(&self.fleet.writer, &keys).await?;
-            for _ in 0..some(BATCHES) {
+            for _ in 0..rounds::some(BATCHES) {
                 let begin = Instant::now();
                 calls::echo(self.echo).await?;
                 self.bare.many().await?;

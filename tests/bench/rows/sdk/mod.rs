@@ -8,7 +8,7 @@ mod python;
 mod rust;
 
 use crate::part::Part;
-use crate::{Result, processes, rounds};
+use crate::{Result, processes};
 use tempfile::TempDir;
 use unstale_tests::Redis;
 
@@ -16,15 +16,6 @@ use unstale_tests::Redis;
 const ROUNDS: usize = 20;
 /// Calls of one client in one round.
 const CALLS: usize = 250;
-
-/// With `--quick` a tenth of them.
-fn rounds_of() -> usize {
-    if rounds::is_quick() {
-        ROUNDS / 10
-    } else {
-        ROUNDS
-    }
-}
 
 /// Whatever a client is measured on.
 struct Servers {

@@ -1,13 +1,13 @@
 //! The Python client beside grpcio and redis-py, each in a process of its own
 //! (bench/python/client.py) that is idle while another is measured.
 
-use super::{CALLS, Servers, rounds_of};
-use crate::Result;
+use super::{CALLS, ROUNDS, Servers};
 use crate::figure::Figure;
 use crate::goal::{Bound, Row};
 use crate::part::Part;
 use crate::samples::Samples;
 use crate::scripts::Client;
+use crate::{Result, rounds};
 use std::time::Duration;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/python/client.py");
@@ -66,7 +66,7 @@ impl Clients {
 
     fn tasks(&mut self, part: &mut Part) -> Result<()> {
         let (mut own, mut redis) = (Samples::default(), Samples::default());
-        for round in 0..=rounds_of() {
+        for round in 0..=rounds::some(ROUNDS) {
             let one = self.unstale.measure("tasks", CALLS_OF_A_TASK)?;
             let other = self.redis.measure("tasks", CALLS_OF_A_TASK)?;
             if round > 0 {
@@ -86,7 +86,7 @@ impl Clients {
     /// Of one process: the calls differ by less than two processes do.
     fn decorated(&mut self, part: &mut Part) -> Result<()> {
         let (mut get, mut decorated) = (Samples::default(), Samples::default());
-        for round in 0..=rounds_of() {
+        for round in 0..=rounds::some(ROUNDS) {
             let one = self.unstale.measure("get", CALLS)?;
             let other = self.unstale.measure("decorated", CALLS)?;
             if round > 0 {
@@ -110,7 +110,7 @@ impl Clients {
 /// Every client's calls, in rounds that take turns.
 fn measured<const N: usize>(mut clients: [(&mut Client, &str); N]) -> Result<[Samples; N]> {
     let mut samples: [Samples; N] = std::array::from_fn(|_| Samples::default());
-    for round in 0..=rounds_of() {
+    for round in 0..=rounds::some(ROUNDS) {
         for ((client, what), samples) in clients.iter_mut().zip(&mut samples) {
             let times = client.measure(what, CALLS)?;
             if round > 0 {

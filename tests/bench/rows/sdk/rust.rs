@@ -1,11 +1,11 @@
 //! `get` of the Rust client beside a bare tonic client.
 
-use super::{CALLS, Servers, rounds_of};
+use super::{CALLS, ROUNDS, Servers};
 use crate::figure::Figure;
 use crate::goal::{Bound, Row};
 use crate::part::Part;
 use crate::samples::Samples;
-use crate::{Result, calls};
+use crate::{Result, calls, rounds};
 use std::time::Instant;
 use tonic::transport::Channel;
 use unstale::{Cache, Lookup, Tier};
@@ -35,7 +35,7 @@ pub(super) async fn measure(servers: &Servers, part: &mut Part) -> Result<()> {
 
 async fn compare(bare: &Channel, cache: &Cache) -> Result<(Samples, Samples)> {
     let (mut measured, mut reference) = (Samples::default(), Samples::default());
-    for round in 0..=rounds_of() {
+    for round in 0..=rounds::some(ROUNDS) {
         if round == 1 {
             (measured, reference) = (Samples::default(), Samples::default());
         }
