@@ -15,9 +15,11 @@ mod instructions;
 mod log;
 mod nats;
 mod processes;
+mod ratio;
 mod reads;
 mod remote;
 mod samples;
+mod scale;
 mod sdk;
 mod start;
 mod table;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["echo", tcp, uds] => serve(tcp, uds),
         ["instructions", sidecar] => instructions(sidecar),
+        [sidecar, _, "ratio"] => ratio::run(sidecar),
+        [sidecar, nats, "scale", ref parts @ ..] => scale::run(sidecar, nats, parts),
         [sidecar, nats] => bench(sidecar, nats, None),
         [sidecar, nats, part] => bench(sidecar, nats, Some(part)),
         _ => Err("usage: bench SIDECAR NATS_SERVER [PART]; tests/bench/run knows both".into()),
