@@ -15,10 +15,12 @@ mod goal;
 mod instructions;
 mod part;
 mod processes;
+mod ratio;
 mod report;
 mod rounds;
 mod rows;
 mod samples;
+mod scale;
 mod scripts;
 mod stores;
 
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
         ["instructions", sidecar] => {
             client().and_then(|c| c.block_on(instructions::judge(sidecar)))
         }
+        [sidecar, _, "--to", _, "ratio"] => ratio::run(sidecar),
+        [sidecar, nats, "--to", _, "scale", ref parts @ ..] => scale::run(sidecar, nats, parts),
         [sidecar, nats, ref more @ ..] => bench(rows::Programs { sidecar, nats }, more),
         _ => Err(USAGE.into()),
     };

@@ -47,15 +47,28 @@ impl L1 {
         held.then(|| self.map.get(&key)).flatten()
     }
 
-    /// Holds an entry unless a newer one is held.
+    /// Holds what was looked for in vain before, unless a newer one is held.
     pub(crate) fn insert(&self, entry: Entry) {
-        let key = entry.facts.key.hash();
-        if let Some(held) = self.peek(key)
+        let held = self.peek(entry.facts.key.hash());
+        self.replace(held, entry);
+    }
+
+    /// Holds what is written, unless a newer one is held. It counts as wanted
+    /// once: nobody has looked for it, and a full map lets nothing in that was
+    /// wanted less than what it would drive out.
+    pub(crate) fn insert_written(&self, entry: Entry) {
+        let held = self.map.get(&entry.facts.key.hash());
+        self.replace(held, entry);
+    }
+
+    fn replace(&self, held: Option<Arc<Entry>>, entry: Entry) {
+        if let Some(held) = held
             && held.facts.epoch == entry.facts.epoch
             && held.facts.as_of > entry.facts.as_of
         {
             return;
         }
+        let key = entry.facts.key.hash();
         self.map.insert(key, Arc::new(own_bytes(entry)));
     }
 

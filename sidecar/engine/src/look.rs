@@ -39,6 +39,25 @@ pub(crate) struct Stale {
     pub(crate) position: Position,
 }
 
+impl Stale {
+    /// As it was judged again: others were waited for, and it may be covered now,
+    /// at a position that the answer has reached.
+    pub(crate) fn again(
+        mut self: Box<Self>,
+        freshness: Freshness,
+        vantage: &Vantage,
+    ) -> Option<Box<Self>> {
+        match freshness {
+            Freshness::Stale(reason) => self.reason = reason,
+            // The session is fresh again; the caller is told how it was found.
+            Freshness::Fresh => {}
+            _ => return None,
+        }
+        self.position = vantage.position;
+        Some(self)
+    }
+}
+
 /// No fresh entry.
 pub(crate) struct Missed {
     /// What is in its place, or why the tier did not say.
@@ -213,18 +232,30 @@ async fn settle(
     (held, read): (Option<Box<Stale>>, (Source, Read)),
     deadline: Moment,
 ) -> Lookup {
-    let brought = match unpack(engine, key, read) {
+    let lookup = settle_brought(engine, unpack(engine, key, read), deadline).await;
+    lookup.or_stale(held.and_then(|held| {
+        let (freshness, vantage) = judge_at(engine, &held.entry.facts, Source::L1);
+        held.again(freshness, &vantage)
+    }))
+}
+
+async fn settle_brought(
+    engine: &Engine,
+    brought: Result<Brought, Box<Missed>>,
+    deadline: Moment,
+) -> Lookup {
+    let brought = match brought {
         Ok(brought) => brought,
-        Err(missed) => return Lookup::Miss(missed).or_stale(held),
+        Err(missed) => return Lookup::Miss(missed),
     };
     let (mut freshness, mut vantage) = judge_at(engine, brought.facts(), brought.source);
     if freshness == Freshness::Future {
         if !read::barrier(engine, deadline).await {
-            return Lookup::unjudged().or_stale(held);
+            return Lookup::unjudged();
         }
         (freshness, vantage) = judge_at(engine, brought.facts(), brought.source);
     }
-    brought.settle(engine, freshness, &vantage).or_stale(held)
+    brought.settle(engine, freshness, &vantage)
 }
 
 /// What the remote tier brought, to be judged.

@@ -33,12 +33,17 @@ enum Stand {
 }
 
 impl Stand {
-    fn facts(&self) -> Option<(&Facts, Source)> {
-        match self {
-            Self::Missed(..) => None,
-            Self::Held(held) => Some((&held.facts, Source::L1)),
-            Self::Brought(brought, _) => Some((brought.facts(), brought.source)),
-        }
+    /// What is to be judged: itself, then what L1 holds beside it.
+    fn facts(&self) -> impl Iterator<Item = (&Facts, Source)> {
+        let (itself, beside) = match self {
+            Self::Missed(_, beside) => (None, beside.as_ref()),
+            Self::Held(held) => (Some((&held.facts, Source::L1)), None),
+            Self::Brought(brought, beside) => {
+                (Some((brought.facts(), brought.source)), beside.as_ref())
+            }
+        };
+        let beside = beside.map(|held| (&held.entry.facts, Source::L1));
+        itself.into_iter().chain(beside)
     }
 }
 
@@ -165,7 +170,7 @@ impl<'a> Ask<'a> {
     /// asked.
     async fn far(&self, near: Vec<Near>) -> Answer<Vec<GetOutcome>> {
         let stands = self.read_rest(near).await;
-        let judge = || look::judge_all(self.engine, stands.iter().filter_map(Stand::facts));
+        let judge = || look::judge_all(self.engine, stands.iter().flat_map(Stand::facts));
         let (mut judged, mut vantage) = judge();
         let mut came = true;
         if judged.contains(&Freshness::Future) {
@@ -174,24 +179,33 @@ impl<'a> Ask<'a> {
             (judged, vantage) = judge();
         }
         let mut judged = judged.into_iter();
+        let mut next = || judged.next().expect("each that has facts was judged");
         let lookups = self.keys.iter().zip(stands).map(|(key, stand)| {
-            let mut next = || judged.next().expect("each that has facts was judged");
-            match stand {
-                Stand::Missed(missed, held) => Lookup::Miss(missed).or_stale(held),
+            let (lookup, beside) = match stand {
+                Stand::Missed(missed, beside) => (Lookup::Miss(missed), beside),
                 Stand::Held(held) => {
                     let near = self.near_of(key, Some((held, next(), vantage)));
-                    self.settled(near, &vantage)
+                    (self.settled(near, &vantage), None)
                 }
-                Stand::Brought(brought, held) => match next() {
-                    Freshness::Future if !came => Lookup::unjudged().or_stale(held),
-                    freshness => {
-                        let lookup = brought.settle(self.engine, freshness, &vantage);
-                        lookup.or_stale(held)
-                    }
-                },
-            }
+                Stand::Brought(brought, beside) => {
+                    (self.settled_brought(brought, (next(), came), &vantage), beside)
+                }
+            };
+            lookup.or_stale(beside.and_then(|held| held.again(next(), &vantage)))
         });
         self.answer(lookups, vantage.position)
+    }
+
+    fn settled_brought(
+        &self,
+        brought: Brought,
+        (freshness, came): (Freshness, bool),
+        vantage: &Vantage,
+    ) -> Lookup {
+        match freshness {
+            Freshness::Future if !came => Lookup::unjudged(),
+            freshness => brought.settle(self.engine, freshness, vantage),
+        }
     }
 
     async fn read_rest(&self, near: Vec<Near>) -> Vec<Stand> {

@@ -46,7 +46,7 @@ pub(crate) async fn store(
     };
     let put = put.unwrap_or(Put::Done);
     if put == Put::Done {
-        hold(engine, entry);
+        engine.l1.insert_written(entry);
     }
     (put, degraded)
 }

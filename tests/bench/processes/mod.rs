@@ -69,6 +69,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Its resident memory in KiB.
+    pub(crate) fn resident_kib(&self) -> Result<u64> {
+        Ok(Usage::of(&[self.pid()])?.rss_kib)
+    }
+
     /// Ends it; the instructions that callgrind counted in all.
     pub(crate) async fn instructions(mut self) -> Result<u64> {
         let pid = Pid::from_child(&self.child);

@@ -74,3 +74,23 @@ fn l1_hits_as_often_as_moka_alone() {
     let (hits, alone) = (points(hits), points(alone));
     assert!(hits > alone - 1.0, "{hits:.1} % with {alone:.1} %");
 }
+
+#[test]
+fn a_full_l1_lets_a_write_in() {
+    let entries: Vec<_> = (0..140).map(|n| entry(&format!("{n:03}"), 64)).collect();
+    let weight = weigh(&entries[0].facts.key.hash(), &Arc::new(entries[0].clone()));
+    let l1 = L1::new(50 * u64::from(weight));
+    let (old, new) = entries.split_at(100);
+    old.iter().for_each(|entry| l1.insert_written(entry.clone()));
+    // Other reads, in vain: what was wanted before them counts for less.
+    for _ in 0..30 {
+        for n in 0..40 {
+            l1.get(entry(&format!("other {n}"), 64).facts.key.hash());
+        }
+        l1.size();
+    }
+    let held = |entry: &&Entry| l1.map.contains_key(&entry.facts.key.hash());
+    new.iter().for_each(|entry| l1.insert_written(entry.clone()));
+    l1.size();
+    assert!(new.iter().filter(held).count() > 0);
+}

@@ -1,6 +1,7 @@
 //! Reads of many keys: one read of the tier, and each key judged by itself.
 
 use super::world::{Pod, World, key, new};
+use crate::clock::Moment;
 use crate::request::*;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -11,6 +12,22 @@ fn many(p: &Pod, keys: &[&str]) -> GetMany {
         level: Level::Bounded,
         max_staleness: None,
         deadline: p.dl(),
+    }
+}
+
+fn invalidate(k: &str, deadline: Moment) -> Invalidate {
+    Invalidate {
+        namespace: key(k).namespace().clone(),
+        keys: vec![key(k)],
+        tags: vec![],
+        prefixes: vec![],
+        all: false,
+        mode: Mode::Hard,
+        min_source_version: None,
+        ack: Ack::Fleet,
+        id: None,
+        reason: None,
+        deadline,
     }
 }
 
@@ -59,19 +76,7 @@ async fn a_key_that_was_invalidated_is_missing_among_those_that_were_not() {
     for k in ["a", "b", "c"] {
         writer.set(k, new(k, 60_000), Ack::Log).await;
     }
-    let invalidate = Invalidate {
-        namespace: key("b").namespace().clone(),
-        keys: vec![key("b")],
-        tags: vec![],
-        prefixes: vec![],
-        all: false,
-        mode: Mode::Hard,
-        min_source_version: None,
-        ack: Ack::Fleet,
-        id: None,
-        reason: None,
-        deadline: writer.dl(),
-    };
+    let invalidate = invalidate("b", writer.dl());
     writer.e.invalidate(invalidate).await.unwrap();
     let (seen, _) = get_many(&reader, &["a", "b", "c"]).await;
     assert_eq!(seen, [remote("a"), None, remote("c")]);
@@ -208,4 +213,41 @@ async fn what_expires_while_the_tier_is_waited_for_is_not_answered_as_fresh() {
         !fresh,
         "fresh {late:?} after the call began, of a ttl of 100 ms"
     );
+}
+
+/// What L1 holds stale was covered while the tier was waited for.
+async fn covered_meanwhile(one: bool) -> Option<String> {
+    let mut w = World::new();
+    let p = w.pod().await;
+    let mut old = new("old", 50);
+    old.stale_for = Some(std::time::Duration::from_secs(600));
+    p.set("near", old, Ack::Log).await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    p.tier.1.store(true, SeqCst);
+    p.tier.3.store(300, SeqCst);
+    let read = async {
+        if one {
+            let mut get = Get::plain(key("near"), p.dl());
+            get.level = Level::StaleOk;
+            p.e.get(get).await.unwrap().result
+        } else {
+            let mut get = many(&p, &["near", "far"]);
+            get.level = Level::StaleOk;
+            p.e.get_many(get).await.unwrap().result.remove(0)
+        }
+    };
+    let mut read = Box::pin(read);
+    assert!(futures::poll!(read.as_mut()).is_pending(), "the tier is slow");
+    p.e.invalidate(invalidate("near", p.dl())).await.unwrap();
+    let outcome = read.await;
+    let found = outcome.found()?;
+    Some(String::from_utf8(found.payload.data().to_vec()).unwrap())
+}
+
+/// Below a hard invalidation nothing is served, and its position, given to Set,
+/// would bring it back as fresh (I-6).
+#[tokio::test(start_paused = true)]
+async fn what_is_covered_while_the_tier_is_waited_for_is_not_answered() {
+    assert_eq!(covered_meanwhile(true).await, None);
+    assert_eq!(covered_meanwhile(false).await, None);
 }
