@@ -5,7 +5,8 @@ use mimalloc::MiMalloc;
 use std::process::ExitCode;
 use unstale_sidecar::cli::{self, Cli, Command};
 
-/// A quarter of a batch from the remote tier went into the system's allocator.
+/// A fifth of a batch from the remote tier went into the system's allocator.
+/// Without huge pages (a feature of the crate's): they took 20 MiB when idle.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
