@@ -93,6 +93,9 @@ async fn ended_early_it_tells_what_it_has_and_empties_its_namespace() {
     kill_process(Pid::from_child(&bench), Signal::INT).expect("the signal is sent");
     let rows = rows(&ended(bench).await);
     assert!(rows.len() < ROWS, "{rows:?}");
+    for row in &rows {
+        assert!(row["calls"].as_u64() > Some(0), "{row}");
+    }
     let left = observer.get("read/99").await.expect("an answer").result;
     assert!(matches!(left, Lookup::Miss), "{left:?}");
 }

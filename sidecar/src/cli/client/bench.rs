@@ -19,7 +19,7 @@ use cell::Cell;
 use clap::Args;
 use report::Report;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use unstale::{Cache, DEFAULT_ENDPOINT, Error};
 
 /// Calls under way at a time.
@@ -66,10 +66,14 @@ impl Bench {
         let (stream, unary) = self.connect().await?;
         let fleet = stream.status().await?.fleet;
         let mut report = Report::new(fleet, &self.endpoint, &self.namespace, self.bytes);
+        let kinds = Call::all(&stream, &unary, self.bytes);
         let measured = tokio::select! {
-            measured = self.measure(&stream, &unary, &mut report) => measured,
-            () = interrupts.next() => Ok(()),
+            prepared = kinds[0].prepare() => prepared.map(|()| true),
+            () = interrupts.next() => Ok(false),
         };
+        if let Ok(true) = measured {
+            self.measure(&kinds, &mut report, &mut interrupts).await;
+        }
         tokio::select! {
             () = own_namespace::empty(std::iter::once(&unary), "unstale bench has ended") => {}
             () = interrupts.next() => own_namespace::not_emptied(),
@@ -91,26 +95,27 @@ impl Bench {
         Ok((builder.connect().await.map_err(named)?, unary))
     }
 
-    /// Every kind of call in every number, for as long.
-    async fn measure(
-        &self,
-        stream: &Cache,
-        unary: &Cache,
-        report: &mut Report,
-    ) -> Result<(), Failure> {
-        let kinds = Call::all(stream, unary, self.bytes);
-        kinds[0].prepare().await?;
+    /// Every kind of call in every number, for as long, or until it is interrupted.
+    async fn measure(&self, kinds: &[Call], report: &mut Report, interrupts: &mut Interrupts) {
         let share = self.time / u32::try_from(kinds.len() * IN_FLIGHT.len()).unwrap_or(u32::MAX);
-        for call in &kinds {
-            for in_flight in IN_FLIGHT {
-                let cell = Cell::new(call, in_flight, self.rate);
-                let begin = Instant::now();
-                // Calls that are under way then are given up, and not counted.
-                let _ = timeout_at(begin + share, cell.drive()).await;
-                report.add(cell.measured(begin.elapsed()));
+        for (call, in_flight) in kinds.iter().flat_map(|call| IN_FLIGHT.map(|n| (call, n))) {
+            let cell = Cell::new(call, in_flight, self.rate);
+            let begin = Instant::now();
+            // Calls that are under way then are given up, and not counted.
+            let is_whole = tokio::select! {
+                () = cell.drive() => true,
+                () = sleep_until(begin + share) => true,
+                () = interrupts.next() => false,
+            };
+            let row = cell.measured(begin.elapsed());
+            // What was interrupted at once says nothing of the sidecar.
+            if is_whole || row.spread.count > 0 {
+                report.add(row);
+            }
+            if !is_whole {
+                return;
             }
         }
-        Ok(())
     }
 
     fn tell(&self, report: &Report) -> Result<Ended, Failure> {
