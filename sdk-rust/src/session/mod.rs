@@ -170,7 +170,7 @@ impl Opening {
         };
         let mut opened = match opened {
             Ok(opened) => opened,
-            Err(Refused::Unknown) => return self.is_unknown(),
+            Err(Refused::Unknown) => return self.unknown(),
             Err(Refused::Failed) => return,
         };
         if !self.turn(Fast::Open(opened.line().clone())) {
@@ -183,7 +183,7 @@ impl Opening {
         opened.until_the_end().await;
     }
 
-    fn is_unknown(self) {
+    fn unknown(self) {
         self.turn(Fast::Unknown {
             until: Instant::now() + PAUSE_UNKNOWN,
             connection: self.connection,

@@ -18,6 +18,10 @@ const CANCELLED: u32 = 2;
 
 /// What is in a message.
 #[derive(Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and a box would cost each call an allocation"
+)]
 pub(super) enum Piece {
     /// A call, and its length.
     Call(SessionCall, usize),
