@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["echo", tcp, uds] => serve(tcp, uds),
         ["instructions", sidecar] => instructions(sidecar),
-        [sidecar, _, "ratio"] => ratio::run(sidecar),
+        [sidecar, _, "ratio", ref parts @ ..] => ratio::run(sidecar, parts),
         [sidecar, nats, "scale", ref parts @ ..] => scale::run(sidecar, nats, parts),
         [sidecar, nats] => bench(sidecar, nats, None),
         [sidecar, nats, part] => bench(sidecar, nats, Some(part)),
