@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         ["instructions", sidecar] => {
             client().and_then(|c| c.block_on(instructions::judge(sidecar)))
         }
-        [sidecar, _, "--to", _, "ratio"] => ratio::run(sidecar),
+        [sidecar, _, "--to", _, "ratio", ref parts @ ..] => ratio::run(sidecar, parts),
         [sidecar, nats, "--to", _, "scale", ref parts @ ..] => scale::run(sidecar, nats, parts),
         [sidecar, nats, ref more @ ..] => bench(rows::Programs { sidecar, nats }, more),
         _ => Err(USAGE.into()),

@@ -1,6 +1,6 @@
 //! The hit ratio of L1, and what it takes in memory.
 //!
-//! `bench SIDECAR NATS_SERVER ratio` prints both and writes them into
+//! `bench SIDECAR NATS_SERVER ratio [memory|hits]` prints both and writes them into
 //! docs/scale.md. L1 is driven through the shipped engine, with its own weigher
 //! and bound (`l1.rs`); moka alone, LRU and S3-FIFO (`rivals.rs`) get the same
 //! accesses and as many weighed bytes. Nothing is timed here: another run gives
@@ -26,8 +26,19 @@ pub(crate) trait Cache {
     fn access(&mut self, access: Access, weight: u32) -> bool;
 }
 
-/// Both tables.
-pub(crate) fn run(sidecar: &str) -> Result<()> {
+/// The parts that are named, or both.
+pub(crate) fn run(sidecar: &str, parts: &[&str]) -> Result<()> {
+    let wanted = |part| parts.is_empty() || parts.contains(&part);
+    if wanted("memory") {
+        page::write("bytes per entry", &memory::table(sidecar)?)?;
+    }
+    match wanted("hits") {
+        true => page::write("hit ratio", &hit_ratios()?),
+        false => Ok(()),
+    }
+}
+
+fn hit_ratios() -> Result<String> {
     let mut table = String::from(
         "| accesses | size | L1 | moka alone | LRU | S3-FIFO | L1 less moka | goal |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- |\n",
@@ -38,8 +49,7 @@ pub(crate) fn run(sidecar: &str) -> Result<()> {
             table += &row(&engine, &trace, size)?;
         }
     }
-    page::write("hit ratio", &table)?;
-    page::write("bytes per entry", &memory::table(sidecar)?)
+    Ok(table)
 }
 
 fn row(engine: &l1::Weighing, trace: &Trace, (share, part): (&str, f64)) -> Result<String> {

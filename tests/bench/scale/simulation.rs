@@ -50,9 +50,7 @@ fn row(costs: Costs, (pods, per_second, keys): (usize, usize, usize)) -> String 
     // What a key adds to a record, NATS moves once for each pod.
     let longer = costs.stored.at(keys) - costs.stored.at(1);
     let sent = costs.written.each + longer;
-    // It handles a record's bytes at the pace at which it handles one key's.
-    let each = costs.nats.each * sent / costs.written.each;
-    let nats = costs.nats.fixed + each * float(pods);
+    let nats = costs.nats_of(pods, keys);
     // A beat is stored, and sent to its own pod alone.
     let cores = (records * nats + beats * costs.nats.at(1)) / 1e6;
     let pod = costs.pod.at(keys);
