@@ -3,7 +3,7 @@
 //! It connects at the first call, and anew in a forked child: what belonged to
 //! the parent is left untouched there, not even closed.
 
-use crate::asking::{held, held_many};
+use crate::asking::{Asked, ask, asking, held_many};
 use crate::call::Call;
 use crate::entry::{Fetched, fetched};
 use crate::error::raised;
@@ -16,10 +16,7 @@ use std::pin::pin;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use unstale::{
-    Builder, Cache, Error, Invalidate, LeaseOptions, Obtained, ReadOptions, SetItem, SetOptions,
-    WatchOptions,
-};
+use unstale::{Builder, Cache, Error, Invalidate, ReadOptions, SetItem, SetOptions, WatchOptions};
 
 /// A client of one sidecar and namespace.
 #[pyclass(frozen, module = "unstale._native")]
@@ -278,34 +275,38 @@ impl Client {
         allow_stale: bool,
         attempt: bool,
     ) -> PyResult<Call> {
-        let options = LeaseOptions {
-            term: seconds(term)?,
-            wait: seconds(Some(wait))?.unwrap_or_default(),
-            min_position,
+        let asked = Asked {
+            options: asking(term, wait, min_position)?,
+            allow_stale,
+            apart: attempt,
+            attempt: attempt && !self.strict,
+        };
+        let link = self.link(py)?;
+        Ok(Call::of(link.driver, ask(link, key, asked)))
+    }
+
+    /// Asks for one key at once, as the call that `lease` gives with `attempt`,
+    /// and its `wait`: of what is cached the data and content type, an answer in
+    /// every other case. The shortest way there is, as `fetch`.
+    fn obtain(
+        &self,
+        py: Python<'_>,
+        key: String,
+        term: Option<f64>,
+        wait: f64,
+        min_position: Option<String>,
+        allow_stale: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let asked = Asked {
+            options: asking(term, wait, min_position)?,
+            allow_stale,
+            apart: true,
+            attempt: !self.strict,
         };
         let link = self.link(py)?;
         let driver = link.driver;
-        let (apart, attempt) = (attempt, attempt && !self.strict);
-        Ok(Call::of(driver, async move {
-            let cache = match attempt {
-                true => link.attempt(link.cache()).await?,
-                false => link.cache().await?,
-            };
-            let ask = |options| {
-                let (link, asking) = (&link, cache.lease_with(key.as_str(), options));
-                async move {
-                    match attempt {
-                        true => link.attempt(asking).await,
-                        false => asking.await,
-                    }
-                }
-            };
-            let obtained = cache.obtain(&key, (options, allow_stale), apart, ask);
-            Ok(match obtained.await? {
-                Obtained::Leased(leased) => held(driver, cache, &key, leased),
-                Obtained::Alone(_) => Reply::Alone,
-            })
-        }))
+        let reply = driver.wait(py, pin!(ask(link, key, asked)))?;
+        reply.map_err(|error| raised(py, error))?.brief(py)
     }
 
     /// A call that reads up to 256 keys, or obtains the right to load them,
@@ -319,11 +320,7 @@ impl Client {
         wait: f64,
         min_position: Option<String>,
     ) -> PyResult<Call> {
-        let options = LeaseOptions {
-            term: seconds(term)?,
-            wait: seconds(Some(wait))?.unwrap_or_default(),
-            min_position,
-        };
+        let options = asking(term, wait, min_position)?;
         let driver = runtime::current(py)?;
         self.call(py, move |cache| async move {
             let leased = cache.lease_many(keys.clone(), options).await?;

@@ -69,13 +69,20 @@ pub(crate) type Fetched<'py> = (Option<Bound<'py, PyAny>>, Bound<'py, PyString>)
 /// Only what a value is made of.
 pub(crate) fn fetched(py: Python<'_>, lookup: Lookup) -> Option<Fetched<'_>> {
     match lookup {
-        Lookup::Hit(entry) => {
-            let data = given(py, &entry.value);
-            Some((Some(data), PyString::new(py, &entry.content_type)))
-        }
-        Lookup::Negative(_) | Lookup::NotModified(_) => Some((None, PyString::new(py, ""))),
+        Lookup::Hit(entry) => Some(of_entry(py, &entry)),
+        Lookup::Negative(_) | Lookup::NotModified(_) => Some(of_nothing(py)),
         Lookup::Miss => None,
     }
+}
+
+pub(crate) fn of_entry<'py>(py: Python<'py>, entry: &Entry) -> Fetched<'py> {
+    let data = given(py, &entry.value);
+    (Some(data), PyString::new(py, &entry.content_type))
+}
+
+/// The origin has nothing.
+pub(crate) fn of_nothing(py: Python<'_>) -> Fetched<'_> {
+    (None, PyString::new(py, ""))
 }
 
 impl From<Entry> for RawEntry {

@@ -1,6 +1,6 @@
 //! What calls come to: kept without the GIL, given to Python with it.
 
-use crate::entry::{Answer, RawEntry, degraded, raw};
+use crate::entry::{Answer, RawEntry, degraded, of_entry, of_nothing, raw};
 use crate::error::exception;
 use crate::grant::{Grant, Held};
 use crate::pods::{Status, peers};
@@ -60,6 +60,22 @@ impl Reply {
             Self::Status(status) => object(py, Status::from(*status))?,
             Self::Peers(known) => peers(py, known)?,
         })
+    }
+}
+
+impl Reply {
+    /// The same; of an entry, or of nothing at the origin, only what a value is
+    /// made of.
+    pub(crate) fn brief(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let brief = match &self {
+            Self::Leased(both) => match &both.0.result {
+                Leased::Hit(entry) => of_entry(py, entry),
+                Leased::Negative(_) => of_nothing(py),
+                Leased::Granted(_) | Leased::Busy { .. } => return self.give(py),
+            },
+            _ => return self.give(py),
+        };
+        Ok(brief.into_pyobject(py)?.into_any().unbind())
     }
 }
 

@@ -208,6 +208,7 @@ def test_what_another_codec_wrote_is_a_miss_and_is_mended(unstale_sidecar, unsta
     with pytest.raises(DecodeError, match="no codec reads 'text/rot13'"):
         Cache(**place, strict=True).get("k")
     assert reader.get_or_set("k", lambda: {"word": "b"}) == {"word": "b"}
+    assert reader.counts.undecodable == 4  # once, however often it was asked for
     assert reader.get("k") == {"word": "b"}
     warnings = [r.getMessage() for r in caplog.records if r.name == "unstale"]
     assert len(warnings) == 1 and "text/rot13" in warnings[0]

@@ -104,6 +104,14 @@ class Client:
         allow_stale: bool = True,
         attempt: bool = False,
     ) -> Call: ...
+    def obtain(
+        self,
+        key: str,
+        term: float | None,
+        wait: float,
+        min_position: str | None,
+        allow_stale: bool,
+    ) -> tuple[bytes | str | None, str] | Answer: ...
     def lease_many(
         self,
         keys: list[str],

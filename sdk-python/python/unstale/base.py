@@ -8,7 +8,7 @@ from typing import Any
 from ._native import Client
 from .codecs import Codec, Codecs
 from .durations import Duration, optional_seconds
-from .operations import Operations
+from .loading import LoadingOperations
 from .outages import Counts
 
 
@@ -65,7 +65,7 @@ class Base:
         }
         times = optional_seconds(timeout), optional_seconds(keep_alive)
         client = Client(endpoint, namespace, *times, strict, sidecar)
-        self._operations = Operations(client, Codecs(codec, also), strict, sidecar)
+        self._operations = LoadingOperations(client, Codecs(codec, also), strict, sidecar)
 
     @property
     def counts(self) -> Counts:

@@ -12,7 +12,7 @@ from .decorators import Decorating
 from .durations import Duration, optional_seconds, seconds
 from .entries import Lookup, Outcome
 from .leases import Lease, Leases
-from .operations import Operations
+from .loading import LoadingOperations
 from .options import Ack, Level, Load, Store, names
 from .steps import Operation, run
 
@@ -238,7 +238,7 @@ class Cache(Decorating, Base):
             type,
             hard_timeout,
         )
-        return run(self._operations.get_or_set(key, loader, load))
+        return self._operations.fetch_or_set(key, loader, load)
 
     def delete(self, key: str, *, ack: Ack = "log") -> Invalidated:
         """Makes one key unreadable everywhere; raises if it did not happen."""
@@ -332,22 +332,22 @@ class Cache(Decorating, Base):
         return other
 
 
-def _connect(operations: Operations) -> Operation[None]:
+def _connect(operations: LoadingOperations) -> Operation[None]:
     yield operations.client.connect()
 
 
-def _status(operations: Operations) -> Operation[Status]:
+def _status(operations: LoadingOperations) -> Operation[Status]:
     status: Status = yield operations.client.status()
     return status
 
 
-def _peers(operations: Operations) -> Operation[list[Peer]]:
+def _peers(operations: LoadingOperations) -> Operation[list[Peer]]:
     peers: list[Peer] = yield operations.client.peers()
     return peers
 
 
 def _watch(
-    operations: Operations, what: tuple[str | None, list[str], list[str], list[str]]
+    operations: LoadingOperations, what: tuple[str | None, list[str], list[str], list[str]]
 ) -> Operation[Watch]:
     events: Watch = yield operations.client.watch(*what)
     return events

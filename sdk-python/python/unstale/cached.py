@@ -88,7 +88,7 @@ class CachedFunction(_Cached[P, R, F]):
         plan, every = self._plan, self._bound + args
         key, tagging = plan.call(every, kwargs)
         loader = functools.partial(self._function, *every, **kwargs)
-        result: R = run(plan.operations.get_or_set(key, loader, plan.load, tagging))
+        result: R = plan.operations.fetch_or_set(key, loader, plan.load, tagging)
         return result
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -17,7 +17,7 @@ from .cached import CachedCoroutine, CachedFunction, ClassMethod
 from .codecs import UNHINTED
 from .durations import Duration
 from .errors import TemplateError
-from .operations import Operations
+from .loading import LoadingOperations
 from .options import Load, Store
 from .plans import Name, Names, Plan
 
@@ -31,7 +31,7 @@ _SHORTEST, _LONGEST = 0.001, 30 * 24 * 3600.0
 class Decorator:
     """What `cached` returns."""
 
-    def __init__(self, operations: Operations, key: Name, tags: Names, load: Load) -> None:
+    def __init__(self, operations: LoadingOperations, key: Name, tags: Names, load: Load) -> None:
         self._operations, self._key, self._tags, self._load = operations, key, tags, load
 
     @overload
@@ -65,7 +65,7 @@ class Decorator:
 class Decorating:
     """Gives a cache its `cached`."""
 
-    _operations: Operations
+    _operations: LoadingOperations
 
     def cached(
         self,

@@ -1,4 +1,4 @@
-"""The operations of a cache, written once for threads and event loops.
+"""The operations of a cache but those that load, once for threads and event loops.
 
 Fail-open: what the cache cannot do is a miss or an unstored value, counted and
 now and then warned of; with `strict` it is raised. Never swallowed: a request
@@ -8,28 +8,27 @@ not happen, because their callers rely on them.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import errors
-from ._native import Answer, Client, Grant, Invalidated, RawEntry, Written
+from ._native import Answer, Client, Invalidated, RawEntry, Written
 from .codecs import UNHINTED, Codecs
-from .entries import NOT_FOUND, Entry, Kind, Loaded, Lookup, Outcome
+from .entries import NOT_FOUND, Entry, Kind, Lookup, Outcome
 from .errors import BatchError, DecodeError, EncodeError, Error
-from .flights import Flights
-from .options import Load, Loader, NativeStore, Store, Tagging, separate
+from .options import NativeStore, Store, separate
 from .outages import Counts, Warnings
-from .steps import Alone, Loading, Operation
+from .steps import Operation
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _BATCH_KEYS = 256
 #: Below the contract's 4 MiB, keys and tags included.
 _BATCH_BYTES = 3 << 20
 #: Not the cache's failures: the request's, or another caller's.
 _NO_OUTAGE = (errors.Invalid, errors.EndpointError, errors.UnknownLease, errors.Busy)
-#: What options and tags raise that no request can be made of.
-_NOT_STORABLE = (TypeError, ValueError, OverflowError)
 _KINDS: dict[str, Kind] = {"hit": "hit", "negative": "negative", "not_modified": "not_modified"}
 
 
@@ -43,11 +42,10 @@ class Operations:
         self._sidecar = sidecar
         self.counts = Counts()
         self.warnings = Warnings()
-        self.flights = Flights()
 
-    def with_codecs(self, codecs: Codecs) -> Operations:
+    def with_codecs(self, codecs: Codecs) -> Self:
         """The same with other codecs."""
-        return Operations(self.client, codecs, self.strict, self._sidecar)
+        return type(self)(self.client, codecs, self.strict, self._sidecar)
 
     # Reading.
 
@@ -171,151 +169,6 @@ class Operations:
             second: Invalidated = yield self.client.invalidate(*what, *rest)
             return second
 
-    # Loading.
-
-    def get_or_set(
-        self, key: str, loader: Loader, load: Load, tagging: Tagging | None = None
-    ) -> Operation[Any]:
-        arrived, nothing = time.monotonic(), object()
-        try:
-            answer, value = yield from self._asked(key, load, nothing)
-        except Error as error:
-            self.failed(error)
-            # Who must see a position cannot take what was read before it.
-            since = arrived if load.min_position else 0.0
-            return _given((yield self._loading(key, loader, load, since)))
-        if value is not nothing:
-            return value
-        if answer.kind == "alone":
-            loaded = yield self._loading(key, loader, load, arrived)
-            # Counts or raises, for every caller, that it has no form.
-            return self._packed(loaded, load)[0]
-        grant = answer.grant
-        if grant is not None:
-            try:
-                load = load if tagging is None else tagging()
-            except BaseException:
-                grant.release()
-                raise
-            return (yield from self._load(key, loader, load, grant, answer.entry))
-        # A hit that nobody here can read: load, and mend it.
-        load = load if tagging is None else tagging()
-        loading = self._loading(key, loader, load, arrived)
-        return (yield from self._replace(key, loading, load, answer.position))
-
-    def _asked(self, key: str, load: Load, nothing: Any) -> Operation[tuple[Answer, Any]]:
-        """An answer, and the value that it brings, if it brings one."""
-        allow_stale = load.allow_stale
-        while True:
-            answer: Answer = yield self.client.lease(
-                key, load.term, load.wait, load.min_position, allow_stale, True
-            )
-            if answer.grant is not None:
-                return answer, nothing
-            value = self.value(answer.entry, nothing, load.type)
-            if value is not nothing or answer.kind != "busy":
-                return answer, value
-            # Stale, and nobody here can read it: wait for the one who loads.
-            allow_stale = False
-
-    def _loading(self, key: str, loader: Loader, load: Load, since: float) -> Loading:
-        """A loader that only this process keeps to one at a time."""
-        # Nobody waits longer than for a loader of their own, which may yet run.
-        wait = load.wait if load.hard_timeout is None else min(load.wait, load.hard_timeout)
-        return Loading(loader, Alone(self.flights, key, wait, since), load.hard_timeout)
-
-    def _load(
-        self, key: str, loader: Loader, load: Load, grant: Grant, stale: RawEntry | None
-    ) -> Operation[Any]:
-        try:
-            loaded = yield Loading(loader, None, load.hard_timeout)
-        except Exception:
-            saved = object()
-            safe = load.fail_safe if stale is not None else None
-            value = yield from self._failed_load(key, load, grant, safe, saved)
-            if value is saved:
-                raise
-            return value
-        except BaseException:
-            # Interrupted or cancelled: nothing may be waited for.
-            grant.release()
-            raise
-        return (yield from self._filled(loaded, load, grant))
-
-    def _filled(self, loaded: Any, load: Load, grant: Grant) -> Operation[Any]:
-        try:
-            value, packed = self._packed(loaded, load)
-            if packed is not None:
-                yield from self._kept(grant.fill, *packed)
-        except Exception:
-            grant.unstorable()
-            raise
-        except BaseException:
-            # An interrupt says nothing of the value.
-            grant.release()
-            raise
-        # Of a grant that was used this does nothing.
-        grant.unstorable()
-        return value
-
-    def _failed_load(
-        self, key: str, load: Load, grant: Grant, safe: float | None, nothing: Any
-    ) -> Operation[Any]:
-        """Gives the lease back; the stale value where that is wanted and allowed."""
-        try:
-            yield grant.abandon(safe)
-            if safe is None:
-                return nothing
-            # What came with the grant may have been invalidated since.
-            answer: Answer = yield self.client.get(key, "STALE_OK", None, load.min_position)
-        except Error:
-            return nothing
-        return self.value(answer.entry, nothing, load.type)
-
-    def refresh(
-        self, key: str, loader: Loader, load: Load, position: str | None = None
-    ) -> Operation[Any]:
-        """Loads and stores, whatever is cached. The position comes before the
-        load: what is invalidated meanwhile makes the write a refused one."""
-        if position is None:
-            position = (yield from self.lookup(key, UNHINTED)).position
-        return (yield from self._replace(key, Loading(loader, None, load.hard_timeout), load, position))
-
-    def _replace(self, key: str, loading: Loading, load: Load, position: str) -> Operation[Any]:
-        loaded = yield loading
-        value, packed = self._packed(loaded, load)
-        # Who took what another loaded leaves that to it, too.
-        if position and packed is not None and loading.ran:
-            yield from self._kept(self.client.set, key, *packed, position)
-        return value
-
-    def _packed(self, loaded: Any, load: Load) -> tuple[Any, tuple[Any, NativeStore] | None]:
-        """What the caller gets for what was loaded, and how that is stored;
-        none for what cannot be."""
-        try:
-            value, store = load.storing(loaded)
-            return _given(value), self.encoded(value, load.type, store)
-        except EncodeError as error:
-            self.unencodable(error)
-        except _NOT_STORABLE as error:
-            self._not_storable(error)
-        return _given(loaded), None
-
-    def _kept(self, write: Any, *what: Any) -> Operation[None]:
-        """Stores what was loaded: its caller has the value, whatever happens."""
-        try:
-            yield write(*what)
-        except Error as error:
-            self.failed(error, lenient=True)
-        except _NOT_STORABLE as error:
-            self._not_storable(error)
-
-    def _not_storable(self, error: Exception) -> None:
-        # Not the error's words: they may hold the value.
-        if self.strict:
-            raise error
-        self.unencodable(EncodeError(f"its options or tags: {type(error).__name__}"))
-
     # What they share.
 
     def encoded(
@@ -435,12 +288,6 @@ class Operations:
             raise error
         self.counts.unencodable += 1
         self.warnings.say("encode", f"a value was not cached: {error}")
-
-
-def _given(loaded: Any) -> Any:
-    """What a caller gets for what a loader returned."""
-    value = loaded.value if isinstance(loaded, Loaded) else loaded
-    return None if value is NOT_FOUND else value
 
 
 def _size(data: bytes | str | None) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Union
 
-from .operations import Operations
+from .loading import LoadingOperations
 from .options import Load, Tagging
 from .templates import Arguments, Template
 
@@ -27,7 +27,7 @@ class Plan:
 
     def __init__(
         self,
-        operations: Operations,
+        operations: LoadingOperations,
         function: Callable[..., Any],
         key: Name,
         tags: Names,

@@ -23,6 +23,8 @@ from .functions import name_of
 _KEY_BYTES = 512
 _KINDS_OF_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _FORMATTER = Formatter()
+#: Types whose text is that of `format`, with nothing to be asked.
+_TEXTS = frozenset((str, int))
 #: What begins an encoded character: the first that stands between no fields.
 _ESCAPES = "%~^!=*"
 _HASHED = re.compile("#[0-9a-f]{64}$")
@@ -57,10 +59,11 @@ class Arguments:
 
     def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Every argument of one call; TypeError as the call itself would."""
-        if self._plain and not kwargs and self._required <= len(args) <= len(self.names):
-            values = dict(self._defaults)
-            values.update(zip(self.names, args))
-            return values
+        if self._plain and not kwargs:
+            if len(args) == len(self.names):
+                return dict(zip(self.names, args))
+            if self._required <= len(args) < len(self.names):
+                return {**self._defaults, **dict(zip(self.names, args))}
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
         values = dict(bound.arguments)
@@ -80,6 +83,7 @@ class Template:
         fields = [field for _, field, _, _ in self._parts if field is not None]
         for field in fields:
             _known(text, field, arguments)
+        self._names = frozenset(field for field in fields if field.isidentifier())
         between = [literal for literal, field, _, _ in self._parts if field is not None]
         if "" in between[1:]:
             raise TemplateError(f"{text!r} needs a character between its fields")
@@ -101,14 +105,18 @@ class Template:
         if field is None:
             return literal
         try:
-            value, _ = _FORMATTER.get_field(field, (), values)
+            # Of a plain name, and without its machinery, what the formatter gives.
+            value = values[field] if field in self._names else _FORMATTER.get_field(field, (), values)[0]
         except (KeyError, AttributeError, IndexError, TypeError) as error:
             raise TemplateError(f"{self.text!r}: this call has no {field!r}") from error
         if value is None and not spec and not conversion:
             return f"{literal}{self._escape}None"
         if conversion:
             value = _FORMATTER.convert_field(value, conversion)
-        text = value if type(value) is str and not spec else _text(self.text, field, value, spec)
+        if not spec and type(value) in _TEXTS:
+            text = str(value)
+        else:
+            text = _text(self.text, field, value, spec)
         for character in self._reserved:
             if character in text:
                 return literal + _encoded(text, self._reserved, self._escape)
