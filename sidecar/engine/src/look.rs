@@ -91,6 +91,7 @@ pub(crate) struct Vantage {
 }
 
 /// The outcome of looking a key up.
+#[expect(clippy::large_enum_variant, reason = "a box for every hit costs more")]
 pub(crate) enum Lookup {
     Hit(Found),
     Miss(Box<Missed>),

@@ -307,6 +307,7 @@ pub struct Set {
 
 /// What became of a Set.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and soon told")]
 pub enum SetOutcome {
     /// Stored under this version; none when the log has not decided yet
     /// (LOCAL).
@@ -358,6 +359,7 @@ pub struct CompareAndSet {
 
 /// What became of a CompareAndSet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, and soon told")]
 pub enum CasOutcome {
     /// Stored under this version.
     Stored(String),
