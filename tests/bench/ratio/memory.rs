@@ -42,7 +42,10 @@ pub(crate) fn table(sidecar: &str) -> Result<String> {
 /// Writes half as much again as the larger L1 holds, and reads it.
 async fn filled(sidecar: &str, value_bytes: usize, mib: usize) -> Result<Held> {
     let l1 = format!("{mib}MiB");
-    let flags = ["--l1-bytes", &l1, "--memory-bytes", "1MiB"];
+    // Floors so wide that none of so many Sets loses another's entry: what is
+    // lost leaves L1 when it is read.
+    let small = ["--memory-bytes", "1MiB", "--floor-bytes", "256MiB"];
+    let flags = [&["--l1-bytes", &l1], &small[..]].concat();
     let process = processes::sidecar(sidecar, &flags)?;
     let channel = process.connected().await?;
     let largest = BOUNDS[1] << 20;
