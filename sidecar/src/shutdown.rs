@@ -40,6 +40,16 @@ impl Shutdown {
         tokio::spawn(task);
     }
 
+    /// Waits until the process ends and all of its tasks have.
+    pub async fn ended(&self) {
+        self.tracker.wait().await;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_running(&self, name: &str) -> bool {
+        lock(&self.running).contains_key(name)
+    }
+
     /// Ends all tasks; true when all of them ended within `patience`.
     pub async fn finish(&self, patience: Duration) -> bool {
         self.token.cancel();

@@ -15,7 +15,9 @@ pub fn run(flags: &Flags) -> ExitCode {
         Err(code) => return code,
     };
     telemetry::tracing::start(config.log_json, &config.log_level);
+    // One worker: what needs more cores has threads of its own (`grpc`).
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build();
     let served = match runtime {

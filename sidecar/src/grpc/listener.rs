@@ -1,7 +1,8 @@
 //! Where gRPC listens: TCP and a Unix socket, bound before anything else
 //! starts, so that a port in use is one line and not a half-started sidecar.
 
-use super::socket::{Socket, Stream};
+use super::socket::Accepted;
+use super::threads::Threads;
 use super::unix::UnixSocket;
 pub use super::unix::vacant;
 use std::io;
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Rest after a failed accept (no descriptors left, for instance).
@@ -54,21 +55,15 @@ impl Listeners {
     }
 
     /// Accepts until `stop`, then closes both and removes the socket's file.
-    pub(super) async fn accept(
-        self,
-        sockets: mpsc::Sender<io::Result<Socket>>,
-        stop: CancellationToken,
-    ) {
+    pub(super) async fn accept(self, threads: Threads, stop: CancellationToken) {
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
                 accepted = self.next() => accepted,
             };
             match accepted {
-                // Full means that connections are begun faster than served:
-                // accepting waits.
-                Ok(socket) => {
-                    if sockets.send(Ok(socket)).await.is_err() {
+                Ok(accepted) => {
+                    if !threads.take(accepted).await {
                         return;
                     }
                 }
@@ -79,19 +74,19 @@ impl Listeners {
 
     /// The next connection of whichever listener has room: a flood of one does
     /// not shut out the other.
-    async fn next(&self) -> io::Result<Socket> {
+    async fn next(&self) -> io::Result<Accepted> {
         tokio::select! {
             tcp = self.tcp.next() => tcp,
             unix = self.next_unix() => unix,
         }
     }
 
-    async fn next_unix(&self) -> io::Result<Socket> {
+    async fn next_unix(&self) -> io::Result<Accepted> {
         let Some((unix, room)) = &self.unix else {
             return std::future::pending().await;
         };
         let permit = place(room).await?;
-        Ok(Socket::new(Stream::Unix(unix.accept().await?), permit))
+        Accepted::unix(unix.accept().await?, permit)
     }
 }
 
@@ -102,12 +97,12 @@ struct Tcp {
 }
 
 impl Tcp {
-    async fn next(&self) -> io::Result<Socket> {
+    async fn next(&self) -> io::Result<Accepted> {
         let permit = place(&self.room).await?;
         let (stream, _) = self.listener.accept().await?;
         // Tonic's own option does not reach streams that it did not accept.
         stream.set_nodelay(true)?;
-        Ok(Socket::new(Stream::Tcp(stream), permit))
+        Accepted::tcp(stream, permit)
     }
 }
 

@@ -23,6 +23,7 @@ mod set;
 mod socket;
 mod status;
 mod storing;
+mod threads;
 mod unix;
 mod violations;
 mod watch;

@@ -5,15 +5,15 @@ use super::direct::Direct;
 use super::listener::Listeners;
 use super::observe::Observe;
 use super::session::Sessions;
+use super::threads::{Connections, Threads};
 use crate::shutdown::Shutdown;
 use crate::telemetry::requests::Requests;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
-use tonic_health::server::HealthReporter;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
 use tonic_reflection::server::Builder as Reflection;
 use unstale_engine::limits;
 use unstale_proto::FILE_DESCRIPTOR_SET;
@@ -30,8 +30,6 @@ const ANSWER_BYTES: usize = limits::BATCH_BYTES + 2 * limits::RECORD_BYTES;
 /// Longest message of a Session stream: one that is nearly long enough, and
 /// the longest answer.
 const SESSION_BYTES: usize = ANSWER_BYTES + limits::RECORD_BYTES;
-/// Accepted connections that are not served yet.
-const ACCEPTED: usize = 16;
 
 /// Serves until `stop`, then finishes what is in flight.
 pub async fn serve(
@@ -41,31 +39,71 @@ pub async fn serve(
     (shutdown, stop): (Shutdown, CancellationToken),
     health: HealthReporter,
 ) {
-    let (sender, sockets) = mpsc::channel(ACCEPTED);
-    let accept = listeners.accept(sender, stop.clone());
-    shutdown.spawn("accept", accept);
-    let ends = (shutdown, stop.clone());
-    let engine = service.engine.clone();
-    let longest = (REQUEST_BYTES, SESSION_BYTES);
-    let sessions = Sessions::new(service.engine.clone(), requests.clone(), ends, longest);
-    let cache = CacheServiceServer::new(service.clone())
-        .max_decoding_message_size(REQUEST_BYTES)
-        .max_encoding_message_size(ANSWER_BYTES);
     health.set_serving::<CacheServiceServer<Service>>().await;
     health.set_serving::<AdminServiceServer<Service>>().await;
     health.set_serving::<Sessions>().await;
-    let health = tonic_health::pb::health_server::HealthServer::new(
-        tonic_health::server::HealthService::from_health_reporter(health),
-    );
-    let served = Server::builder()
-        .layer(tower::layer::layer_fn(move |router| Observe {
-            inner: Direct {
-                router,
-                engine: engine.clone(),
-                limits: (REQUEST_BYTES, ANSWER_BYTES),
-            },
-            requests: requests.clone(),
-        }))
+    let ends = (shutdown.clone(), stop.clone());
+    let longest = (REQUEST_BYTES, SESSION_BYTES);
+    let services = Services {
+        sessions: Sessions::new(service.engine.clone(), requests.clone(), ends, longest),
+        service,
+        requests,
+        health,
+        stop: stop.clone(),
+    };
+    let threads = Threads::start(&shutdown, move |connections| {
+        services.clone().serve(connections)
+    });
+    match threads {
+        Ok(threads) => shutdown.spawn("accept", listeners.accept(threads, stop)),
+        Err(error) => tracing::error!(%error, "no thread serves gRPC"),
+    }
+}
+
+/// What every thread serves.
+#[derive(Clone)]
+struct Services {
+    sessions: Sessions,
+    service: Service,
+    requests: Arc<Requests>,
+    health: HealthReporter,
+    stop: CancellationToken,
+}
+
+impl Services {
+    /// Serves the connections of one thread.
+    async fn serve(self, connections: Connections) {
+        let cache = CacheServiceServer::new(self.service.clone())
+            .max_decoding_message_size(REQUEST_BYTES)
+            .max_encoding_message_size(ANSWER_BYTES);
+        let health = HealthServer::new(HealthService::from_health_reporter(self.health));
+        let engine = self.service.engine.clone();
+        let served = builder()
+            .layer(tower::layer::layer_fn(move |router| Observe {
+                inner: Direct {
+                    router,
+                    engine: engine.clone(),
+                    limits: (REQUEST_BYTES, ANSWER_BYTES),
+                },
+                requests: self.requests.clone(),
+            }))
+            .add_service(cache)
+            .add_service(self.sessions)
+            .add_service(AdminServiceServer::new(self.service))
+            .add_service(health)
+            .add_service(reflection().build_v1().expect(DESCRIPTOR))
+            .add_service(reflection().build_v1alpha().expect(DESCRIPTOR))
+            .serve_with_incoming_shutdown(connections.sockets(), self.stop.cancelled_owned())
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the gRPC server ended");
+        }
+    }
+}
+
+/// How connections are served.
+fn builder() -> Server {
+    Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .http2_max_header_list_size(64 * 1024)
@@ -75,17 +113,6 @@ pub async fn serve(
         .max_connection_age(Duration::from_secs(3600))
         .initial_stream_window_size(2 * 1024 * 1024)
         .initial_connection_window_size(8 * 1024 * 1024)
-        .add_service(cache)
-        .add_service(sessions)
-        .add_service(AdminServiceServer::new(service))
-        .add_service(health)
-        .add_service(reflection().build_v1().expect(DESCRIPTOR))
-        .add_service(reflection().build_v1alpha().expect(DESCRIPTOR))
-        .serve_with_incoming_shutdown(ReceiverStream::new(sockets), stop.cancelled_owned())
-        .await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the gRPC server ended");
-    }
 }
 
 /// Says over grpc.health.v1 that this sidecar takes no more work.

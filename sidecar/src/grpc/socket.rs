@@ -1,7 +1,10 @@
 //! A connection: TCP or Unix, one of a bounded number, silent at its peril.
 
 use std::io::{self, IoSlice};
+use std::net::TcpStream as StdTcpStream;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,15 +18,40 @@ const FIRST_BYTES: usize = 33;
 /// Until when the first bytes must have come.
 const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(10);
 
+/// A connection that no runtime waits for yet.
+pub(super) struct Accepted {
+    stream: Idle,
+    permit: OwnedSemaphorePermit,
+}
+
+enum Idle {
+    Tcp(StdTcpStream),
+    Unix(StdUnixStream),
+}
+
+impl Accepted {
+    pub(super) fn tcp(stream: TcpStream, permit: OwnedSemaphorePermit) -> io::Result<Self> {
+        let stream = Idle::Tcp(stream.into_std()?);
+        Ok(Self { stream, permit })
+    }
+
+    pub(super) fn unix(stream: UnixStream, permit: OwnedSemaphorePermit) -> io::Result<Self> {
+        let stream = Idle::Unix(stream.into_std()?);
+        Ok(Self { stream, permit })
+    }
+}
+
 /// An accepted connection. A peer that does not begin to speak HTTP/2 in time
 /// is cut off: keepalive does not cover what never became a connection.
 pub(super) struct Socket {
     stream: Stream,
     greeting: Option<Greeting>,
     _permit: OwnedSemaphorePermit,
+    /// Counts it as its thread's.
+    _load: Arc<()>,
 }
 
-pub(super) enum Stream {
+enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -34,16 +62,22 @@ struct Greeting {
 }
 
 impl Socket {
-    pub(super) fn new(stream: Stream, permit: OwnedSemaphorePermit) -> Self {
+    /// A connection of this thread's runtime.
+    pub(super) fn new(accepted: Accepted, load: Arc<()>) -> io::Result<Self> {
+        let stream = match accepted.stream {
+            Idle::Tcp(tcp) => Stream::Tcp(TcpStream::from_std(tcp)?),
+            Idle::Unix(unix) => Stream::Unix(UnixStream::from_std(unix)?),
+        };
         let greeting = Greeting {
             missing: FIRST_BYTES,
             timer: Box::pin(tokio::time::sleep(FIRST_BYTES_WITHIN)),
         };
-        Self {
+        Ok(Self {
             stream,
             greeting: Some(greeting),
-            _permit: permit,
-        }
+            _permit: accepted.permit,
+            _load: load,
+        })
     }
 }
 
