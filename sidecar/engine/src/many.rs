@@ -187,9 +187,10 @@ impl<'a> Ask<'a> {
                     let near = self.near_of(key, Some((held, next(), vantage)));
                     (self.settled(near, &vantage), None)
                 }
-                Stand::Brought(brought, beside) => {
-                    (self.settled_brought(brought, (next(), came), &vantage), beside)
-                }
+                Stand::Brought(brought, beside) => (
+                    self.settled_brought(brought, (next(), came), &vantage),
+                    beside,
+                ),
             };
             lookup.or_stale(beside.and_then(|held| held.again(next(), &vantage)))
         });

@@ -81,7 +81,8 @@ fn a_full_l1_lets_a_write_in() {
     let weight = weigh(&entries[0].facts.key.hash(), &Arc::new(entries[0].clone()));
     let l1 = L1::new(50 * u64::from(weight));
     let (old, new) = entries.split_at(100);
-    old.iter().for_each(|entry| l1.insert_written(entry.clone()));
+    old.iter()
+        .for_each(|entry| l1.insert_written(entry.clone()));
     // Other reads, in vain: what was wanted before them counts for less.
     for _ in 0..30 {
         for n in 0..40 {
@@ -90,7 +91,8 @@ fn a_full_l1_lets_a_write_in() {
         l1.size();
     }
     let held = |entry: &&Entry| l1.map.contains_key(&entry.facts.key.hash());
-    new.iter().for_each(|entry| l1.insert_written(entry.clone()));
+    new.iter()
+        .for_each(|entry| l1.insert_written(entry.clone()));
     l1.size();
     assert!(new.iter().filter(held).count() > 0);
 }

@@ -237,7 +237,10 @@ async fn covered_meanwhile(one: bool) -> Option<String> {
         }
     };
     let mut read = Box::pin(read);
-    assert!(futures::poll!(read.as_mut()).is_pending(), "the tier is slow");
+    assert!(
+        futures::poll!(read.as_mut()).is_pending(),
+        "the tier is slow"
+    );
     p.e.invalidate(invalidate("near", p.dl())).await.unwrap();
     let outcome = read.await;
     let found = outcome.found()?;
