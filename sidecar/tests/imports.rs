@@ -81,7 +81,7 @@ fn every_client_library_is_at_home() {
     assert_eq!(naming("sidecar/src", " ::redis", redis), [""; 0]);
     assert_eq!(naming("sidecar/src", "(::redis", redis), [""; 0]);
     assert_eq!(
-        naming("sidecar/engine/src", "moka", |file| file == "l1.rs"),
+        naming("sidecar/engine/src", "moka", |file| of(file, "l1")),
         [""; 0]
     );
     let status = |file: &str| of(file, "grpc");

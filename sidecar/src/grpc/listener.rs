@@ -62,11 +62,12 @@ impl Listeners {
                 accepted = self.next() => accepted,
             };
             match accepted {
-                Ok(accepted) => {
-                    if !threads.take(accepted).await {
+                Ok(accepted) => tokio::select! {
+                    () = stop.cancelled() => return,
+                    taken = threads.take(accepted) => if !taken {
                         return;
-                    }
-                }
+                    },
+                },
                 Err(_) => tokio::time::sleep(REST).await,
             }
         }

@@ -54,10 +54,7 @@ pub async fn serve(
     let threads = Threads::start(&shutdown, move |connections| {
         services.clone().serve(connections)
     });
-    match threads {
-        Ok(threads) => shutdown.spawn("accept", listeners.accept(threads, stop)),
-        Err(error) => tracing::error!(%error, "no thread serves gRPC"),
-    }
+    shutdown.spawn("accept", listeners.accept(threads, stop));
 }
 
 /// What every thread serves.

@@ -9,8 +9,9 @@
 
 use super::socket::{Accepted, Socket};
 use crate::shutdown::Shutdown;
-use futures::{Stream, StreamExt as _};
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread;
 use tokio::runtime::Builder;
@@ -36,10 +37,10 @@ struct Place {
 }
 
 impl Threads {
-    /// Starts one per core. Each serves until it is given no more connections
-    /// and those that it has are closed; what their calls began is driven until
-    /// it ends.
-    pub(super) fn start<S, F>(shutdown: &Shutdown, serve: S) -> io::Result<Self>
+    /// Starts one per core, or as many as the system gives. Each serves until it
+    /// is given no more connections and those that it has are closed; what their
+    /// calls began is driven until it ends.
+    pub(super) fn start<S, F>(shutdown: &Shutdown, serve: S) -> Self
     where
         S: Fn(Connections) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
@@ -48,26 +49,43 @@ impl Threads {
         Self::many(cores, shutdown, serve)
     }
 
-    fn many<S, F>(count: usize, shutdown: &Shutdown, serve: S) -> io::Result<Self>
+    fn many<S, F>(count: usize, shutdown: &Shutdown, serve: S) -> Self
     where
         S: Fn(Connections) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         let mut threads = vec![Thread::here(shutdown, &serve)];
         for _ in 1..count {
-            threads.push(Thread::start(shutdown, serve.clone())?);
+            match Thread::start(shutdown, serve.clone()) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    tracing::warn!(%error, threads = threads.len(), "no more threads for gRPC");
+                    break;
+                }
+            }
         }
-        Ok(Self(threads))
+        Self(threads)
     }
 
-    /// Gives a connection to the thread that has the fewest; false when it
-    /// serves no more. Waits while connections are begun faster than served.
-    pub(super) async fn take(&self, accepted: Accepted) -> bool {
-        let least = self.0.iter().min_by_key(|thread| thread.load());
-        let thread = least.expect("there is a core");
-        let load = thread.load.clone();
-        let place = Place { accepted, load };
-        thread.connections.send(place).await.is_ok()
+    /// Gives a connection to the thread that has the fewest and has room for one
+    /// more; false when none serves any more. Waits while connections are begun
+    /// faster than served.
+    pub(super) async fn take(&self, mut accepted: Accepted) -> bool {
+        let mut threads: Vec<&Thread> = self.0.iter().collect();
+        threads.sort_by_key(|thread| thread.load());
+        for thread in &threads {
+            match thread.connections.try_send(thread.place(accepted)) {
+                Ok(()) => return true,
+                Err(refused) => accepted = refused.into_inner().accepted,
+            }
+        }
+        for thread in threads {
+            match thread.connections.send(thread.place(accepted)).await {
+                Ok(()) => return true,
+                Err(refused) => accepted = refused.0.accepted,
+            }
+        }
+        false
     }
 }
 
@@ -95,7 +113,10 @@ impl Thread {
         let tasks = shutdown.clone();
         let work = move || {
             runtime.block_on(async move {
-                serve(Connections(ReceiverStream::new(taken))).await;
+                let served = serve(Connections(ReceiverStream::new(taken)));
+                if AssertUnwindSafe(served).catch_unwind().await.is_err() {
+                    tracing::error!("a thread serves no more connections: it panicked");
+                }
                 drop(over);
                 tasks.ended().await;
             });
@@ -108,6 +129,11 @@ impl Thread {
             connections,
             load: Arc::default(),
         })
+    }
+
+    fn place(&self, accepted: Accepted) -> Place {
+        let load = self.load.clone();
+        Place { accepted, load }
     }
 
     fn load(&self) -> usize {
@@ -151,7 +177,7 @@ mod tests {
                 }
             }
         };
-        let threads = Threads::many(count, &Shutdown::new(), serve).unwrap();
+        let threads = Threads::many(count, &Shutdown::new(), serve);
         (threads, served)
     }
 
@@ -181,6 +207,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_thread_that_panicked_is_given_no_connection() {
+        let (sender, mut served) = mpsc::channel(16);
+        let serve = move |connections: Connections| {
+            let sender = sender.clone();
+            async move {
+                let mut sockets = pin!(connections.sockets());
+                while let Some(Ok(socket)) = sockets.next().await {
+                    let here = thread::current().id();
+                    let _ = sender.send((here, socket)).await;
+                    assert_ne!(thread::current().name(), Some("grpc"), "planted");
+                }
+            }
+        };
+        let threads = Threads::many(2, &Shutdown::new(), serve);
+        let mut given = Vec::new();
+        for _ in 0..4 {
+            let (accepted, _caller) = accepted().await;
+            assert!(threads.take(accepted).await);
+            given.push(served.recv().await.unwrap());
+            // The other thread has ended when it has let go of what it was given.
+            while threads.0[1].load() > 1 && !threads.0[1].connections.is_closed() {
+                tokio::task::yield_now().await;
+            }
+        }
+        let other = |(id, _): &&Served| *id != thread::current().id();
+        assert_eq!(given.iter().filter(other).count(), 1);
+    }
+
+    #[tokio::test]
     async fn what_a_call_began_is_driven_when_its_connections_are_gone() {
         let (shutdown, go) = (Shutdown::new(), CancellationToken::new());
         let done = Arc::new(AtomicBool::new(false));
@@ -194,7 +249,7 @@ mod tests {
             tasks.spawn("call", began);
             std::future::ready(())
         };
-        let threads = Threads::many(2, &shutdown, serve).unwrap();
+        let threads = Threads::many(2, &shutdown, serve);
         drop(threads);
         // The service ends before its task does.
         while shutdown.is_running("grpc") {
