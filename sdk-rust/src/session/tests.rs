@@ -13,6 +13,8 @@ use tonic::Code;
 use tonic::codegen::http;
 use unstale_proto::v1::{GetRequest, SessionClosing, SessionOpened, SessionResponse};
 
+/// How long a call is waited for: of one on a stream nothing is heard here.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// More than a stream that is due needs, and less than a pause for an unknown one.
 const SOON: Duration = Duration::from_secs(15);
 
@@ -87,12 +89,19 @@ async fn session(came: &mut mpsc::Receiver<Came>) -> Came {
     }
 }
 
+/// Knows no Session, however often it comes.
+async fn unknown_to(came: &mut mpsc::Receiver<Came>) {
+    loop {
+        session(came).await.refuse(Code::Unimplemented);
+    }
+}
+
 /// Makes calls until it is dropped.
 fn calling(lanes: &Arc<Lanes>) -> impl Future<Output = ()> + use<> {
     let lanes = lanes.clone();
     async move {
         loop {
-            let _ = get(lanes.clone()).await;
+            let _ = timeout(PATIENCE, get(lanes.clone())).await;
             tokio::task::yield_now().await;
         }
     }
@@ -109,8 +118,11 @@ async fn a_sidecar_that_knows_no_streams_is_asked_again_on_a_new_connection() {
     let (listener, lanes) = served().await;
     let asked = async {
         let (mut came, serving) = accepted(&listener).await;
-        session(&mut came).await.refuse(Code::Unimplemented);
-        until(&lanes, "unknown").await;
+        // A connection that was made while it was asked is asked once more.
+        tokio::select! {
+            () = until(&lanes, "unknown") => {}
+            () = unknown_to(&mut came) => unreachable!(),
+        }
         serving.abort();
         drop(came);
         // A newer one took its place.
