@@ -217,7 +217,10 @@ impl<'a> Ask<'a> {
         let mut reads = reads.into_iter();
         let stands = self.keys.iter().zip(near).map(|(key, near)| match near {
             Near::Hit(held) => Stand::Held(held),
-            Near::Missed(missed) => Stand::Missed(missed, None),
+            Near::Missed(mut missed) => {
+                let beside = missed.stale.take().map(Box::new);
+                Stand::Missed(missed, beside)
+            }
             Near::Ask(held) => {
                 let read = reads.next().expect("one answer per key that was asked for");
                 match look::unpack(self.engine, key, read) {

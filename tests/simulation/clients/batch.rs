@@ -29,6 +29,7 @@ impl Client {
         for ((number, asked), outcome) in numbers.iter().zip(&asked).zip(&answer.result) {
             if let Some(found) = outcome.found() {
                 self.judge(*number, found, asked);
+                self.judge_there(*number, found, asked, answer.position);
             }
         }
     }

@@ -88,6 +88,30 @@ impl Client {
         self.judge_ends(number, got, found, asked);
     }
 
+    /// What was answered under a position is no older than what somebody may be
+    /// told who asks for that position: it may be given to Set (I-6).
+    pub(super) fn judge_there(&self, number: usize, found: &Found, asked: &Asked, at: Position) {
+        let Some((_, got)) = self.content(found) else {
+            return;
+        };
+        let who = (self.pod, self.start);
+        let (least, rule) = self.shared.with(|w| {
+            let bound = (Some(at), w.bounds(Some(at)));
+            match found.stale {
+                None => w.judged.required(who, number, bound, asked.at),
+                Some(_) => w.judged.required_stale(who, number, bound, asked.at),
+            }
+        });
+        let excused = || self.shared.with(|w| w.origin.excuses(number, got, least));
+        if got < least && !excused() {
+            let (pod, stale) = (self.pod, found.stale);
+            let what = format!(
+                "pod {pod} returned {got} of key {number} under {at} (stale: {stale:?}), not {least} ({rule})"
+            );
+            self.shared.violate("I-6", Some(number), what);
+        }
+    }
+
     /// Key and counter of what was found; a negative entry's is known by its
     /// version.
     pub(super) fn content(&self, found: &Found) -> Option<(usize, u64)> {
