@@ -22,8 +22,8 @@ async fn l1_takes_no_more_memory_than_its_bound() {
 /// Peak memory of a sidecar that got all entries.
 async fn full(mib: u64) -> u64 {
     let sidecar = Sidecar::builder()
-        .flag("l1-bytes", format!("{mib}MiB"))
-        .flag("memory-bytes", "1MiB")
+        .flag("--l1-bytes", format!("{mib}MiB"))
+        .flag("--memory-bytes", "1MiB")
         .fresh()
         .await;
     let endpoint = format!("unix:{}", sidecar.uds().display());
