@@ -1,6 +1,6 @@
 //! What leases owe their callers; each was broken once.
 
-use super::world::{World, key, new};
+use super::world::{World, hard, key, new};
 use crate::key::Namespace;
 use crate::request::*;
 use std::time::Duration;
@@ -274,17 +274,10 @@ async fn who_waited_is_not_given_what_was_covered_meanwhile() {
                 };
                 p.e.fill(fill).await.unwrap();
                 let gone = Invalidate {
-                    namespace: Namespace::new("").unwrap(),
                     keys: vec![],
                     tags: vec![crate::key::Tag::new("t").unwrap()],
-                    prefixes: vec![],
-                    all: false,
-                    mode: Mode::Hard,
-                    min_source_version: None,
                     ack: Ack::Fleet,
-                    id: None,
-                    reason: None,
-                    deadline: p.dl(),
+                    ..hard(&p, "k")
                 };
                 p.e.invalidate(gone).await.unwrap();
             }

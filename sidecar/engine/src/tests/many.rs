@@ -1,7 +1,6 @@
 //! Reads of many keys: one read of the tier, and each key judged by itself.
 
-use super::world::{Pod, World, key, new};
-use crate::clock::Moment;
+use super::world::{Pod, World, hard, key, new};
 use crate::request::*;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -12,22 +11,6 @@ fn many(p: &Pod, keys: &[&str]) -> GetMany {
         level: Level::Bounded,
         max_staleness: None,
         deadline: p.dl(),
-    }
-}
-
-fn invalidate(k: &str, deadline: Moment) -> Invalidate {
-    Invalidate {
-        namespace: key(k).namespace().clone(),
-        keys: vec![key(k)],
-        tags: vec![],
-        prefixes: vec![],
-        all: false,
-        mode: Mode::Hard,
-        min_source_version: None,
-        ack: Ack::Fleet,
-        id: None,
-        reason: None,
-        deadline,
     }
 }
 
@@ -76,7 +59,10 @@ async fn a_key_that_was_invalidated_is_missing_among_those_that_were_not() {
     for k in ["a", "b", "c"] {
         writer.set(k, new(k, 60_000), Ack::Log).await;
     }
-    let invalidate = invalidate("b", writer.dl());
+    let invalidate = Invalidate {
+        ack: Ack::Fleet,
+        ..hard(&writer, "b")
+    };
     writer.e.invalidate(invalidate).await.unwrap();
     let (seen, _) = get_many(&reader, &["a", "b", "c"]).await;
     assert_eq!(seen, [remote("a"), None, remote("c")]);
@@ -241,7 +227,7 @@ async fn covered_meanwhile(one: bool) -> Option<String> {
         futures::poll!(read.as_mut()).is_pending(),
         "the tier is slow"
     );
-    p.e.invalidate(invalidate("near", p.dl())).await.unwrap();
+    p.e.invalidate(hard(&p, "near")).await.unwrap();
     let outcome = read.await;
     let found = outcome.found()?;
     Some(String::from_utf8(found.payload.data().to_vec()).unwrap())

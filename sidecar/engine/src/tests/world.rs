@@ -192,6 +192,22 @@ impl World {
 pub(super) fn key(k: &str) -> Key {
     Key::new(Namespace::new("").unwrap(), k).unwrap()
 }
+/// A hard invalidation of one key, acknowledged by the log.
+pub(super) fn hard(pod: &Pod, name: &str) -> Invalidate {
+    Invalidate {
+        namespace: Namespace::new("").unwrap(),
+        keys: vec![key(name)],
+        tags: vec![],
+        prefixes: vec![],
+        all: false,
+        mode: Mode::Hard,
+        min_source_version: None,
+        ack: Ack::Log,
+        id: None,
+        reason: None,
+        deadline: pod.dl(),
+    }
+}
 pub(super) fn new(v: &str, ttl: u64) -> NewEntry {
     NewEntry {
         payload: Payload::Value(Value {

@@ -1,6 +1,6 @@
 //! What writes that answered OK may suffer; each was broken once.
 
-use super::world::{Pod, World, key, new};
+use super::world::{Pod, World, hard, key, new};
 use crate::key::Namespace;
 use crate::log::Sink as _;
 use crate::request::*;
@@ -194,17 +194,9 @@ async fn a_fleet_call_under_way_when_the_pod_leaves_is_answered() {
     let p = w.pod().await;
     w.core.lock().unwrap().delay_ms = 200;
     let inv = Invalidate {
-        namespace: Namespace::new("").unwrap(),
-        keys: vec![key("k")],
-        tags: vec![],
-        prefixes: vec![],
-        all: false,
-        mode: Mode::Hard,
-        min_source_version: None,
         ack: Ack::Fleet,
-        id: None,
-        reason: None,
         deadline: p.e.now().plus(Duration::from_secs(20)),
+        ..hard(&p, "k")
     };
     let e = p.e.clone();
     let t = tokio::spawn(async move { e.invalidate(inv).await });
@@ -364,21 +356,4 @@ async fn a_set_over_a_discarded_cover_is_refused_when_the_log_is_opened_again_fi
     let outcome = call.await.unwrap();
     let seen = p.get("k", Level::Strong).await;
     assert_eq!(seen, None, "{outcome:?}");
-}
-
-/// A hard invalidation of one key, acknowledged by the log.
-fn hard(pod: &Pod, name: &str) -> Invalidate {
-    Invalidate {
-        namespace: Namespace::new("").unwrap(),
-        keys: vec![key(name)],
-        tags: vec![],
-        prefixes: vec![],
-        all: false,
-        mode: Mode::Hard,
-        min_source_version: None,
-        ack: Ack::Log,
-        id: None,
-        reason: None,
-        deadline: pod.dl(),
-    }
 }
