@@ -65,8 +65,7 @@ pub(super) async fn get(
 }
 
 pub(super) fn one(engine: &Arc<Engine>, call: Call<v1::GetRequest>) -> Step<One> {
-    let held = call.request.if_none_match.clone();
-    let (get, deadline) = match decode(engine, call) {
+    let (get, held, deadline) = match decode(engine, call) {
         Ok(decoded) => decoded,
         Err(refused) => return Step::Done(Err(refused)),
     };
@@ -82,7 +81,7 @@ pub(super) fn one(engine: &Arc<Engine>, call: Call<v1::GetRequest>) -> Step<One>
     }
 }
 
-fn decode(engine: &Engine, call: Call<v1::GetRequest>) -> Result<(Get, Deadline), Status> {
+fn decode(engine: &Engine, call: Call<v1::GetRequest>) -> Result<(Get, String, Deadline), Status> {
     let Call { timeout, request } = call;
     let deadline = Deadline::of(timeout, engine, limits::DEADLINE_DEFAULT)?;
     let mut wrong = Violations::default();
@@ -98,7 +97,7 @@ fn decode(engine: &Engine, call: Call<v1::GetRequest>) -> Result<(Get, Deadline)
         if_none_match: etag(&request.if_none_match),
         deadline: deadline.at,
     };
-    Ok((get, deadline))
+    Ok((get, request.if_none_match, deadline))
 }
 
 fn outcome(outcome: GetOutcome, held: String) -> Outcome {

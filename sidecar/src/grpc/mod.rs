@@ -83,6 +83,8 @@ type Answered<T> = Result<Response<T>, Status>;
 impl CacheService for Service {
     type WatchStream = Watching;
 
+    // What listens answers this and BatchGet before the router ([`direct`]); the
+    // service demands both. Layers of the service alone do not see them.
     async fn get(&self, request: Request<v1::GetRequest>) -> Answered<v1::GetResponse> {
         let answer = get::get(&self.engine, request.into());
         answer.await.map(Response::new)

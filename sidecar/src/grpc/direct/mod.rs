@@ -1,6 +1,6 @@
 //! Get and BatchGet without what the gRPC library does for them: no router, no
-//! message of the answer, no future where nothing is waited for. Every other call
-//! goes on to the router.
+//! message of the answer, no future of the engine where nothing is waited for.
+//! Every other call goes on to the router.
 //!
 //! Guarantees: answers as the services do, limits and errors included; they share
 //! [`super::get`].
