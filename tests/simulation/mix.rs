@@ -34,6 +34,8 @@ pub(crate) struct Mix {
     pub(crate) drift: u64,
     /// Lookers read several keys at once, too.
     pub(crate) batches: bool,
+    /// What batches found is set again.
+    pub(crate) derives: bool,
     /// What only directed schedules have.
     pub(crate) extra: Extra,
 }
@@ -81,6 +83,7 @@ impl Mix {
             trickle: 400_000,
             drift: if rng.chance(40) { 20_000 } else { 0 },
             batches: seed % BATCHES.0 == BATCHES.1,
+            derives: seed % DERIVES.0 == DERIVES.1,
             extra: Extra {
                 beat_ttl: rng.chance(20).then_some(SHORT_BEATS),
                 ..Extra::default()
@@ -120,6 +123,9 @@ impl Mix {
 /// One schedule in nine reads in batches: those of which no seed was kept from
 /// before there were batches, so that all of these name what they did.
 const BATCHES: (u64, u64) = (9, 7);
+/// Every other one of them sets again what it found: those of which no seed was
+/// kept from before.
+const DERIVES: (u64, u64) = (18, 7);
 
 /// Beats that the log forgets soon: consumers are made again the more often (µs).
 const SHORT_BEATS: u64 = 4_000_000;

@@ -3,8 +3,8 @@
 //! then judges all of them at one position, as [`crate::read`] judges one.
 //!
 //! Guarantees: what is answered as fresh reflects that position, which is the
-//! answer's, and nothing that covers it lies at or below. So it is safe to give
-//! to Set for any of the keys, and to a later read.
+//! answer's, and nothing that this pod has read covers it at or below. So it is
+//! safe to give to Set here for any of the keys, and to a later read.
 
 use crate::coherence::{Facts, Freshness, Source};
 use crate::engine::Engine;

@@ -60,7 +60,9 @@ async fn decided(
 
 /// A write was accepted because nothing between `position` and its own record
 /// covers it. That holds once nothing can be missing in between: what the log
-/// discarded before this pod read it may have covered the write.
+/// discarded before this pod read it may have covered the write. And what this
+/// pod answered at a position may have been covered below it, until nothing can
+/// be missing there: the write may be made of that answer.
 pub(crate) async fn confirmed(
     engine: &Engine,
     decision: Decision,
@@ -76,8 +78,8 @@ pub(crate) async fn confirmed(
     if !read::verified(engine, *at, deadline).await? {
         return Ok(Decision::Unknown);
     }
-    let gap = engine.ask(|machine, _| machine.gap());
-    match position.sequence < gap {
+    let unsound = engine.ask(|machine, _| machine.unsound());
+    match position.sequence <= unsound {
         true => Ok(Decision::Refused(NotStored::PositionTooOld)),
         false => Ok(decision),
     }

@@ -194,7 +194,8 @@ impl Led {
             let Phase::Accepted(n) = set.phase else {
                 continue;
             };
-            // As the engine's `write::confirmed`.
+            // As the engine's `write::confirmed`, which doubts all positions that
+            // were told before a gap was found: a value may be made of an answer.
             let confirmed = progress.verified >= sequence(n);
             let stands = confirmed.then_some(sequence(set.position) >= machine.gap());
             assert_eq!(stands, model.stands(pod, set), "stands");

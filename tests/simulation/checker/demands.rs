@@ -48,6 +48,7 @@ impl Judged {
         let epoch = bounds.epoch.filter(|_| !self.suspect(now));
         let processed = epoch.and_then(|epoch| self.progress.get(&(pod, start, epoch.0)));
         let reached = epoch.and(bounds.reached);
+        let told = epoch.and(bounds.told);
         let all = self.committed.iter();
         all.filter(move |c| c.key == key && !c.suspect)
             .filter_map(move |c| {
@@ -56,6 +57,8 @@ impl Judged {
                     Some((c, "I-4 min_position was not below it"))
                 } else if until(processed.copied()) && c.sequence >= bounds.first {
                     Some((c, "I-5 this pod had processed it"))
+                } else if until(told) && c.sequence >= bounds.first {
+                    Some((c, "I-6 the answer's position was not below it"))
                 } else {
                     None
                 }

@@ -76,6 +76,8 @@ pub(crate) struct Bounds {
     pub(crate) first: u64,
     /// What the read waits for.
     pub(crate) reached: Option<u64>,
+    /// What the read was answered at.
+    pub(crate) told: Option<u64>,
 }
 
 /// A loss that the pods in `witnesses` (pod, start) must notice.

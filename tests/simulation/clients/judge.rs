@@ -2,6 +2,7 @@
 
 use super::Client;
 use super::names;
+use crate::checker::Bounds;
 use crate::timeline::Scope;
 use std::time::Duration;
 use unstale_engine::position::Position;
@@ -88,15 +89,26 @@ impl Client {
         self.judge_ends(number, got, found, asked);
     }
 
-    /// What was answered under a position is no older than what somebody may be
-    /// told who asks for that position: it may be given to Set (I-6).
+    /// What was answered under a position is covered by no record below it that
+    /// its pod can have read: so it may be given to Set there (I-6), which finds
+    /// out whether others were discarded unread.
     pub(super) fn judge_there(&self, number: usize, found: &Found, asked: &Asked, at: Position) {
         let Some((_, got)) = self.content(found) else {
             return;
         };
         let who = (self.pod, self.start);
         let (least, rule) = self.shared.with(|w| {
-            let bound = (Some(at), w.bounds(Some(at)));
+            let bounds = w.bounds(Some(at));
+            let told = bounds.reached;
+            let reached = None;
+            let bound = (
+                Some(at),
+                Bounds {
+                    reached,
+                    told,
+                    ..bounds
+                },
+            );
             match found.stale {
                 None => w.judged.required(who, number, bound, asked.at),
                 Some(_) => w.judged.required_stale(who, number, bound, asked.at),

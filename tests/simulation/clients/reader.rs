@@ -52,7 +52,7 @@ impl Client {
         }
     }
 
-    fn sets(&self) -> bool {
+    pub(super) fn sets(&self) -> bool {
         self.writes() && !self.shared.with(|w| w.quiet)
     }
 

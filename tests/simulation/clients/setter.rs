@@ -14,6 +14,10 @@ use unstale_engine::request::{Ack, Set, SetOutcome};
 impl Client {
     pub(super) async fn load_and_set(&self, number: usize, position: Position) {
         let value = origin::read(&self.shared, number).await;
+        self.set(number, value, position).await;
+    }
+
+    pub(super) async fn set(&self, number: usize, value: u64, position: Position) {
         let set = Setting::new(&self.shared, self.pod, number, value, position);
         set.begins(&self.shared);
         let outcome = set.call(&self.engine).await;

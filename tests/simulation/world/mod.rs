@@ -185,6 +185,7 @@ impl World {
             epoch,
             first: self.log.first,
             reached: min_position.filter(here).map(|position| position.sequence),
+            told: None,
         }
     }
 

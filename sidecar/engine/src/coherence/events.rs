@@ -148,7 +148,7 @@ impl Machine {
     fn begin_anew(&mut self, now: Moment) {
         // What was processed and never verified may lack records for good.
         if self.verified.to < self.reader.processed {
-            self.gap = self.gap.max(self.reader.processed);
+            self.found_gap(self.reader.processed);
         }
         self.reader.anchor = None;
         self.replayed = false;
@@ -211,6 +211,7 @@ impl Machine {
         self.reader.processed = 0;
         self.reader.anchor = None;
         self.gap = 0;
+        self.unsound = 0;
         self.verified_from(0);
         self.floors.clear();
         self.versions.clear();

@@ -185,6 +185,8 @@ pub struct Machine {
     horizon: u64,
     /// The like for what was truncated unread; it never falls.
     gap: u64,
+    /// How far this pod had answered when the last gap was found.
+    unsound: u64,
     /// First retained sequence as last read.
     first: u64,
     /// Newest processed Write per shard.
@@ -258,6 +260,7 @@ impl Machine {
             reader: Reader::new(),
             horizon: u64::MAX,
             gap: 0,
+            unsound: 0,
             first: 0,
             shards: vec![0; usize::from(WRITE_SHARDS)],
             pending: Pending::default(),
@@ -337,6 +340,19 @@ impl Machine {
     /// What was read up to here may lack records that were discarded unread.
     pub fn gap(&self) -> u64 {
         self.gap
+    }
+
+    /// What was answered at positions up to here may have been covered by
+    /// records that were discarded unread; never below [`Machine::gap`].
+    pub fn unsound(&self) -> u64 {
+        self.unsound
+    }
+
+    /// Something up to `to` went unread: entries from before it are not believed,
+    /// and no position that was told until now is.
+    fn found_gap(&mut self, to: u64) {
+        self.gap = self.gap.max(to);
+        self.unsound = self.unsound.max(self.reader.processed).max(to);
     }
 
     /// What keeps the log away, or keeps it from being read.

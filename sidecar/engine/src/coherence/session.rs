@@ -347,7 +347,7 @@ impl Machine {
     /// Expel may be among them, so this session is over; so may a NewEpoch, and
     /// opening tells which epoch this is.
     fn truncated_unread(&mut self, processed: u64, now: Moment) {
-        self.gap = self.gap.max(processed);
+        self.found_gap(processed);
         self.verified_from(processed);
         self.push(Action::WatchFrom(processed));
         self.fleet.interrupted(now);
