@@ -222,8 +222,9 @@ impl<'a> Ask<'a> {
                 Stand::Missed(missed, beside)
             }
             Near::Ask(held) => {
+        let mut prefixes = tier::prefixes(self.engine);
                 let read = reads.next().expect("one answer per key that was asked for");
-                match look::unpack(self.engine, key, read) {
+                match look::unpack(self.engine, key, read, &mut prefixes) {
                     Ok(brought) => Stand::Brought(brought, held),
                     Err(missed) => Stand::Missed(missed, held),
                 }
