@@ -6,14 +6,16 @@
 //! count, never an error. A marker's value is the envelope of the entry that
 //! may be served stale meanwhile.
 
+mod header;
+
 use crate::clock::LogTime;
 use crate::entry::{self, Content, Entry, Marker, Version};
-use crate::key::{Delimiters, Key, Tag};
+use crate::key::{Key, Prefixes, Tag};
 use crate::limits;
 use crate::position::Epoch;
 use crate::request::{Etag, LeaseToken, Payload, Value};
 use bytes::{BufMut, Bytes, BytesMut};
-use minicbor::{Decode, Encode};
+use header::{Header, MarkerHeader};
 use std::time::Duration;
 
 /// First bytes of every record: the format and its version.
@@ -30,51 +32,6 @@ pub(crate) enum BadRecord {
     Damaged,
     /// It is whole, and was stored for another key.
     OtherKey,
-}
-
-#[derive(Default, Encode, Decode)]
-struct Header<'a> {
-    #[b(0)]
-    namespace: &'a str,
-    #[b(1)]
-    key: &'a str,
-    #[n(2)]
-    epoch: u64,
-    #[n(3)]
-    as_of: u64,
-    #[n(4)]
-    stored: u64,
-    #[n(5)]
-    expires: u64,
-    #[n(6)]
-    text: bool,
-    #[b(7)]
-    content_type: &'a str,
-    #[b(8)]
-    tags: Vec<&'a str>,
-    /// Of the fill or of the marker; none for a write.
-    #[cbor(n(9), with = "minicbor::bytes")]
-    token: Option<[u8; 16]>,
-    #[n(10)]
-    marker: Option<MarkerHeader>,
-    #[n(11)]
-    gone: u64,
-    #[n(12)]
-    valid_until: u64,
-    #[n(13)]
-    source_version: Option<u64>,
-    #[cbor(n(14), with = "minicbor::bytes")]
-    etag: Option<[u8; 16]>,
-    #[n(15)]
-    not_found: bool,
-}
-
-#[derive(Encode, Decode)]
-struct MarkerHeader {
-    #[n(0)]
-    renewal: u32,
-    #[n(1)]
-    term_ms: u64,
 }
 
 /// Packs what is to be stored under its key.
@@ -141,37 +98,37 @@ fn pack(header: &Header<'_>, value: &[u8]) -> Bytes {
 }
 
 /// Unpacks a record read from under `key`; the value shares its memory.
-pub(crate) fn decode(
-    key: &Key,
+pub(crate) fn decode<'a>(
+    key: &'a Key,
     record: &Bytes,
-    delimiters: &Delimiters,
+    prefixes: &mut Prefixes<'a>,
 ) -> Result<Content, BadRecord> {
     let (header, data) = unpack(record)?;
     if header.key != key.name() || header.namespace != key.namespace().as_str() {
         return Err(BadRecord::OtherKey);
     }
-    content(key, (header, data), delimiters)
+    content(key, (header, data), prefixes)
 }
 
 /// Planted bugs only: the same, whatever key the record was stored for.
-pub(crate) fn decode_unnamed(
-    key: &Key,
+pub(crate) fn decode_unnamed<'a>(
+    key: &'a Key,
     record: &Bytes,
-    delimiters: &Delimiters,
+    prefixes: &mut Prefixes<'a>,
 ) -> Result<Content, BadRecord> {
-    content(key, unpack(record)?, delimiters)
+    content(key, unpack(record)?, prefixes)
 }
 
-fn content(
-    key: &Key,
+fn content<'a>(
+    key: &'a Key,
     (header, data): (Header<'_>, Bytes),
-    delimiters: &Delimiters,
+    prefixes: &mut Prefixes<'a>,
 ) -> Result<Content, BadRecord> {
     let tags = header.tags.iter().map(|tag| Tag::new(tag));
     let tags = tags.collect::<Result<Vec<_>, _>>();
     let tags = tags.map_err(|_| BadRecord::Damaged)?;
     let at = entry::position(Epoch(header.epoch), header.as_of);
-    let mut facts = entry::facts(key, &tags, at, delimiters);
+    let mut facts = entry::facts_under(key, prefixes.of(key), &tags, at);
     let token = header.token.map(u128::from_be_bytes).map(LeaseToken);
     if let Some(marker) = &header.marker {
         return Ok(Content::Marker(Marker {
@@ -181,7 +138,7 @@ fn content(
             // The tier is not trusted: nothing is held up for ever.
             term: Duration::from_millis(marker.term_ms).min(limits::TERM_MAX),
             source_version: header.source_version,
-            stale: stale(key, &data, delimiters)?,
+            stale: stale(key, &data, prefixes)?,
         }));
     }
     facts.source_version = header.source_version;
@@ -210,15 +167,15 @@ fn unpack(record: &Bytes) -> Result<(Header<'_>, Bytes), BadRecord> {
     let end = FIXED.checked_add(u32::from_be_bytes(length) as usize);
     let end = end.filter(|end| *end <= record.len());
     let end = end.ok_or(BadRecord::Damaged)?;
-    let header = minicbor::decode(&record[FIXED..end]).map_err(|_| BadRecord::Damaged)?;
+    let header = Header::read(&record[FIXED..end]).ok_or(BadRecord::Damaged)?;
     Ok((header, record.slice(end..)))
 }
 
 /// The entry inside a marker; markers do not nest.
-fn stale(
-    key: &Key,
+fn stale<'a>(
+    key: &'a Key,
     data: &Bytes,
-    delimiters: &Delimiters,
+    prefixes: &mut Prefixes<'a>,
 ) -> Result<Option<Box<Entry>>, BadRecord> {
     if data.is_empty() {
         return Ok(None);
@@ -226,7 +183,7 @@ fn stale(
     if unpack(data)?.0.marker.is_some() {
         return Err(BadRecord::Damaged);
     }
-    match decode(key, data, delimiters) {
+    match decode(key, data, prefixes) {
         Ok(Content::Entry(entry)) => Ok(Some(Box::new(entry))),
         // The tier gave what it was asked for: this is no mix-up of its.
         Ok(Content::Marker(_)) | Err(_) => Err(BadRecord::Damaged),
@@ -265,7 +222,7 @@ fn checksum(bytes: &[u8]) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Namespace;
+    use crate::key::{Delimiters, Namespace};
     use proptest::prelude::*;
 
     fn key(name: &str) -> Key {
@@ -273,7 +230,8 @@ mod tests {
     }
 
     fn read(name: &str, record: &Bytes) -> Result<Content, BadRecord> {
-        decode(&key(name), record, &Delimiters::default())
+        let (key, delimiters) = (key(name), Delimiters::default());
+        decode(&key, record, &mut Prefixes::new(&delimiters))
     }
 
     fn facts(name: &str, tags: &[Tag]) -> crate::coherence::Facts {

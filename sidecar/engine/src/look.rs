@@ -8,7 +8,7 @@ use crate::clock::Moment;
 use crate::coherence::{At, Bug, Facts, Freshness, Machine, Source};
 use crate::engine::Engine;
 use crate::entry::{Content, Entry, Marker};
-use crate::key::Key;
+use crate::key::{Key, Prefixes};
 use crate::position::Position;
 use crate::read;
 use crate::remote::{Read, RemoteError, Revision};
@@ -233,7 +233,8 @@ async fn settle(
     (held, read): (Option<Box<Stale>>, (Source, Read)),
     deadline: Moment,
 ) -> Lookup {
-    let lookup = settle_brought(engine, unpack(engine, key, read), deadline).await;
+    let brought = unpack(engine, key, read, &mut tier::prefixes(engine));
+    let lookup = settle_brought(engine, brought, deadline).await;
     lookup.or_stale(held.and_then(|held| {
         let (freshness, vantage) = judge_at(engine, &held.entry.facts, Source::L1);
         held.again(freshness, &vantage)
@@ -256,7 +257,8 @@ async fn settle_brought(
         }
         (freshness, vantage) = judge_at(engine, brought.facts(), brought.source);
     }
-    brought.settle(engine, freshness, &vantage)
+    let hold = |entry| engine.l1.insert(entry);
+    brought.settle(engine, freshness, &vantage, hold)
 }
 
 /// What the remote tier brought, to be judged.
@@ -271,21 +273,28 @@ impl Brought {
         self.content.facts()
     }
 
-    /// What is made of it, as it was judged.
-    pub(crate) fn settle(self, engine: &Engine, freshness: Freshness, vantage: &Vantage) -> Lookup {
+    /// What is made of it, as it was judged; `hold` is given what L1 is to hold.
+    pub(crate) fn settle(
+        self,
+        engine: &Engine,
+        freshness: Freshness,
+        vantage: &Vantage,
+        hold: impl FnOnce(Entry),
+    ) -> Lookup {
         let judged = (freshness, self.revision);
         match self.content {
-            Content::Entry(entry) => settle_entry(engine, judged, vantage, entry),
+            Content::Entry(entry) => settle_entry(engine, judged, vantage, (entry, hold)),
             Content::Marker(marker) => settle_marker(engine, self.source, judged, marker),
         }
     }
 }
 
 /// Unpacks what was read, or says what it comes to without a judgement.
-pub(crate) fn unpack(
+pub(crate) fn unpack<'a>(
     engine: &Engine,
-    key: &Key,
+    key: &'a Key,
     (source, read): (Source, Read),
+    prefixes: &mut Prefixes<'a>,
 ) -> Result<Brought, Box<Missed>> {
     let stored = match read {
         Ok(Some(stored)) => stored,
@@ -295,7 +304,7 @@ pub(crate) fn unpack(
         }
     };
     let revision = stored.revision;
-    match tier::decode(engine, key, &stored) {
+    match tier::decode_next(engine, key, &stored, prefixes) {
         Ok(content) => Ok(Brought {
             source,
             revision,
@@ -352,18 +361,18 @@ fn settle_entry(
     engine: &Engine,
     (freshness, revision): (Freshness, Revision),
     vantage: &Vantage,
-    entry: Entry,
+    (entry, hold): (Entry, impl FnOnce(Entry)),
 ) -> Lookup {
     let version = entry.facts.source_version;
     let lookup = match freshness {
         Freshness::Fresh => {
             engine.meter.hit_remote();
             let found = found(&entry, Tier::Remote, vantage);
-            engine.l1.insert(entry);
+            hold(entry);
             Lookup::Hit(found)
         }
         Freshness::Stale(reason) => {
-            engine.l1.insert(entry.clone());
+            hold(entry.clone());
             let tier = Tier::Remote;
             let stale = Stale {
                 entry,
