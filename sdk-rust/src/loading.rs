@@ -60,7 +60,8 @@ pub(crate) struct Lease {
 }
 
 impl Loading {
-    /// The entry that may be served, flagged, while the caller loads.
+    /// The entry that may be served while the caller loads: flagged, or fresh
+    /// where it is refreshed before it expires.
     #[must_use]
     pub fn stale(&self) -> Option<&Entry> {
         match &self.right {
@@ -131,7 +132,7 @@ impl Loading {
 
     /// Gives the right back because the load failed: with
     /// [`LoadOptions::fail_safe`] the answer is the stale entry, if it may still
-    /// be served.
+    /// be served, and of an early refresh the entry that is still fresh.
     ///
     /// # Errors
     /// [`LoadError::Loader`] with this error when nothing may be served.
@@ -155,7 +156,11 @@ impl Loading {
         lease.renewing.end().await;
         let fail_safe = self.options.fail_safe.filter(|_| lease.stale.is_some());
         lease.held.give_back(fail_safe.unwrap_or_default()).await;
-        if fail_safe.is_none() {
+        // Granted before the entry expired: it stands whatever became of the load.
+        let was_early = lease
+            .stale
+            .is_some_and(|entry| entry.freshness == Freshness::Fresh);
+        if fail_safe.is_none() && !was_early {
             return Err(because.into());
         }
         let min_position = self.options.min_position;

@@ -6,7 +6,11 @@ use crate::world::{NOBODY, Shared, World};
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::oneshot;
 use unstale_engine::coherence::Bugs;
+use unstale_engine::policy::{Policies, Policy};
 use unstale_engine::{Engine, Options, Ports};
+
+/// Loads take some milliseconds, and lives some seconds.
+const EARLY_REFRESH: f32 = 20.0;
 
 /// Clients that belong to no pod.
 const COURIERS: usize = 2;
@@ -102,7 +106,19 @@ impl Fleet {
             clock: Arc::<Pod>::clone(pod),
             random: Arc::<Pod>::clone(pod),
         };
+        let policy = Policy {
+            early_refresh: match self.shared.with(|w| w.mix.early) {
+                true => EARLY_REFRESH,
+                false => 0.0,
+            },
+            ..Policy::default()
+        };
+        let policies = Policies {
+            default: policy.into(),
+            ..Policies::default()
+        };
         let options = Options {
+            policies,
             pod: format!("pod-{}", pod.number),
             floor_width: self.shared.with(|w| w.mix.floor_width),
             beat_ttl: self.shared.with(|w| w.mix.extra.beat_ttl()),

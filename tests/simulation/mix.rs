@@ -36,6 +36,8 @@ pub(crate) struct Mix {
     pub(crate) batches: bool,
     /// What batches found is set again.
     pub(crate) derives: bool,
+    /// What is still fresh is loaded again now and then.
+    pub(crate) early: bool,
     /// What only directed schedules have.
     pub(crate) extra: Extra,
 }
@@ -84,6 +86,7 @@ impl Mix {
             drift: if rng.chance(40) { 20_000 } else { 0 },
             batches: seed % BATCHES.0 == BATCHES.1,
             derives: seed % DERIVES.0 == DERIVES.1,
+            early: seed % EARLY.0 == EARLY.1,
             extra: Extra {
                 beat_ttl: rng.chance(20).then_some(SHORT_BEATS),
                 ..Extra::default()
@@ -126,6 +129,9 @@ const BATCHES: (u64, u64) = (9, 7);
 /// Every other one of them sets again what it found: those of which no seed was
 /// kept from before.
 const DERIVES: (u64, u64) = (18, 7);
+
+/// One schedule in eighteen refreshes early; as before.
+const EARLY: (u64, u64) = (18, 11);
 
 /// Beats that the log forgets soon: consumers are made again the more often (µs).
 const SHORT_BEATS: u64 = 4_000_000;

@@ -133,7 +133,9 @@ class LoadingOperations(Operations):
         except Exception:
             saved = object()
             safe = load.fail_safe if stale is not None else None
-            value = yield from self._failed_load(key, load, grant, safe, saved)
+            # Granted before the entry expired: it stands all the same.
+            stands = safe is not None or (stale is not None and stale.fresh)
+            value = yield from self._failed_load(key, load, grant, safe, stands, saved)
             if value is saved:
                 raise
             return value
@@ -160,12 +162,12 @@ class LoadingOperations(Operations):
         return value
 
     def _failed_load(
-        self, key: str, load: Load, grant: Grant, safe: float | None, nothing: Any
+        self, key: str, load: Load, grant: Grant, safe: float | None, stands: bool, nothing: Any
     ) -> Operation[Any]:
-        """Gives the lease back; the stale value where that is wanted and allowed."""
+        """Gives the lease back; what was there where that is wanted and allowed."""
         try:
             yield grant.abandon(safe)
-            if safe is None:
+            if not stands:
                 return nothing
             # What came with the grant may have been invalidated since.
             answer: Answer = yield self.client.get(key, "STALE_OK", None, load.min_position)

@@ -21,6 +21,8 @@ pub(crate) struct Entry {
     pub(crate) stored: LogTime,
     /// Fail-safe may not serve it beyond this.
     pub(crate) valid_until: LogTime,
+    /// From the grant of its lease to its fill; none: it was not loaded so.
+    pub(crate) load_time: Option<Duration>,
 }
 
 impl Entry {

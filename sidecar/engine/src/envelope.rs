@@ -70,6 +70,7 @@ fn fill_header<'a>(header: &mut Header<'a>, entry: &'a Entry) {
     header.gone = entry.facts.gone.0;
     header.valid_until = entry.valid_until.0;
     header.source_version = entry.facts.source_version;
+    header.load_ms = entry.load_time.map(whole_millis);
     header.etag = Some(entry.etag.0.to_be_bytes());
     match &entry.payload {
         Payload::Value(value) => {
@@ -82,6 +83,11 @@ fn fill_header<'a>(header: &mut Header<'a>, entry: &'a Entry) {
     if let Version::Fill(token) = entry.version {
         header.token = Some(token.0.to_be_bytes());
     }
+}
+
+/// At least one: what took a time took some.
+fn whole_millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 fn pack(header: &Header<'_>, value: &[u8]) -> Bytes {
@@ -153,6 +159,7 @@ fn content<'a>(
         etag: Etag(u128::from_be_bytes(header.etag.ok_or(BadRecord::Damaged)?)),
         stored: LogTime(header.stored),
         valid_until: LogTime(header.valid_until),
+        load_time: header.load_ms.map(u64::from).map(Duration::from_millis),
         payload: payload(&header, data)?,
         tags: entry::shared(tags),
     }))
@@ -257,6 +264,7 @@ mod tests {
             tags: entry::shared(tags),
             stored: LogTime(1),
             valid_until: LogTime(6),
+            load_time: Some(Duration::from_millis(7)),
         }
     }
 

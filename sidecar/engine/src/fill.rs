@@ -32,7 +32,11 @@ pub(crate) async fn fill(engine: &Engine, fill: Fill) -> Result<Answer<FillOutco
         }
     };
     let (key, version) = (grant.key.clone(), Version::Fill(fill.token));
-    let entry = store::make(engine, &key, fill.entry, version, position);
+    let load_time = Some(engine.now().since(grant.since));
+    let entry = Entry {
+        load_time,
+        ..store::make(engine, &key, fill.entry, version, position)
+    };
     match grant.marker {
         Some((revision, _)) => {
             let marker = (revision, at);

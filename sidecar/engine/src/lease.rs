@@ -7,6 +7,7 @@
 
 use crate::clock::Moment;
 use crate::coherence::{Bug, Freshness, Source};
+use crate::early;
 use crate::engine::{Engine, lock};
 use crate::entry::{self, Content, Entry, Marker, Version};
 use crate::envelope;
@@ -71,7 +72,7 @@ fn answer(engine: &Engine, outcome: LeaseOutcome, degraded: Degraded) -> Answer<
     write::answer_at(engine, found_at, outcome, degraded)
 }
 
-type Attempt = (LeaseOutcome, Degraded);
+pub(crate) type Attempt = (LeaseOutcome, Degraded);
 
 async fn attempt(engine: &Engine, (lease, arrived): (&Lease, Moment)) -> Result<Attempt, Error> {
     // A pod that leaves grants nothing more, not even in itself.
@@ -81,7 +82,7 @@ async fn attempt(engine: &Engine, (lease, arrived): (&Lease, Moment)) -> Result<
     // `as_of` is fixed before anybody reads the source.
     let position = engine.ask(|machine, _| machine.position());
     let missed = match look::look_up(engine, &lease.key, || true, lease.deadline).await {
-        Lookup::Hit(found) => return Ok((LeaseOutcome::Hit(found), Degraded::default())),
+        Lookup::Hit(found) => return Ok(early::hit(engine, (lease, position), found).await),
         Lookup::Miss(missed) => missed,
     };
     let Missed {
@@ -114,8 +115,7 @@ async fn attempt(engine: &Engine, (lease, arrived): (&Lease, Moment)) -> Result<
         Remains::Nothing => Expect::Absent,
         Remains::Dead(revision) => Expect::Revision(*revision),
         Remains::Marker(revision, marker) => {
-            let kept = kept(engine, marker.term, marker.stale.as_deref());
-            let left = engine.leases.time_left(lease.key.hash(), marker, kept, now);
+            let left = marker_left(engine, &lease.key, marker);
             if !left.is_zero() {
                 return Ok(busy(engine, left, known.stale));
             }
@@ -124,6 +124,13 @@ async fn attempt(engine: &Engine, (lease, arrived): (&Lease, Moment)) -> Result<
         Remains::Pending | Remains::Unjudged => return Ok(busy(engine, POLL.0, known.stale)),
     };
     grant(engine, (lease, arrived), position, expect, known).await
+}
+
+/// Time until this marker may be taken over; zero: now.
+pub(crate) fn marker_left(engine: &Engine, key: &Key, marker: &Marker) -> Duration {
+    let kept = kept(engine, marker.term, marker.stale.as_deref());
+    let now = engine.now();
+    engine.leases.time_left(key.hash(), marker, kept, now)
 }
 
 /// What is known of the entry that is to be loaded.
@@ -141,7 +148,7 @@ fn busy(engine: &Engine, left: Duration, stale: Option<Stale>) -> Attempt {
 }
 
 /// Busy when too many leases of the key were granted lately.
-fn limited(
+pub(crate) fn limited(
     engine: &Engine,
     lease: &Lease,
     stale: &Option<Stale>,
@@ -171,39 +178,15 @@ async fn grant(
     if let Some(busy) = limited(engine, lease, &stale)? {
         return Ok(busy);
     }
-    let token = new_token(engine, lease);
     let copy = stale.as_ref().map(|stale| Box::new(stale.entry.clone()));
-    let marker = NewMarker {
-        key: &lease.key,
-        position,
-        token,
-        renewal: 0,
-        term: lease.term,
-        source_version,
-        stale: copy.clone(),
-    };
-    let putting = Putting::new(engine, &lease.key, token);
-    let put = marker.put(engine, expect, lease.deadline).await;
-    putting.ended();
-    match put {
-        Ok(PutOutcome::Stored(revision)) => {
-            count(engine, lease);
-            let grant = Grant {
-                key: lease.key.clone(),
-                position,
-                since: engine.now(),
-                term: lease.term,
-                until: engine.now().plus(lease.term),
-                marker: Some((revision, 0)),
-                stale: copy,
-                source_version,
-            };
-            engine.leases.give(token, grant);
+    let known = (copy, source_version);
+    match put(engine, (lease, position), expect, known).await {
+        Ok(Some(token)) => {
             let stale = stale.map(|stale| look::found_stale(engine, &stale));
             let granted = LeaseOutcome::Granted(token, lease.term, stale);
             Ok((granted, Degraded::default()))
         }
-        Ok(PutOutcome::Conflict) => Ok(busy(engine, POLL.0, stale)),
+        Ok(None) => Ok(busy(engine, POLL.0, stale)),
         Err(_) => {
             let known = Known {
                 stale,
@@ -212,6 +195,44 @@ async fn grant(
             local(engine, (lease, arrived), known, NO_TIER)
         }
     }
+}
+
+/// Puts a new marker, and remembers the grant. None: somebody was faster.
+pub(crate) async fn put(
+    engine: &Engine,
+    (lease, position): (&Lease, Position),
+    expect: Expect,
+    (stale, source_version): (Option<Box<Entry>>, Option<u64>),
+) -> Result<Option<LeaseToken>, RemoteError> {
+    let token = new_token(engine, lease);
+    let marker = NewMarker {
+        key: &lease.key,
+        position,
+        token,
+        renewal: 0,
+        term: lease.term,
+        source_version,
+        stale: stale.clone(),
+    };
+    let putting = Putting::new(engine, &lease.key, token);
+    let put = marker.put(engine, expect, lease.deadline).await;
+    putting.ended();
+    let PutOutcome::Stored(revision) = put? else {
+        return Ok(None);
+    };
+    count(engine, lease);
+    let grant = Grant {
+        key: lease.key.clone(),
+        position,
+        since: engine.now(),
+        term: lease.term,
+        until: engine.now().plus(lease.term),
+        marker: Some((revision, 0)),
+        stale,
+        source_version,
+    };
+    engine.leases.give(token, grant);
+    Ok(Some(token))
 }
 
 fn count(engine: &Engine, lease: &Lease) {
@@ -342,6 +363,12 @@ fn local_grant(engine: &Engine, lease: &Lease, known: &Known) -> Grant {
         stale: stale.map(|stale| Box::new(stale.entry.clone())),
         source_version: known.source_version,
     }
+}
+
+/// Whether this pod granted a lease of the key that has not ended.
+pub(crate) fn is_held_here(engine: &Engine, key: &Key) -> bool {
+    let token = engine.leases.newest_token(key.hash());
+    token.is_some_and(|token| still_held(engine, key, token).is_some())
 }
 
 /// The rest of a lease that this pod granted, with a marker or without, unless

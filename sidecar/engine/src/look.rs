@@ -466,5 +466,6 @@ pub(crate) fn found(entry: &Entry, tier: Tier, vantage: &Vantage) -> Found {
         age,
         ttl_left,
         stale_left,
+        load_time: entry.load_time,
     }
 }

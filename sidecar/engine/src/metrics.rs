@@ -33,6 +33,7 @@ meter! {
     wrong_key => wrong_keys,
     remote_error => remote_errors,
     lease_granted => leases_granted,
+    early_refresh => early_refreshes,
     fill_voided => fills_voided,
     appended => appended,
     overloaded => overloaded,

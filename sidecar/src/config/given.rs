@@ -43,6 +43,7 @@ impl Given {
         let text = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Float(number) => number.to_string(),
             other => {
                 let kind = other.type_str();
                 let why = format!("{origin} is a {kind}; write it as a text in quotes");

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use unstale_engine::key::Namespace;
 use unstale_engine::limits;
+use unstale_engine::policy::early::BETA_MAX;
 use unstale_engine::policy::{OnSessionLoss, Policies, Policy};
 
 /// What a table may hold.
-pub(super) const FIELDS: [&str; 8] = [
+pub(super) const FIELDS: [&str; 9] = [
     "default_ttl",
     "max_ttl",
     "negative_ttl",
@@ -23,6 +24,7 @@ pub(super) const FIELDS: [&str; 8] = [
     "max_value_bytes",
     "on_session_loss",
     "grants_per_second",
+    "early_refresh",
 ];
 
 const MOST_GRANTS: u32 = 1_000_000;
@@ -133,6 +135,7 @@ fn policy(table: &Table, inherited: &Policy, mistakes: &mut Vec<Mistake>) -> Pol
         max_value_bytes: read.max_value_bytes(inherited.max_value_bytes),
         on_session_loss: read.on_session_loss(inherited.on_session_loss),
         grants_per_second: read.grants_per_second(inherited.grants_per_second),
+        early_refresh: read.early_refresh(inherited.early_refresh),
     }
 }
 
@@ -203,6 +206,14 @@ impl Reader<'_> {
             grants.filter(|grants| (1..=MOST_GRANTS).contains(grants))
         })
     }
+
+    fn early_refresh(&mut self, inherited: f32) -> f32 {
+        let allowed = format!("a number from 0 (none) to {BETA_MAX}, like 1.0");
+        self.read("early_refresh", inherited, &allowed, |text| {
+            let beta = text.parse().ok();
+            beta.filter(|beta| (0.0..=BETA_MAX).contains(beta))
+        })
+    }
 }
 
 /// What a policy says, field by field, as texts that can be read again.
@@ -220,6 +231,7 @@ pub(super) fn shown(policy: &Policy) -> [(&'static str, String); FIELDS.len()] {
         units::show_size(policy.max_value_bytes as u64),
         on_session_loss.into(),
         policy.grants_per_second.to_string(),
+        policy.early_refresh.to_string(),
     ];
     let mut values = values.into_iter();
     FIELDS.map(|field| (field, values.next().unwrap_or_default()))

@@ -117,6 +117,7 @@ fn a_namespace_inherits_from_the_defaults_and_those_from_what_is_built_in() {
         stale_for = "0s"
         max_value_bytes = "64KiB"
         grants_per_second = 3
+        early_refresh = 1.5
         "#,
     );
     let policies = load(&flags).unwrap().policies;
@@ -133,6 +134,7 @@ fn a_namespace_inherits_from_the_defaults_and_those_from_what_is_built_in() {
         stale_for: Duration::ZERO,
         max_value_bytes: 64 << 10,
         grants_per_second: 3,
+        early_refresh: 1.5,
         ..defaults.clone()
     };
     assert_eq!(*policies.default, defaults);
@@ -163,6 +165,7 @@ fn every_mistake_of_policies_is_reported_at_once_with_its_path() {
         max_value_bytes = "2MiB"
         on_session_loss = "panic"
         grants_per_second = 0
+        early_refresh = -0.5
         "#,
     );
     let mistakes = load(&flags).unwrap_err();
@@ -183,6 +186,7 @@ fn every_mistake_of_policies_is_reported_at_once_with_its_path() {
         "namespace.a.max_value_bytes is \"2MiB\": must be a size from 1B to 1016KiB",
         "namespace.a.on_session_loss is \"panic\": must be bypass or serve_stale",
         "namespace.a.grants_per_second is \"0\"",
+        "namespace.a.early_refresh is \"-0.5\": must be a number from 0 (none) to 100",
     ];
     for part in expected {
         let said = lines.iter().any(|line| line.contains(part));

@@ -115,6 +115,7 @@ counters! {
     wrong_keys: "wrong_keys", "Remote records that had been stored for another key; the connection was dropped";
     remote_errors: "remote_errors", "Calls to the remote tier that failed or were not answered in time";
     leases_granted: "leases_granted", "Leases granted";
+    early_refreshes: "early_refreshes", "Leases granted to refresh an entry before it expired";
     fills_voided: "fills_voided", "Fills refused because the lease was void";
     appended: "log_appended", "Invalidations and writes appended";
     processed: "log_processed", "Records of the log processed";

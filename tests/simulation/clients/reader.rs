@@ -12,7 +12,7 @@ use unstale_engine::request::{Answer, Etag, Get, GetOutcome, Level};
 impl Client {
     pub(super) async fn read(self) {
         let mut held = [None; KEYS];
-        let think = self.shared.with(|w| w.mix.size.think);
+        let (think, early) = self.shared.with(|w| (w.mix.size.think, w.mix.early));
         loop {
             self.shared.delay(500, think).await;
             let number = self.shared.draw(KEYS);
@@ -24,6 +24,9 @@ impl Client {
             match answer.result.found() {
                 Some(found) => {
                     held[number] = Some(found.etag);
+                    if early && self.shared.chance(20) {
+                        self.load(number).await;
+                    }
                     if self.sets() && self.shared.chance(6) {
                         self.load_and_set(number, answer.position).await;
                     }

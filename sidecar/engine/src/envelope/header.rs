@@ -41,6 +41,8 @@ pub(super) struct Header<'a> {
     pub(super) etag: Option<[u8; 16]>,
     #[n(15)]
     pub(super) not_found: bool,
+    #[n(16)]
+    pub(super) load_ms: Option<u32>,
 }
 
 #[derive(Debug, PartialEq, Encode, Decode)]
@@ -52,7 +54,7 @@ pub(super) struct MarkerHeader {
 }
 
 /// Fields of a [`Header`].
-const FIELDS: u64 = 16;
+const FIELDS: u64 = 17;
 /// Kinds of items, and the items that are one byte.
 const NUMBER: u8 = 0;
 const BYTES: u8 = 2;
@@ -71,7 +73,9 @@ impl<'a> Header<'a> {
     /// None: the library has to say.
     fn plain(bytes: &'a [u8]) -> Option<Self> {
         let mut items = Items(bytes);
-        if items.head(ARRAY)? != FIELDS {
+        // The last one is left out where it is none.
+        let fields = items.head(ARRAY)?;
+        if fields != FIELDS && fields != FIELDS - 1 {
             return None;
         }
         Some(Self {
@@ -91,6 +95,10 @@ impl<'a> Header<'a> {
             source_version: items.if_any(Items::number)?,
             etag: items.if_any(Items::id)?,
             not_found: items.flag()?,
+            load_ms: match fields {
+                FIELDS => items.if_any(Items::small)?,
+                _ => None,
+            },
         })
     }
 }
@@ -131,6 +139,10 @@ impl<'a> Items<'a> {
 
     fn number(&mut self) -> Option<u64> {
         self.head(NUMBER)
+    }
+
+    fn small(&mut self) -> Option<u32> {
+        u32::try_from(self.number()?).ok()
     }
 
     fn text(&mut self) -> Option<&'a str> {
@@ -182,6 +194,7 @@ mod tests {
             ids in (option::of(any::<[u8; 16]>()), option::of(any::<[u8; 16]>())),
             source_version: Option<u64>,
             marker: bool,
+            load_ms: Option<u32>,
         ) {
             // Short numbers are written shorter.
             let number = |at: usize| numbers[at] >> bits;
@@ -202,6 +215,7 @@ mod tests {
                 source_version,
                 etag: ids.1,
                 not_found: flags[1],
+                load_ms,
             };
             let bytes = minicbor::to_vec(&header).expect("encoding into memory does not fail");
             prop_assert_eq!(Header::plain(&bytes).is_some(), !marker);

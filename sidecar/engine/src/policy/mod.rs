@@ -3,6 +3,7 @@
 //! One strategy per file: facts in, decision out, no I/O. A policy decides how
 //! long and how stale; it never decides what is coherent.
 
+pub mod early;
 pub(crate) mod grants;
 pub(crate) mod stale;
 pub(crate) mod ttl;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a namespace says where its callers say nothing, and what it allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// ttl of an entry whose writer gives none.
     pub default_ttl: Duration,
@@ -33,6 +34,8 @@ pub struct Policy {
     pub on_session_loss: OnSessionLoss,
     /// Leases of one key that this pod grants in a second.
     pub grants_per_second: u32,
+    /// `beta` of the early refresh of what was loaded under a lease; 0: none.
+    pub early_refresh: f32,
 }
 
 /// What a BOUNDED read answers while this pod's session is not fresh.
@@ -56,12 +59,13 @@ impl Default for Policy {
             max_value_bytes: limits::VALUE_BYTES,
             on_session_loss: OnSessionLoss::Bypass,
             grants_per_second: limits::GRANTS_PER_SECOND,
+            early_refresh: 0.0,
         }
     }
 }
 
 /// The policies of all namespaces.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policies {
     /// Of a namespace that has none of its own.
     pub default: Arc<Policy>,

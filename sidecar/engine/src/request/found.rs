@@ -53,6 +53,8 @@ pub struct Found {
     pub ttl_left: Duration,
     /// Time until it may not even be served stale.
     pub stale_left: Duration,
+    /// How long it took to load; none: it was not loaded under a lease.
+    pub load_time: Option<Duration>,
 }
 
 /// What was not available while a call was answered.

@@ -100,6 +100,8 @@ pub struct Counters {
     pub remote_errors: u64,
     /// Leases granted.
     pub leases_granted: u64,
+    /// Those of them for an entry that was still fresh.
+    pub early_refreshes: u64,
     /// Fills refused because the lease was void.
     pub fills_voided: u64,
     /// Invalidations and writes appended.

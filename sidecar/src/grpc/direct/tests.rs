@@ -84,6 +84,7 @@ prop_compose! {
             age,
             ttl_left,
             stale_left,
+            load_time: None,
         }
     }
 }
