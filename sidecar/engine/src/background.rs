@@ -1,15 +1,12 @@
 //! What goes on without a caller: the machine's timers and own appends, writes
-//! whose caller went away before their outcome was known, cleaning up, and
-//! giving L1 what a batch was answered with.
+//! whose caller went away before their outcome was known, and cleaning up.
 //!
 //! All of it runs inside one future, [`run`]; nothing is spawned. A permit is
 //! held by every append under way, so the queue of jobs never overflows;
-//! cleaning has a queue of its own and is left out when that is full, and so
-//! have entries for L1, whose caller holds them himself then.
+//! cleaning has a queue of its own and is left out when that is full.
 
 use crate::clock::Moment;
 use crate::engine::{Engine, lock};
-use crate::entry::Entry;
 use crate::error::Error;
 use crate::log::Append;
 use crate::tier;
@@ -24,8 +21,6 @@ type Job = BoxFuture<'static, ()>;
 
 /// Clean-ups that may wait, and how many run at once.
 const CLEANING: (usize, usize) = (1024, 8);
-/// Batches of entries that may wait for L1, and the bytes of values in one.
-const HOLDING: (usize, usize) = (8, 1 << 20);
 /// Leases are swept this often.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// A remote tier that did not answer is asked again this often.
@@ -37,13 +32,11 @@ const LEAVE_AGAIN: Duration = Duration::from_millis(250);
 pub(crate) struct JobQueues {
     jobs: mpsc::Receiver<Job>,
     cleaning: mpsc::Receiver<Job>,
-    holding: mpsc::Receiver<Vec<Entry>>,
 }
 
 pub(crate) struct Background {
     jobs: mpsc::Sender<Job>,
     cleaning: mpsc::Sender<Job>,
-    holding: mpsc::Sender<Vec<Entry>>,
     queues: Mutex<Option<JobQueues>>,
     permits: Arc<Semaphore>,
     max: usize,
@@ -60,16 +53,13 @@ impl Background {
         // A job holds a permit, so there is room for every job.
         let (jobs, jobs_queue) = mpsc::channel(max);
         let (cleaning, cleaning_queue) = mpsc::channel(CLEANING.0);
-        let (holding, holding_queue) = mpsc::channel(HOLDING.0);
         let queues = JobQueues {
             jobs: jobs_queue,
             cleaning: cleaning_queue,
-            holding: holding_queue,
         };
         Self {
             jobs,
             cleaning,
-            holding,
             queues: Mutex::new(Some(queues)),
             permits: Arc::new(Semaphore::new(max)),
             max,
@@ -126,17 +116,6 @@ impl Background {
     pub(crate) fn clean(&self, job: Job) {
         let _ = self.cleaning.try_send(job);
     }
-
-    /// Hands entries to L1 after the task that runs now; those that cannot wait
-    /// come back.
-    pub(crate) fn hold(&self, entries: Vec<Entry>) -> Result<(), Vec<Entry>> {
-        let sizes = entries.iter().map(|entry| entry.payload.data().len());
-        if sizes.sum::<usize>() > HOLDING.1 {
-            return Err(entries);
-        }
-        let sent = self.holding.try_send(entries);
-        sent.map_err(mpsc::error::TrySendError::into_inner)
-    }
 }
 
 /// Runs until [`leave`] is done.
@@ -162,7 +141,6 @@ pub(crate) async fn run(engine: Arc<Engine>, mut queues: JobQueues) {
                 cleaning.push(job);
             }
             Some(()) = cleaning.next(), if !cleaning.is_empty() => {}
-            Some(entries) = queues.holding.recv() => engine.l1.insert_all(entries),
             () = engine.ports.clock.sleep_until(next) => {}
         }
     }

@@ -53,11 +53,6 @@ impl L1 {
         self.replace(held, entry);
     }
 
-    /// The same of many.
-    pub(crate) fn insert_all(&self, entries: Vec<Entry>) {
-        entries.into_iter().for_each(|entry| self.insert(entry));
-    }
-
     /// Holds what is written, unless a newer one is held. It counts as wanted
     /// once: nobody has looked for it, and a full map lets nothing in that was
     /// wanted less than what it would drive out.

@@ -257,8 +257,7 @@ async fn settle_brought(
         }
         (freshness, vantage) = judge_at(engine, brought.facts(), brought.source);
     }
-    let hold = |entry| engine.l1.insert(entry);
-    brought.settle(engine, freshness, &vantage, hold)
+    brought.settle(engine, freshness, &vantage)
 }
 
 /// What the remote tier brought, to be judged.
@@ -273,17 +272,11 @@ impl Brought {
         self.content.facts()
     }
 
-    /// What is made of it, as it was judged; `hold` is given what L1 is to hold.
-    pub(crate) fn settle(
-        self,
-        engine: &Engine,
-        freshness: Freshness,
-        vantage: &Vantage,
-        hold: impl FnOnce(Entry),
-    ) -> Lookup {
+    /// What is made of it, as it was judged.
+    pub(crate) fn settle(self, engine: &Engine, freshness: Freshness, vantage: &Vantage) -> Lookup {
         let judged = (freshness, self.revision);
         match self.content {
-            Content::Entry(entry) => settle_entry(engine, judged, vantage, (entry, hold)),
+            Content::Entry(entry) => settle_entry(engine, judged, vantage, entry),
             Content::Marker(marker) => settle_marker(engine, self.source, judged, marker),
         }
     }
@@ -294,7 +287,6 @@ pub(crate) fn unpack<'a>(
     engine: &Engine,
     key: &'a Key,
     (source, read): (Source, Read),
-    prefixes: &mut Prefixes<'a>,
 ) -> Result<Brought, Box<Missed>> {
     let stored = match read {
         Ok(Some(stored)) => stored,
@@ -302,6 +294,7 @@ pub(crate) fn unpack<'a>(
         Err(error) => {
             return Err(Missed::of(Err(error)));
         }
+    prefixes: &mut Prefixes<'a>,
     };
     let revision = stored.revision;
     match tier::decode_next(engine, key, &stored, prefixes) {
@@ -361,18 +354,18 @@ fn settle_entry(
     engine: &Engine,
     (freshness, revision): (Freshness, Revision),
     vantage: &Vantage,
-    (entry, hold): (Entry, impl FnOnce(Entry)),
+    entry: Entry,
 ) -> Lookup {
     let version = entry.facts.source_version;
     let lookup = match freshness {
         Freshness::Fresh => {
             engine.meter.hit_remote();
             let found = found(&entry, Tier::Remote, vantage);
-            hold(entry);
+            engine.l1.insert(entry);
             Lookup::Hit(found)
         }
         Freshness::Stale(reason) => {
-            hold(entry.clone());
+            engine.l1.insert(entry.clone());
             let tier = Tier::Remote;
             let stale = Stale {
                 entry,

@@ -15,7 +15,6 @@ use crate::look::{self, Brought, Lookup, Missed, Near, Stale, Vantage};
 use crate::position::Position;
 use crate::read;
 use crate::request::{Answer, Degraded, Demand, Found, GetMany, GetOutcome, Level};
-use crate::store;
 use crate::tier;
 use std::sync::Arc;
 
@@ -181,7 +180,6 @@ impl<'a> Ask<'a> {
         }
         let mut judged = judged.into_iter();
         let mut next = || judged.next().expect("each that has facts was judged");
-        let mut held = Vec::with_capacity(stands.len());
         let lookups = self.keys.iter().zip(stands).map(|(key, stand)| {
             let (lookup, beside) = match stand {
                 Stand::Missed(missed, beside) => (Lookup::Miss(missed), beside),
@@ -189,18 +187,14 @@ impl<'a> Ask<'a> {
                     let near = self.near_of(key, Some((held, next(), vantage)));
                     (self.settled(near, &vantage), None)
                 }
-                Stand::Brought(brought, beside) => {
-                    let hold = |entry| held.push(entry);
-                    let judged = (next(), came);
-                    let lookup = self.settled_brought(brought, judged, &vantage, hold);
-                    (lookup, beside)
-                }
+                Stand::Brought(brought, beside) => (
+                    self.settled_brought(brought, (next(), came), &vantage),
+                    beside,
+                ),
             };
             lookup.or_stale(beside.and_then(|held| held.again(next(), &vantage)))
         });
-        let answer = self.answer(lookups, vantage.position);
-        store::hold_soon(self.engine, held);
-        answer
+        self.answer(lookups, vantage.position)
     }
 
     fn settled_brought(
@@ -208,11 +202,10 @@ impl<'a> Ask<'a> {
         brought: Brought,
         (freshness, came): (Freshness, bool),
         vantage: &Vantage,
-        hold: impl FnOnce(Entry),
     ) -> Lookup {
         match freshness {
             Freshness::Future if !came => Lookup::unjudged(),
-            freshness => brought.settle(self.engine, freshness, vantage, hold),
+            freshness => brought.settle(self.engine, freshness, vantage),
         }
     }
 
@@ -222,7 +215,6 @@ impl<'a> Ask<'a> {
         let asked: Vec<_> = asked.map(|(key, _)| key.hash()).collect();
         let reads = tier::read_many(self.engine, &asked, self.demand.deadline).await;
         let mut reads = reads.into_iter();
-        let mut prefixes = tier::prefixes(self.engine);
         let stands = self.keys.iter().zip(near).map(|(key, near)| match near {
             Near::Hit(held) => Stand::Held(held),
             Near::Missed(mut missed) => {
@@ -230,6 +222,7 @@ impl<'a> Ask<'a> {
                 Stand::Missed(missed, beside)
             }
             Near::Ask(held) => {
+        let mut prefixes = tier::prefixes(self.engine);
                 let read = reads.next().expect("one answer per key that was asked for");
                 match look::unpack(self.engine, key, read, &mut prefixes) {
                     Ok(brought) => Stand::Brought(brought, held),

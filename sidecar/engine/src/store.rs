@@ -83,18 +83,6 @@ pub(crate) fn hold(engine: &Engine, entry: Entry) {
     engine.l1.insert(entry);
 }
 
-/// Holds in L1 what a batch was answered with, after the answer if that can be:
-/// it costs as much as half of the answer. When L1 gets them does not matter, as
-/// it is judged whenever it is read.
-pub(crate) fn hold_soon(engine: &Engine, entries: Vec<Entry>) {
-    if entries.is_empty() {
-        return;
-    }
-    if let Err(entries) = engine.background.hold(entries) {
-        engine.l1.insert_all(entries);
-    }
-}
-
 /// How long the tier has to keep an entry.
 pub(crate) fn kept(entry: &Entry) -> Duration {
     entry.facts.gone.since(entry.stored)

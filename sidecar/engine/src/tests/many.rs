@@ -2,7 +2,6 @@
 
 use super::world::{Pod, World, hard, key, new};
 use crate::request::*;
-use crate::store;
 use std::sync::atomic::Ordering::SeqCst;
 
 fn many(p: &Pod, keys: &[&str]) -> GetMany {
@@ -240,43 +239,4 @@ async fn covered_meanwhile(one: bool) -> Option<String> {
 async fn what_is_covered_while_the_tier_is_waited_for_is_not_answered() {
     assert_eq!(covered_meanwhile(true).await, None);
     assert_eq!(covered_meanwhile(false).await, None);
-}
-
-/// Waits until nothing can run without time passing.
-async fn settled() {
-    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_the_tier_brought_is_in_l1_after_the_answer() {
-    let mut w = World::new();
-    let (writer, reader) = (w.pod().await, w.pod().await);
-    let half = "x".repeat(600_000);
-    for (k, value) in [("a", "a"), ("b", "b"), ("half", &half), ("rest", &half)] {
-        writer.set(k, new(value, 60_000), Ack::Log).await;
-    }
-    get_many(&reader, &["a", "b"]).await;
-    settled().await;
-    let near = |text: &str| Some((text.to_owned(), Tier::L1));
-    let (seen, _) = get_many(&reader, &["a", "b"]).await;
-    assert_eq!(seen, [near("a"), near("b")]);
-    // Too much to have it wait.
-    get_many(&reader, &["half", "rest"]).await;
-    assert!(reader.e.l1.get(key("rest").hash()).is_some());
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_comes_to_l1_after_it_was_covered_is_not_answered() {
-    let mut w = World::new();
-    let (writer, reader) = (w.pod().await, w.pod().await);
-    writer.set("a", new("a", 60_000), Ack::Log).await;
-    get_many(&reader, &["a", "none"]).await;
-    settled().await;
-    let held = reader.e.l1.get(key("a").hash()).expect("it was brought");
-    reader.e.invalidate(hard(&reader, "a")).await.unwrap();
-    reader.e.l1.remove(key("a").hash());
-    store::hold_soon(&reader.e, vec![held.as_ref().clone()]);
-    settled().await;
-    assert!(reader.e.l1.get(key("a").hash()).is_some());
-    assert_eq!(get_many(&reader, &["a", "none"]).await.0, [None, None]);
 }
