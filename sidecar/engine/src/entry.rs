@@ -2,7 +2,7 @@
 
 use crate::clock::LogTime;
 use crate::coherence::Facts;
-use crate::key::{Delimiters, Key, Tag};
+use crate::key::{Delimiters, Key, NameHash, Prefixes, Tag};
 use crate::position::{Epoch, Position};
 pub(crate) use crate::request::Version;
 use crate::request::{Etag, LeaseToken, Payload};
@@ -65,14 +65,24 @@ impl Content {
 
 /// The facts of something under `key`; it never ends by itself.
 pub(crate) fn facts(key: &Key, tags: &[Tag], at: Position, delimiters: &Delimiters) -> Facts {
+    facts_under(key, Prefixes::new(delimiters).of(key), tags, at)
+}
+
+/// The same when its prefixes are known.
+pub(crate) fn facts_under(
+    key: &Key,
+    prefixes: Arc<[NameHash]>,
+    tags: &[Tag],
+    at: Position,
+) -> Facts {
     let Position { epoch, sequence } = at;
     let tags = tags.iter().map(|tag| tag.hash(key.namespace())).collect();
     Facts {
         epoch,
         as_of: sequence,
         key: key.clone(),
-        namespace: crate::key::NameHash::of_namespace(key.namespace()),
-        prefixes: key.prefixes(delimiters),
+        namespace: NameHash::of_namespace(key.namespace()),
+        prefixes,
         tags,
         source_version: None,
         expires: LogTime(u64::MAX),

@@ -8,7 +8,7 @@
 
 use crate::clock::LogTime;
 use crate::entry::{self, Content, Entry, Marker, Version};
-use crate::key::{Delimiters, Key, Tag};
+use crate::key::{Key, Prefixes, Tag};
 use crate::limits;
 use crate::position::Epoch;
 use crate::request::{Etag, LeaseToken, Payload, Value};
@@ -141,37 +141,37 @@ fn pack(header: &Header<'_>, value: &[u8]) -> Bytes {
 }
 
 /// Unpacks a record read from under `key`; the value shares its memory.
-pub(crate) fn decode(
-    key: &Key,
+pub(crate) fn decode<'a>(
+    key: &'a Key,
     record: &Bytes,
-    delimiters: &Delimiters,
+    prefixes: &mut Prefixes<'a>,
 ) -> Result<Content, BadRecord> {
     let (header, data) = unpack(record)?;
     if header.key != key.name() || header.namespace != key.namespace().as_str() {
         return Err(BadRecord::OtherKey);
     }
-    content(key, (header, data), delimiters)
+    content(key, (header, data), prefixes)
 }
 
 /// Planted bugs only: the same, whatever key the record was stored for.
-pub(crate) fn decode_unnamed(
-    key: &Key,
+pub(crate) fn decode_unnamed<'a>(
+    key: &'a Key,
     record: &Bytes,
-    delimiters: &Delimiters,
+    prefixes: &mut Prefixes<'a>,
 ) -> Result<Content, BadRecord> {
-    content(key, unpack(record)?, delimiters)
+    content(key, unpack(record)?, prefixes)
 }
 
-fn content(
-    key: &Key,
+fn content<'a>(
+    key: &'a Key,
     (header, data): (Header<'_>, Bytes),
-    delimiters: &Delimiters,
+    prefixes: &mut Prefixes<'a>,
 ) -> Result<Content, BadRecord> {
     let tags = header.tags.iter().map(|tag| Tag::new(tag));
     let tags = tags.collect::<Result<Vec<_>, _>>();
     let tags = tags.map_err(|_| BadRecord::Damaged)?;
     let at = entry::position(Epoch(header.epoch), header.as_of);
-    let mut facts = entry::facts(key, &tags, at, delimiters);
+    let mut facts = entry::facts_under(key, prefixes.of(key), &tags, at);
     let token = header.token.map(u128::from_be_bytes).map(LeaseToken);
     if let Some(marker) = &header.marker {
         return Ok(Content::Marker(Marker {
@@ -181,7 +181,7 @@ fn content(
             // The tier is not trusted: nothing is held up for ever.
             term: Duration::from_millis(marker.term_ms).min(limits::TERM_MAX),
             source_version: header.source_version,
-            stale: stale(key, &data, delimiters)?,
+            stale: stale(key, &data, prefixes)?,
         }));
     }
     facts.source_version = header.source_version;
@@ -215,10 +215,10 @@ fn unpack(record: &Bytes) -> Result<(Header<'_>, Bytes), BadRecord> {
 }
 
 /// The entry inside a marker; markers do not nest.
-fn stale(
-    key: &Key,
+fn stale<'a>(
+    key: &'a Key,
     data: &Bytes,
-    delimiters: &Delimiters,
+    prefixes: &mut Prefixes<'a>,
 ) -> Result<Option<Box<Entry>>, BadRecord> {
     if data.is_empty() {
         return Ok(None);
@@ -226,7 +226,7 @@ fn stale(
     if unpack(data)?.0.marker.is_some() {
         return Err(BadRecord::Damaged);
     }
-    match decode(key, data, delimiters) {
+    match decode(key, data, prefixes) {
         Ok(Content::Entry(entry)) => Ok(Some(Box::new(entry))),
         // The tier gave what it was asked for: this is no mix-up of its.
         Ok(Content::Marker(_)) | Err(_) => Err(BadRecord::Damaged),
@@ -265,7 +265,7 @@ fn checksum(bytes: &[u8]) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Namespace;
+    use crate::key::{Delimiters, Namespace};
     use proptest::prelude::*;
 
     fn key(name: &str) -> Key {
@@ -273,7 +273,8 @@ mod tests {
     }
 
     fn read(name: &str, record: &Bytes) -> Result<Content, BadRecord> {
-        decode(&key(name), record, &Delimiters::default())
+        let (key, delimiters) = (key(name), Delimiters::default());
+        decode(&key, record, &mut Prefixes::new(&delimiters))
     }
 
     fn facts(name: &str, tags: &[Tag]) -> crate::coherence::Facts {

@@ -4,8 +4,11 @@
 //! one is the only check there is. Hashes are BLAKE3, domain separated, and
 //! equal on every pod.
 
+mod prefixes;
+
 use crate::limits;
 use crate::text::Text;
+pub(crate) use prefixes::Prefixes;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -122,17 +125,6 @@ impl Key {
     pub fn hash(&self) -> NameHash {
         self.hash
     }
-
-    /// The hashes of its prefixes that end at a delimiter, the first
-    /// [`limits::PREFIX_DEPTH`] of them.
-    pub(crate) fn prefixes(&self, delimiters: &Delimiters) -> Box<[NameHash]> {
-        let bytes = self.name.bytes().enumerate();
-        let ends = bytes.filter(|(_, b)| delimiters.has(*b)).map(|(at, _)| at);
-        let first = ends.take(limits::PREFIX_DEPTH);
-        first
-            .map(|at| NameHash::of("prefix", &self.namespace, &self.name[..=at]))
-            .collect()
-    }
 }
 
 /// Keys never appear in logs: the debug form is the hash.
@@ -201,7 +193,7 @@ impl Prefix {
     }
 
     /// The hash that stands for it in floors, if it is one of those that
-    /// [`Key::prefixes`] names; others are compared as text.
+    /// [`Prefixes`] names; others are compared as text.
     pub fn hash(&self, namespace: &Namespace, delimiters: &Delimiters) -> Option<NameHash> {
         let ends = self.0.bytes().last().is_some_and(|b| delimiters.has(b));
         let depth = self.0.bytes().filter(|b| delimiters.has(*b)).count();
@@ -337,7 +329,7 @@ mod tests {
             let prefix = Prefix::new(text).expect("a good prefix");
             prefix.hash(&ns, &delimiters)
         };
-        let named = key.prefixes(&delimiters);
+        let named = Prefixes::new(&delimiters).of(&key);
         assert_eq!(named.len(), 2);
         assert_eq!(hash("user:"), Some(named[0]));
         assert_eq!(hash("user:1/"), Some(named[1]));

@@ -8,7 +8,7 @@ use crate::clock::Moment;
 use crate::coherence::{At, Bug, Facts, Freshness, Machine, Source};
 use crate::engine::Engine;
 use crate::entry::{Content, Entry, Marker};
-use crate::key::Key;
+use crate::key::{Key, Prefixes};
 use crate::position::Position;
 use crate::read;
 use crate::remote::{Read, RemoteError, Revision};
@@ -233,7 +233,8 @@ async fn settle(
     (held, read): (Option<Box<Stale>>, (Source, Read)),
     deadline: Moment,
 ) -> Lookup {
-    let lookup = settle_brought(engine, unpack(engine, key, read), deadline).await;
+    let brought = unpack(engine, key, read, &mut tier::prefixes(engine));
+    let lookup = settle_brought(engine, brought, deadline).await;
     lookup.or_stale(held.and_then(|held| {
         let (freshness, vantage) = judge_at(engine, &held.entry.facts, Source::L1);
         held.again(freshness, &vantage)
@@ -282,10 +283,11 @@ impl Brought {
 }
 
 /// Unpacks what was read, or says what it comes to without a judgement.
-pub(crate) fn unpack(
+pub(crate) fn unpack<'a>(
     engine: &Engine,
-    key: &Key,
+    key: &'a Key,
     (source, read): (Source, Read),
+    prefixes: &mut Prefixes<'a>,
 ) -> Result<Brought, Box<Missed>> {
     let stored = match read {
         Ok(Some(stored)) => stored,
@@ -295,7 +297,7 @@ pub(crate) fn unpack(
         }
     };
     let revision = stored.revision;
-    match tier::decode(engine, key, &stored) {
+    match tier::decode_next(engine, key, &stored, prefixes) {
         Ok(content) => Ok(Brought {
             source,
             revision,

@@ -215,6 +215,7 @@ impl<'a> Ask<'a> {
         let asked: Vec<_> = asked.map(|(key, _)| key.hash()).collect();
         let reads = tier::read_many(self.engine, &asked, self.demand.deadline).await;
         let mut reads = reads.into_iter();
+        let mut prefixes = tier::prefixes(self.engine);
         let stands = self.keys.iter().zip(near).map(|(key, near)| match near {
             Near::Hit(held) => Stand::Held(held),
             Near::Missed(mut missed) => {
@@ -223,7 +224,7 @@ impl<'a> Ask<'a> {
             }
             Near::Ask(held) => {
                 let read = reads.next().expect("one answer per key that was asked for");
-                match look::unpack(self.engine, key, read) {
+                match look::unpack(self.engine, key, read, &mut prefixes) {
                     Ok(brought) => Stand::Brought(brought, held),
                     Err(missed) => Stand::Missed(missed, held),
                 }

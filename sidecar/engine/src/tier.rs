@@ -6,7 +6,7 @@ use crate::coherence::{Bug, Source};
 use crate::engine::{Engine, lock};
 use crate::entry::Content;
 use crate::envelope::{self, BadRecord};
-use crate::key::{Key, NameHash};
+use crate::key::{Key, NameHash, Prefixes};
 use crate::remote::{Read, Remote, RemoteError, Stored};
 use futures::future::{BoxFuture, join_all};
 use std::collections::BTreeMap;
@@ -113,10 +113,19 @@ fn late() -> RemoteError {
 /// What a record read from under `key` holds. One that was stored for another
 /// key tells that the tier's connection may hand out others' answers.
 pub(crate) fn decode(engine: &Engine, key: &Key, stored: &Stored) -> Result<Content, BadRecord> {
-    let delimiters = &engine.options.delimiters;
+    decode_next(engine, key, stored, &mut prefixes(engine))
+}
+
+/// The same of many, one after the other.
+pub(crate) fn decode_next<'a>(
+    engine: &Engine,
+    key: &'a Key,
+    stored: &Stored,
+    prefixes: &mut Prefixes<'a>,
+) -> Result<Content, BadRecord> {
     let content = match engine.options.bugs.has(Bug::KeyNotChecked) {
-        true => envelope::decode_unnamed(key, &stored.record, delimiters),
-        false => envelope::decode(key, &stored.record, delimiters),
+        true => envelope::decode_unnamed(key, &stored.record, prefixes),
+        false => envelope::decode(key, &stored.record, prefixes),
     };
     if content.is_err() {
         engine.meter.bad_record();
@@ -126,6 +135,11 @@ pub(crate) fn decode(engine: &Engine, key: &Key, stored: &Stored) -> Result<Cont
         engine.ports.remote.distrust(key.hash());
     }
     content
+}
+
+/// To decode with, once for keys that are read together.
+pub(crate) fn prefixes(engine: &Engine) -> Prefixes<'_> {
+    Prefixes::new(&engine.options.delimiters)
 }
 
 /// The tier as an owned handle, for futures that outlive the call.

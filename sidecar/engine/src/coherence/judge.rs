@@ -6,6 +6,7 @@ use crate::clock::{LogTime, Moment};
 use crate::key::{Key, NameHash};
 use crate::position::Epoch;
 use crate::request::{Mode, StaleReason};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is judged of an entry or marker.
@@ -19,8 +20,9 @@ pub struct Facts {
     pub key: Key,
     /// The key's namespace.
     pub namespace: NameHash,
-    /// The key's prefixes that end at a delimiter.
-    pub prefixes: Box<[NameHash]>,
+    /// The key's prefixes that end at a delimiter; keys that are read together
+    /// share them.
+    pub prefixes: Arc<[NameHash]>,
     /// The entry's tags.
     pub tags: Box<[NameHash]>,
     /// The origin's version.
@@ -187,7 +189,7 @@ impl Machine {
             }
         }
         if !bugs.has(Bug::NoPrefixFloor) {
-            for prefix in &facts.prefixes {
+            for prefix in facts.prefixes.iter() {
                 floor = floor.max(self.floors.of_name(*prefix));
             }
         }
