@@ -11,23 +11,25 @@ use crate::key::NameHash;
 use crate::remote::{Read, RemoteError};
 use futures::future::{BoxFuture, FutureExt, OptionFuture, Shared, WeakShared, join_all};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// What it brings, in the order of its keys.
 type Brought = Arc<Vec<Read>>;
 type Flight = Shared<BoxFuture<'static, Brought>>;
 
-/// A flight under way, and a key's place in it.
+/// A flight under way, as all of its keys share it; empty until it has started.
+type Weak = Arc<OnceLock<WeakShared<BoxFuture<'static, Brought>>>>;
+
+/// A flight, and a key's place in it.
 struct Flying {
-    flight: WeakShared<BoxFuture<'static, Brought>>,
+    flight: Weak,
     at: usize,
 }
 
-impl Flying {
-    /// A flight that has landed answers nobody who comes later.
-    fn joined(&self) -> Option<Flight> {
-        self.flight.upgrade().filter(|f| f.peek().is_none())
-    }
+/// A flight that has landed answers nobody who comes later.
+fn joined(flight: &Weak) -> Option<Flight> {
+    flight.get()?.upgrade().filter(|f| f.peek().is_none())
 }
 
 #[derive(Default)]
@@ -85,42 +87,55 @@ impl Flights {
         start: impl FnOnce(Vec<NameHash>) -> BoxFuture<'static, Vec<Read>>,
     ) -> Boarded {
         let mut flying = lock(&self.flying);
+        if flying.len() >= 1024 {
+            flying.retain(|_, f| joined(&f.flight).is_some());
+        }
         let mut boarded = Boarded::default();
-        let mut own: HashMap<NameHash, usize, ByName> = HashMap::default();
-        let mut asked = Vec::new();
+        let (own, mut asked) = (Weak::default(), Vec::new());
+        boarded.seats.reserve(keys.len());
         for key in keys {
-            let seat = if let Some(at) = own.get(key) {
-                // Twice in one call.
-                Seat::Own(Source::Flight, *at)
-            } else if let Some((flight, at)) =
-                flying.get(key).and_then(|f| Some((f.joined()?, f.at)))
-            {
-                boarded.join(flight, at)
-            } else {
-                own.insert(*key, asked.len());
+            let seat = boarded.seat(flying.entry(*key), &own, asked.len());
+            if let Seat::Own(Source::Remote, _) = seat {
                 asked.push(*key);
-                Seat::Own(Source::Remote, asked.len() - 1)
-            };
+            }
             boarded.seats.push(seat);
         }
-        if asked.is_empty() {
-            return boarded;
+        if !asked.is_empty() {
+            let flight = start(asked).map(Brought::from).boxed().shared();
+            let _ = own.set(flight.downgrade().expect("it has not ended"));
+            boarded.own = Some(flight);
         }
-        if flying.len() >= 1024 {
-            flying.retain(|_, f| f.joined().is_some());
-        }
-        let flight = start(asked).map(Brought::from).boxed().shared();
-        for (key, at) in own {
-            if let Some(flight) = flight.downgrade() {
-                flying.insert(key, Flying { flight, at });
-            }
-        }
-        boarded.own = Some(flight);
         boarded
     }
 }
 
 impl Boarded {
+    /// The seat of a key: in a flight under way, or `next` in the own one.
+    fn seat(&mut self, key: Entry<'_, NameHash, Flying>, own: &Weak, next: usize) -> Seat {
+        let flying = || Flying {
+            flight: own.clone(),
+            at: next,
+        };
+        let mut held = match key {
+            Entry::Vacant(free) => {
+                free.insert(flying());
+                return Seat::Own(Source::Remote, next);
+            }
+            Entry::Occupied(held) => held,
+        };
+        if Arc::ptr_eq(&held.get().flight, own) {
+            // Twice in one call.
+            return Seat::Own(Source::Flight, held.get().at);
+        }
+        match joined(&held.get().flight) {
+            Some(flight) => self.join(flight, held.get().at),
+            None => {
+                held.insert(flying());
+                Seat::Own(Source::Remote, next)
+            }
+        }
+    }
+
     fn join(&mut self, flight: Flight, at: usize) -> Seat {
         let known = self.joined.iter().position(|f| f.ptr_eq(&flight));
         let number = known.unwrap_or_else(|| {
@@ -155,9 +170,23 @@ struct Landing<'a> {
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
         let mut flying = lock(&self.flights.flying);
+        // Most of the keys are in one flight.
+        let mut last: Option<(Weak, bool)> = None;
         for key in self.keys {
-            if flying.get(key).is_some_and(|f| f.joined().is_none()) {
-                flying.remove(key);
+            let Entry::Occupied(held) = flying.entry(*key) else {
+                continue;
+            };
+            let flight = &held.get().flight;
+            let over = match &last {
+                Some((last, over)) if Arc::ptr_eq(last, flight) => *over,
+                _ => {
+                    let over = joined(flight).is_none();
+                    last = Some((flight.clone(), over));
+                    over
+                }
+            };
+            if over {
+                held.remove();
             }
         }
     }
