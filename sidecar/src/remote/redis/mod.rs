@@ -28,6 +28,9 @@ use unstale_engine::key::NameHash;
 use unstale_engine::random::Random;
 use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision};
 
+/// Hex digits of a key's hash.
+const HASH_CHARS: usize = 32;
+
 /// How the servers stand together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layout {
@@ -61,7 +64,9 @@ pub struct RedisConfig {
 
 /// The tier. [`RedisTier::run`] keeps its connection up.
 pub struct RedisTier {
-    fleet: String,
+    /// What every key begins with. No braces: they would put all keys of a fleet
+    /// into one slot of a cluster.
+    before: String,
     upkeep: Upkeep<Dialer>,
     hints: Hints,
     random: Arc<dyn Random>,
@@ -75,7 +80,7 @@ impl RedisTier {
     /// Connects nowhere yet, and never fails.
     pub fn new(config: RedisConfig, hints: Hints, random: Arc<dyn Random>) -> Arc<Self> {
         Arc::new(Self {
-            fleet: config.fleet.clone(),
+            before: ["unstale:", &config.fleet, ":"].concat(),
             spread: config.layout == Layout::Cluster,
             upkeep: Upkeep::new(Dialer(config), "remote", Arc::default()),
             hints,
@@ -91,9 +96,8 @@ impl RedisTier {
         tokio::join!(self.upkeep.run(cancel), hints);
     }
 
-    /// No braces: they would put all keys of a fleet into one slot of a cluster.
     fn key(&self, key: NameHash) -> String {
-        ["unstale:", &self.fleet, ":", key.text().as_str()].concat()
+        [&self.before, key.text().as_str()].concat()
     }
 
     /// One command on a connection, which is given up if it is of no use.
@@ -152,9 +156,8 @@ impl RedisTier {
     }
 
     /// All keys in one round trip. None: each has to be asked for by itself.
-    async fn read_together(&self, keys: &[String]) -> Option<Vec<Read>> {
-        let mut get = ::redis::cmd("MGET");
-        get.arg(keys);
+    async fn read_together(&self, keys: &[NameHash]) -> Option<Vec<Read>> {
+        let get = self.mget(keys);
         let failed = |error: &RemoteError| keys.iter().map(|_| Err(error.clone())).collect();
         match self.ask(&get).await {
             Ok(Ok(Value::Array(answers))) if answers.len() == keys.len() => {
@@ -171,6 +174,21 @@ impl RedisTier {
             Ok(Err(failure)) => Some(failed(&failure.of_read())),
             Err(error) => Some(failed(&error)),
         }
+    }
+
+    /// Written without a text of its own for every key.
+    fn mget(&self, keys: &[NameHash]) -> Cmd {
+        let each = self.before.len() + HASH_CHARS;
+        let mut get = Cmd::with_capacity(1 + keys.len(), "MGET".len() + keys.len() * each);
+        get.arg("MGET");
+        let mut text = String::with_capacity(each);
+        for key in keys {
+            text.clear();
+            text.push_str(&self.before);
+            text.push_str(key.text().as_str());
+            get.arg(&text);
+        }
+        get
     }
 
     fn stored(&self, answer: Value) -> Read {
@@ -207,14 +225,13 @@ impl Remote for RedisTier {
     /// In a cluster a GET each: no command takes keys of more than one slot,
     /// and those that are under way at once share the connections.
     async fn get_many(&self, keys: &[NameHash]) -> Vec<Read> {
-        let keys: Vec<_> = keys.iter().map(|key| self.key(*key)).collect();
         let together = match self.spread || keys.is_empty() {
             true => None,
-            false => self.read_together(&keys).await,
+            false => self.read_together(keys).await,
         };
         match together {
             Some(reads) => reads,
-            None => join_all(keys.iter().map(|key| self.read(key))).await,
+            None => join_all(keys.iter().map(|key| self.get(*key))).await,
         }
     }
 
