@@ -6,6 +6,8 @@
 //! count, never an error. A marker's value is the envelope of the entry that
 //! may be served stale meanwhile.
 
+mod header;
+
 use crate::clock::LogTime;
 use crate::entry::{self, Content, Entry, Marker, Version};
 use crate::key::{Key, Prefixes, Tag};
@@ -13,7 +15,7 @@ use crate::limits;
 use crate::position::Epoch;
 use crate::request::{Etag, LeaseToken, Payload, Value};
 use bytes::{BufMut, Bytes, BytesMut};
-use minicbor::{Decode, Encode};
+use header::{Header, MarkerHeader};
 use std::time::Duration;
 
 /// First bytes of every record: the format and its version.
@@ -30,51 +32,6 @@ pub(crate) enum BadRecord {
     Damaged,
     /// It is whole, and was stored for another key.
     OtherKey,
-}
-
-#[derive(Default, Encode, Decode)]
-struct Header<'a> {
-    #[b(0)]
-    namespace: &'a str,
-    #[b(1)]
-    key: &'a str,
-    #[n(2)]
-    epoch: u64,
-    #[n(3)]
-    as_of: u64,
-    #[n(4)]
-    stored: u64,
-    #[n(5)]
-    expires: u64,
-    #[n(6)]
-    text: bool,
-    #[b(7)]
-    content_type: &'a str,
-    #[b(8)]
-    tags: Vec<&'a str>,
-    /// Of the fill or of the marker; none for a write.
-    #[cbor(n(9), with = "minicbor::bytes")]
-    token: Option<[u8; 16]>,
-    #[n(10)]
-    marker: Option<MarkerHeader>,
-    #[n(11)]
-    gone: u64,
-    #[n(12)]
-    valid_until: u64,
-    #[n(13)]
-    source_version: Option<u64>,
-    #[cbor(n(14), with = "minicbor::bytes")]
-    etag: Option<[u8; 16]>,
-    #[n(15)]
-    not_found: bool,
-}
-
-#[derive(Encode, Decode)]
-struct MarkerHeader {
-    #[n(0)]
-    renewal: u32,
-    #[n(1)]
-    term_ms: u64,
 }
 
 /// Packs what is to be stored under its key.
@@ -210,7 +167,7 @@ fn unpack(record: &Bytes) -> Result<(Header<'_>, Bytes), BadRecord> {
     let end = FIXED.checked_add(u32::from_be_bytes(length) as usize);
     let end = end.filter(|end| *end <= record.len());
     let end = end.ok_or(BadRecord::Damaged)?;
-    let header = minicbor::decode(&record[FIXED..end]).map_err(|_| BadRecord::Damaged)?;
+    let header = Header::read(&record[FIXED..end]).ok_or(BadRecord::Damaged)?;
     Ok((header, record.slice(end..)))
 }
 
