@@ -331,10 +331,10 @@ pub(crate) fn judge_all<'a>(
     engine: &Engine,
     all: impl Iterator<Item = (&'a Facts, Source)>,
 ) -> (Vec<Freshness>, Vantage) {
+    let all: Vec<_> = all.collect();
     engine.ask(|machine, now| {
         let vantage = vantage(machine, now);
-        let judged = all.map(|(facts, source)| machine.judge_at(facts, source, &vantage.at));
-        (judged.collect(), vantage)
+        (machine.judge_many(&all, &vantage.at), vantage)
     })
 }
 
