@@ -287,6 +287,7 @@ pub(crate) fn unpack<'a>(
     engine: &Engine,
     key: &'a Key,
     (source, read): (Source, Read),
+    prefixes: &mut Prefixes<'a>,
 ) -> Result<Brought, Box<Missed>> {
     let stored = match read {
         Ok(Some(stored)) => stored,
@@ -331,10 +332,10 @@ pub(crate) fn judge_all<'a>(
     engine: &Engine,
     all: impl Iterator<Item = (&'a Facts, Source)>,
 ) -> (Vec<Freshness>, Vantage) {
+    let all: Vec<_> = all.collect();
     engine.ask(|machine, now| {
         let vantage = vantage(machine, now);
-        let judged = all.map(|(facts, source)| machine.judge_at(facts, source, &vantage.at));
-        (judged.collect(), vantage)
+        (machine.judge_many(&all, &vantage.at), vantage)
     })
 }
 

@@ -215,6 +215,7 @@ impl<'a> Ask<'a> {
         let asked: Vec<_> = asked.map(|(key, _)| key.hash()).collect();
         let reads = tier::read_many(self.engine, &asked, self.demand.deadline).await;
         let mut reads = reads.into_iter();
+        let mut prefixes = tier::prefixes(self.engine);
         let stands = self.keys.iter().zip(near).map(|(key, near)| match near {
             Near::Hit(held) => Stand::Held(held),
             Near::Missed(mut missed) => {

@@ -110,6 +110,20 @@ impl Machine {
 
     /// The same at a moment that others are judged at, too.
     pub(crate) fn judge_at(&self, facts: &Facts, source: Source, at: &At) -> Freshness {
+        self.judge_above(facts, self.floor_of_key(facts), (source, at))
+    }
+
+    /// The same of many. The floors of keys lie far apart in memory: asked for one
+    /// behind the other they come at once, and between judgements one by one.
+    pub(crate) fn judge_many(&self, all: &[(&Facts, Source)], at: &At) -> Vec<Freshness> {
+        let floors = all.iter().map(|(facts, _)| self.floor_of_key(facts));
+        let floors: Vec<_> = floors.collect();
+        let each = all.iter().zip(floors);
+        each.map(|((facts, source), floor)| self.judge_above(facts, floor, (*source, at)))
+            .collect()
+    }
+
+    fn judge_above(&self, facts: &Facts, of_key: Floor, (source, at): (Source, &At)) -> Freshness {
         let bugs = self.settings.bugs;
         let pending = self.pending.of(facts);
         if pending == Some(Mode::Hard) {
@@ -129,7 +143,7 @@ impl Machine {
         let floor = if skip {
             Floor::default()
         } else {
-            self.floor(facts)
+            self.floor_above(facts, of_key)
         };
         if facts.as_of < floor.hard || self.is_lagging(facts) {
             return Freshness::Dead;
@@ -180,9 +194,17 @@ impl Machine {
 
     /// The highest floor of an entry's names.
     pub(super) fn floor(&self, facts: &Facts) -> Floor {
+        self.floor_above(facts, self.floor_of_key(facts))
+    }
+
+    fn floor_of_key(&self, facts: &Facts) -> Floor {
+        self.floors.of_name(facts.key.hash())
+    }
+
+    /// The same, that of its key being known.
+    fn floor_above(&self, facts: &Facts, of_key: Floor) -> Floor {
         let bugs = self.settings.bugs;
-        let mut floor = self.floors.of_wide(facts);
-        floor = floor.max(self.floors.of_name(facts.key.hash()));
+        let mut floor = self.floors.of_wide(facts).max(of_key);
         if !bugs.has(Bug::NoTagFloor) {
             for tag in &facts.tags {
                 floor = floor.max(self.floors.of_name(*tag));

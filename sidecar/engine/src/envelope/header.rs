@@ -1,8 +1,8 @@
 //! An envelope's header: CBOR with numbered fields.
 //!
 //! Guarantees: is read as the CBOR library reads it. One that has the fields of
-//! this version and no marker is read without the library, which takes eight
-//! times as long: it was a ninth of a BatchGet from Redis.
+//! this version and no marker is read without the library, which takes twice
+//! as long: it was a ninth of a BatchGet from Redis.
 
 use minicbor::{Decode, Encode};
 
