@@ -40,6 +40,15 @@ impl<S: AsyncWrite + Unpin> Gathered<S> {
         }
     }
 
+    /// At once as much as may be needed: to grow step by step is to copy it all.
+    fn make_room(&mut self, more: usize) {
+        let needed = self.bytes.len() + more;
+        if needed > self.bytes.capacity() {
+            let room = if needed > KEPT { MOST } else { KEPT };
+            self.bytes.reserve_exact(room - self.bytes.len());
+        }
+    }
+
     /// Writes all that is gathered.
     fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.bytes.len() {
@@ -89,6 +98,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
         if more > MOST {
             return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         }
+        self.make_room(more);
         for slice in slices {
             self.bytes.extend_from_slice(slice);
         }
