@@ -19,14 +19,11 @@ pub fn run(flags: &Flags) -> ExitCode {
         Err(code) => return code,
     };
     telemetry::tracing::start(config.log_json, &config.log_level);
-    // This thread: what needs more cores has threads of its own (`grpc`). Tasks
-    // take their turns, so that a connection writes what all of its calls answered;
-    // a worker, even one alone, would run it after each. It looks for the log's
-    // records, and for what other threads have woken, between any few calls:
-    // others wait for its word.
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // One worker: what needs more cores has threads of its own (`grpc`). It looks
+    // for the log's records between any few calls: others wait for its word.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .event_interval(TASKS_BETWEEN_EVENTS)
-        .global_queue_interval(TASKS_BETWEEN_EVENTS)
         .enable_all()
         .build();
     let served = match runtime {
