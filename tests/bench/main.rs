@@ -3,7 +3,8 @@
 //! `bench SIDECAR NATS_SERVER [--quick] [--to FOLDER] [PART...]` measures the named
 //! parts, or all, prints their tables and writes them to the folder; `bench echo` is
 //! the bare tonic server that it compares with, in a process of its own, and `bench
-//! instructions SIDECAR` counts instructions and judges them. Measured and
+//! instructions SIDECAR` counts instructions and judges them; `bench versus SIDECAR
+//! SIDECAR...` compares builds with one another. Measured and
 //! reference rounds take turns, so that a slow moment of the machine hits both.
 //! A row that misses its goal stays in the table: this measures, it does not
 //! judge.
@@ -23,6 +24,7 @@ mod samples;
 mod scale;
 mod scripts;
 mod stores;
+mod versus;
 
 use std::process::ExitCode;
 
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         ["instructions", sidecar] => {
             client().and_then(|c| c.block_on(instructions::judge(sidecar)))
         }
+        ["versus", ref sidecars @ ..] => client().and_then(|c| c.block_on(versus::run(sidecars))),
         [sidecar, _, "--to", _, "ratio", ref parts @ ..] => ratio::run(sidecar, parts),
         [sidecar, nats, "--to", _, "scale", ref parts @ ..] => scale::run(sidecar, nats, parts),
         [sidecar, nats, ref more @ ..] => bench(rows::Programs { sidecar, nats }, more),

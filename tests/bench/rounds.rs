@@ -19,6 +19,8 @@ use tokio::task::JoinSet;
 /// How long a round lasts, and with `--quick`.
 const ROUND: Duration = Duration::from_millis(200);
 const QUICK: Duration = Duration::from_millis(20);
+/// And of the rounds that are compared one by one.
+const SHORT: Duration = Duration::from_millis(40);
 
 static IS_QUICK: AtomicBool = AtomicBool::new(false);
 
@@ -91,6 +93,50 @@ async fn client(call: Arc<Call>, next: Arc<AtomicU64>, end: Instant) -> Result<V
         call(next.fetch_add(1, Relaxed)).await?;
         times.push(begin.elapsed());
     }
+}
+
+/// A round of one contender.
+pub(crate) struct Round {
+    pub(crate) calls: usize,
+    pub(crate) p50_us: f64,
+    /// Processor time of its servers; exact only when added up.
+    pub(crate) cpu_us: f64,
+    elapsed: Duration,
+}
+
+impl Round {
+    /// Calls a second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.calls as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+/// So many short rounds of each contender, the first of which warms up and is not
+/// among them.
+pub(crate) async fn in_turns(
+    contenders: &[Contender],
+    in_flight: usize,
+    rounds: usize,
+) -> Result<Vec<Vec<Round>>> {
+    let mut all: Vec<Vec<Round>> = contenders.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds {
+        for (contender, all) in contenders.iter().zip(&mut all) {
+            let before = Usage::of(&contender.servers)?;
+            let (times, elapsed) = contender.round(in_flight, SHORT).await?;
+            let after = Usage::of(&contender.servers)?;
+            let mut samples = Samples::default();
+            samples.extend(times);
+            if round > 0 {
+                all.push(Round {
+                    calls: samples.len(),
+                    p50_us: micros(samples.p50()),
+                    cpu_us: micros(after.cpu.saturating_sub(before.cpu)),
+                    elapsed,
+                });
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// What was measured of one.

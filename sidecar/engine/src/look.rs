@@ -295,7 +295,6 @@ pub(crate) fn unpack<'a>(
         Err(error) => {
             return Err(Missed::of(Err(error)));
         }
-    prefixes: &mut Prefixes<'a>,
     };
     let revision = stored.revision;
     match tier::decode_next(engine, key, &stored, prefixes) {

@@ -223,7 +223,6 @@ impl<'a> Ask<'a> {
                 Stand::Missed(missed, beside)
             }
             Near::Ask(held) => {
-        let mut prefixes = tier::prefixes(self.engine);
                 let read = reads.next().expect("one answer per key that was asked for");
                 match look::unpack(self.engine, key, read, &mut prefixes) {
                     Ok(brought) => Stand::Brought(brought, held),

@@ -10,6 +10,7 @@ mod delivery;
 mod direct;
 mod encode;
 mod fill;
+mod gathered;
 mod get;
 mod invalidate;
 mod lease;

@@ -1,5 +1,6 @@
 //! A connection: TCP or Unix, one of a bounded number, silent at its peril.
 
+use super::gathered::Gathered;
 use std::io::{self, IoSlice};
 use std::net::TcpStream as StdTcpStream;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -44,7 +45,7 @@ impl Accepted {
 /// An accepted connection. A peer that does not begin to speak HTTP/2 in time
 /// is cut off: keepalive does not cover what never became a connection.
 pub(super) struct Socket {
-    stream: Stream,
+    stream: Gathered<Stream>,
     greeting: Option<Greeting>,
     _permit: OwnedSemaphorePermit,
     /// Counts it as its thread's.
@@ -73,7 +74,7 @@ impl Socket {
             timer: Box::pin(tokio::time::sleep(FIRST_BYTES_WITHIN)),
         };
         Ok(Self {
-            stream,
+            stream: Gathered::new(stream),
             greeting: Some(greeting),
             _permit: accepted.permit,
             _load: load,
@@ -94,10 +95,7 @@ impl AsyncRead for Socket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = match &mut self.stream {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_read(context, buffer),
-            Stream::Unix(unix) => Pin::new(unix).poll_read(context, buffer),
-        };
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         let Some(greeting) = &mut self.greeting else {
             return read;
         };
@@ -119,10 +117,7 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
-            Stream::Unix(unix) => Pin::new(unix).poll_write(context, bytes),
-        }
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -130,9 +125,55 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.stream {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
-            Stream::Unix(unix) => Pin::new(unix).poll_write_vectored(context, slices),
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Self::Unix(unix) => Pin::new(unix).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Self::Unix(unix) => Pin::new(unix).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(context, slices),
+            Self::Unix(unix) => Pin::new(unix).poll_write_vectored(context, slices),
         }
     }
 
@@ -140,17 +181,17 @@ impl AsyncWrite for Socket {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_flush(context),
-            Stream::Unix(unix) => Pin::new(unix).poll_flush(context),
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_flush(context),
+            Self::Unix(unix) => Pin::new(unix).poll_flush(context),
         }
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
-            Stream::Unix(unix) => Pin::new(unix).poll_shutdown(context),
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Self::Unix(unix) => Pin::new(unix).poll_shutdown(context),
         }
     }
 }

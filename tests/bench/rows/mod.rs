@@ -17,6 +17,9 @@ mod start;
 mod swaps;
 mod writes;
 
+pub(crate) use own::Own;
+pub(crate) use reads::hit;
+
 use crate::part::Part;
 use crate::{Error, Result};
 

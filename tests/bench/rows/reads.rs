@@ -79,7 +79,7 @@ fn on_stream(own: &Own, stream: &Cache, bytes: usize) -> Contender {
 }
 
 /// A hit in L1 with this value.
-pub(super) async fn hit(cache: &Cache, key: String, value: &Bytes) -> Result<()> {
+pub(crate) async fn hit(cache: &Cache, key: String, value: &Bytes) -> Result<()> {
     match cache.get(key).await?.result {
         Lookup::Hit(entry) if entry.tier == Tier::L1 && entry.value.as_bytes() == value => Ok(()),
         other => Err(format!("not a hit in L1: {other:?}").into()),

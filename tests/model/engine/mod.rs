@@ -157,7 +157,7 @@ fn facts(key: &str, as_of: u64) -> Facts {
         as_of,
         key: Key::new(namespace.clone(), key).expect("a key"),
         namespace: NameHash::of_namespace(&namespace),
-        prefixes: Box::default(),
+        prefixes: Arc::default(),
         tags: Box::new([tag]),
         source_version: None,
         expires: LogTime(u64::MAX),
