@@ -3,6 +3,7 @@
 use crate::clock::LogTime;
 use crate::coherence::Facts;
 use crate::key::{Delimiters, Key, Tag};
+use crate::policy::ttl::Why;
 use crate::position::{Epoch, Position};
 pub(crate) use crate::request::Version;
 use crate::request::{Etag, LeaseToken, Payload};
@@ -21,6 +22,7 @@ pub(crate) struct Entry {
     pub(crate) stored: LogTime,
     /// Fail-safe may not serve it beyond this.
     pub(crate) valid_until: LogTime,
+    pub(crate) why: Why,
 }
 
 impl Entry {

@@ -10,6 +10,7 @@ use crate::clock::LogTime;
 use crate::entry::{self, Content, Entry, Marker, Version};
 use crate::key::{Delimiters, Key, Tag};
 use crate::limits;
+use crate::policy::ttl::{Giver, Why};
 use crate::position::Epoch;
 use crate::request::{Etag, LeaseToken, Payload, Value};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -67,6 +68,64 @@ struct Header<'a> {
     etag: Option<[u8; 16]>,
     #[n(15)]
     not_found: bool,
+    #[n(16)]
+    why: Option<WhyHeader>,
+}
+
+/// Why the entry lives as long as it does: nothing is judged by it.
+#[derive(Encode, Decode)]
+struct WhyHeader {
+    #[n(0)]
+    given_us: u64,
+    #[n(1)]
+    jitter_us: u64,
+    #[n(2)]
+    ttl_by: u8,
+    #[n(3)]
+    stale_for_by: u8,
+}
+
+impl From<Why> for WhyHeader {
+    fn from(why: Why) -> Self {
+        Self {
+            given_us: why.given_us,
+            jitter_us: why.jitter_us,
+            ttl_by: number(why.ttl_by),
+            stale_for_by: number(why.stale_for_by),
+        }
+    }
+}
+
+impl From<&WhyHeader> for Why {
+    fn from(header: &WhyHeader) -> Self {
+        Self {
+            given_us: header.given_us,
+            jitter_us: header.jitter_us,
+            ttl_by: giver(header.ttl_by),
+            stale_for_by: giver(header.stale_for_by),
+        }
+    }
+}
+
+fn number(giver: Giver) -> u8 {
+    match giver {
+        Giver::Unknown => 0,
+        Giver::Writer => 1,
+        Giver::Namespace => 2,
+        Giver::NegativeTtl => 3,
+        Giver::FailSafe => 4,
+    }
+}
+
+/// One that only later versions know is not known.
+fn giver(number: u8) -> Giver {
+    match number {
+        1 => Giver::Writer,
+        2 => Giver::Namespace,
+        3 => Giver::NegativeTtl,
+        4 => Giver::FailSafe,
+        _ => Giver::Unknown,
+    }
 }
 
 #[derive(Encode, Decode)]
@@ -114,6 +173,7 @@ fn fill_header<'a>(header: &mut Header<'a>, entry: &'a Entry) {
     header.valid_until = entry.valid_until.0;
     header.source_version = entry.facts.source_version;
     header.etag = Some(entry.etag.0.to_be_bytes());
+    header.why = Some(entry.why.into());
     match &entry.payload {
         Payload::Value(value) => {
             header.text = value.text;
@@ -196,6 +256,7 @@ fn content(
         etag: Etag(u128::from_be_bytes(header.etag.ok_or(BadRecord::Damaged)?)),
         stored: LogTime(header.stored),
         valid_until: LogTime(header.valid_until),
+        why: header.why.as_ref().map(Why::from).unwrap_or_default(),
         payload: payload(&header, data)?,
         tags: entry::shared(tags),
     }))
@@ -299,6 +360,12 @@ mod tests {
             tags: entry::shared(tags),
             stored: LogTime(1),
             valid_until: LogTime(6),
+            why: Why {
+                given_us: 3,
+                jitter_us: 1,
+                ttl_by: Giver::Writer,
+                stale_for_by: Giver::FailSafe,
+            },
         }
     }
 
@@ -321,6 +388,35 @@ mod tests {
         let sum = blake3::hash(&record[12..]);
         record[4..12].copy_from_slice(&sum.as_bytes()[..8]);
         assert_eq!(read("a", &record.into()), Ok(stored("a", vec![1, 2])));
+    }
+
+    /// As a version before wrote it: a header without its newest fields.
+    #[test]
+    fn a_record_that_does_not_say_why_is_read() {
+        let Content::Entry(entry) = stored("a", vec![1]) else {
+            unreachable!("it is an entry")
+        };
+        let mut header = Header {
+            namespace: "shop",
+            key: "a",
+            epoch: 7,
+            as_of: 42,
+            ..Header::default()
+        };
+        fill_header(&mut header, &entry);
+        header.why = None;
+        let record = pack(&header, entry.payload.data());
+        let why = Why::default();
+        let expected = Content::Entry(Entry { why, ..entry });
+        assert_eq!(read("a", &record), Ok(expected));
+    }
+
+    #[test]
+    fn a_giver_survives_its_number_and_a_later_ones_is_not_known() {
+        for n in 0..=4 {
+            assert_eq!(number(giver(n)), n);
+        }
+        assert_eq!(giver(5), Giver::Unknown);
     }
 
     #[test]

@@ -126,12 +126,21 @@ impl Key {
     /// The hashes of its prefixes that end at a delimiter, the first
     /// [`limits::PREFIX_DEPTH`] of them.
     pub(crate) fn prefixes(&self, delimiters: &Delimiters) -> Box<[NameHash]> {
+        let texts = self.prefix_texts(delimiters);
+        texts
+            .map(|text| NameHash::of("prefix", &self.namespace, text))
+            .collect()
+    }
+
+    /// The texts of [`Key::prefixes`], in the same order.
+    pub(crate) fn prefix_texts<'a>(
+        &'a self,
+        delimiters: &'a Delimiters,
+    ) -> impl Iterator<Item = &'a str> {
         let bytes = self.name.bytes().enumerate();
         let ends = bytes.filter(|(_, b)| delimiters.has(*b)).map(|(at, _)| at);
         let first = ends.take(limits::PREFIX_DEPTH);
-        first
-            .map(|at| NameHash::of("prefix", &self.namespace, &self.name[..=at]))
-            .collect()
+        first.map(|at| &self.name[..=at])
     }
 }
 

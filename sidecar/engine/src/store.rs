@@ -74,6 +74,7 @@ pub(crate) fn make(
         tags: entry::shared(new.tags),
         stored,
         valid_until: life.valid_until,
+        why: life.why,
     }
 }
 

@@ -54,6 +54,7 @@ impl Violations {
             ack: ack?,
             id: given(request.id),
             reason: given(request.reason),
+            trace_id: None,
             deadline,
         })
     }

@@ -28,6 +28,7 @@ fn entry(name: &str, bytes: usize) -> Entry {
         tags: [].into(),
         stored: LogTime(0),
         valid_until: LogTime(u64::MAX),
+        why: crate::policy::ttl::Why::default(),
     }
 }
 
