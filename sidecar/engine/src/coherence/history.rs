@@ -177,7 +177,9 @@ impl History {
 
 /// Words of others: whoever can append to the log is not trusted to be brief.
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(REASON_BYTES)]
+    let mut ends = (0..=text.len().min(REASON_BYTES)).rev();
+    let end = ends.find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
 }
 
 #[cfg(test)]

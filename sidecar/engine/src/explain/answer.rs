@@ -18,23 +18,30 @@ struct Taken {
 enum Remote {
     Nothing,
     Unreadable,
-    Holds(Content),
+    Holds(Box<Content>),
 }
 
 impl Taken {
     fn entries(&self) -> impl Iterator<Item = &Entry> {
-        let remote = match &self.remote {
-            Ok(Remote::Holds(Content::Entry(entry))) => Some(entry),
-            Ok(Remote::Holds(Content::Marker(marker))) => marker.stale.as_deref(),
-            Ok(Remote::Nothing | Remote::Unreadable) | Err(_) => None,
+        let remote = match self.content() {
+            Some(Content::Entry(entry)) => Some(entry),
+            Some(Content::Marker(marker)) => marker.stale.as_deref(),
+            None => None,
         };
         self.l1.as_deref().into_iter().chain(remote)
     }
 
     fn marker(&self) -> Option<&Marker> {
+        match self.content()? {
+            Content::Marker(marker) => Some(marker),
+            Content::Entry(_) => None,
+        }
+    }
+
+    fn content(&self) -> Option<&Content> {
         match &self.remote {
-            Ok(Remote::Holds(Content::Marker(marker))) => Some(marker),
-            _ => None,
+            Ok(Remote::Holds(content)) => Some(content),
+            Ok(Remote::Nothing | Remote::Unreadable) | Err(_) => None,
         }
     }
 
@@ -78,7 +85,7 @@ async fn look(engine: &Engine, key: &Key, deadline: Moment) -> Result<Remote, St
     Ok(match read.map_err(|away| away.to_string())? {
         None => Remote::Nothing,
         Some(stored) => match tier::decode(engine, key, &stored) {
-            Ok(content) => Remote::Holds(content),
+            Ok(content) => Remote::Holds(Box::new(content)),
             Err(_) => Remote::Unreadable,
         },
     })
@@ -102,11 +109,13 @@ fn judge((machine, now): (&Machine, Moment), names: &Names<'_>, taken: &Taken) -
     let remote = remote.map(|remote| match remote {
         Remote::Nothing => InTier::Nothing,
         Remote::Unreadable => InTier::Unreadable,
-        Remote::Holds(Content::Entry(entry)) => InTier::Entry(Box::new(held(entry))),
-        Remote::Holds(Content::Marker(marker)) => {
-            let stale = marker.stale.as_deref().map(held);
-            InTier::Lease(Box::new(leased(machine, marker, &from, stale)))
-        }
+        Remote::Holds(content) => match content.as_ref() {
+            Content::Entry(entry) => InTier::Entry(Box::new(held(entry))),
+            Content::Marker(marker) => {
+                let stale = marker.stale.as_deref().map(held);
+                InTier::Lease(Box::new(leased(machine, marker, &from, stale)))
+            }
+        },
     });
     let (state, fresh_for) = machine.session_state(now);
     let [invalidations_after, writes_after] = machine.changes_after();

@@ -16,7 +16,7 @@ pub(super) fn of(told: &Explanation) -> String {
     lines.row("position", &told.position);
     let session = match told.fresh_for {
         Duration::ZERO => state,
-        left => format!("{state} for {left:.1?}"),
+        left => format!("{state} for {}", time(left)),
     };
     lines.row("session", &session);
     match &told.l1 {
@@ -25,7 +25,7 @@ pub(super) fn of(told: &Explanation) -> String {
     }
     remote(&mut lines, &told.remote);
     if let Some(left) = told.local_lease_left {
-        let lease = format!("of this pod only, {left:.1?} left");
+        let lease = format!("of this pod only, {} left", time(left));
         lines.row("lease", &lease);
     }
     lines.rows("floors", told.floors.iter().map(raised));
@@ -70,18 +70,18 @@ impl Lines {
             false => format!("{} bytes", held.value_bytes),
         };
         self.row("  value", &value);
-        self.row("  age", &format!("{:.1?}", held.age));
+        self.row("  age", &time(held.age));
         self.row("  ttl", &ttl(held));
         self.row("  stale for", &stale_for(held));
         if let Some(ends) = held.valid_for {
-            self.row("  valid for", &format!("{ends:.1?}"));
+            self.row("  valid for", &time(ends));
         }
     }
 
     fn lease(&mut self, held: &ExplainedLease) {
         let whose = if held.own { "this pod" } else { "another pod" };
-        let (left, term) = (held.left, held.term);
-        let lease = format!("a lease that {whose} granted, {left:.1?} of {term:.1?} left");
+        let (left, term) = (time(held.left), time(held.term));
+        let lease = format!("a lease that {whose} granted, {left} of {term} left");
         self.row("remote", &lease);
         self.row("  fill", &verdict(&held.judged, &held.as_of));
         self.row("  renewals", &held.renewals.to_string());
@@ -161,9 +161,9 @@ fn cover(kind: FloorKind, name: &str) -> String {
 }
 
 fn ttl(held: &Explained) -> String {
-    let mut text = format!("{:.1?}, {}", held.ttl, by(held.ttl_by));
+    let mut text = format!("{}, {}", time(held.ttl), by(held.ttl_by));
     if !held.jitter.is_zero() {
-        let _ = write!(text, ", less {:.1?} of jitter", held.jitter);
+        let _ = write!(text, ", less {} of jitter", time(held.jitter));
     }
     let cut = held
         .given_ttl
@@ -171,13 +171,13 @@ fn ttl(held: &Explained) -> String {
     if cut.is_some_and(|whole| whole > held.ttl) {
         text += ", cut by valid_for";
     }
-    format!("{text}; {:.1?} left", held.ttl_left)
+    format!("{text}; {} left", time(held.ttl_left))
 }
 
 fn stale_for(held: &Explained) -> String {
-    let left = held.stale_left.saturating_sub(held.ttl_left);
+    let left = time(held.stale_left.saturating_sub(held.ttl_left));
     let by = by(held.stale_for_by);
-    format!("{:.1?}, {by}; {left:.1?} left", held.stale_for)
+    format!("{}, {by}; {left} left", time(held.stale_for))
 }
 
 fn by(giver: Giver) -> &'static str {
@@ -206,8 +206,9 @@ fn change(change: &Change) -> String {
         pod => pod,
     };
     let mut text = format!(
-        "{} {:.1?} ago: {what}, by {pod}",
-        change.sequence, change.age
+        "{} {} ago: {what}, by {pod}",
+        change.sequence,
+        time(change.age)
     );
     if !change.reason.is_empty() {
         let _ = write!(text, ", {:?}", change.reason);
@@ -216,4 +217,13 @@ fn change(change: &Change) -> String {
         let _ = write!(text, ", trace {}", change.trace_id);
     }
     text
+}
+
+/// A time as people read it.
+fn time(time: Duration) -> String {
+    match time.as_millis() {
+        0 => "0s".to_owned(),
+        ms if ms < 1000 => format!("{ms}ms"),
+        _ => format!("{:.1}s", time.as_secs_f64()),
+    }
 }
