@@ -139,6 +139,14 @@ impl Client {
         )
     }
 
+    /// A call that tells why the entry under a key is served, or is not.
+    fn explain(&self, py: Python<'_>, key: String) -> PyResult<Call> {
+        self.call(py, move |cache| async move {
+            let told = cache.explain(key).await?;
+            Ok(Reply::Explanation(Box::new(told)))
+        })
+    }
+
     /// A call that reads one key.
     #[pyo3(signature = (key, level="BOUNDED", max_staleness=None, min_position=None, if_none_match=None))]
     fn get(
@@ -329,7 +337,7 @@ impl Client {
     }
 
     /// A call that makes entries unreadable, or softly stale, everywhere.
-    #[pyo3(signature = (keys, tags, prefixes, all, mode, ack, id, reason, min_source_version))]
+    #[pyo3(signature = (keys, tags, prefixes, all, mode, ack, id, reason, min_source_version, traceparent))]
     #[allow(
         clippy::too_many_arguments,
         reason = "a call of Python, with names there"
@@ -346,6 +354,7 @@ impl Client {
         id: Option<String>,
         reason: String,
         min_source_version: Option<u64>,
+        traceparent: String,
     ) -> PyResult<Call> {
         let what = Invalidate {
             keys,
@@ -357,6 +366,7 @@ impl Client {
             ack: self::ack(ack)?,
             id,
             reason,
+            traceparent,
         };
         self.call(py, move |cache| async move {
             Ok(Reply::Invalidated(cache.invalidate(what).await?))

@@ -14,6 +14,7 @@ mod call;
 mod client;
 mod entry;
 mod error;
+mod explain;
 mod grant;
 mod link;
 mod options;
@@ -34,6 +35,8 @@ mod _native {
     use super::client::Client;
     #[pymodule_export]
     use super::entry::{Answer, RawEntry};
+    #[pymodule_export]
+    use super::explain::{Change, Explained, ExplainedLease, ExplainedRemote, Explanation, Floor};
     #[pymodule_export]
     use super::grant::Grant;
     #[pymodule_export]

@@ -33,13 +33,7 @@ impl From<unstale::Status> for Status {
         Self {
             version: status.version,
             fleet: status.fleet,
-            session_state: match status.session_state {
-                SessionState::Joining => "JOINING",
-                SessionState::Fresh => "FRESH",
-                SessionState::Lapsed => "LAPSED",
-                SessionState::Left => "LEFT",
-                _ => "OTHER",
-            },
+            session_state: session_state(status.session_state),
             position: status.position,
             pod: status.session.map(|session| session.pod),
             instance: status.instance,
@@ -48,6 +42,17 @@ impl From<unstale::Status> for Status {
             remote: status.remote,
             remote_error: status.remote_error,
         }
+    }
+}
+
+/// The word of a session's state.
+pub(crate) fn session_state(state: SessionState) -> &'static str {
+    match state {
+        SessionState::Joining => "JOINING",
+        SessionState::Fresh => "FRESH",
+        SessionState::Lapsed => "LAPSED",
+        SessionState::Left => "LEFT",
+        _ => "OTHER",
     }
 }
 

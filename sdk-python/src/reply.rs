@@ -2,6 +2,7 @@
 
 use crate::entry::{Answer, RawEntry, degraded, of_entry, of_nothing, raw};
 use crate::error::exception;
+use crate::explain::Explanation;
 use crate::grant::{Grant, Held};
 use crate::pods::{Status, peers};
 use crate::watch::{Watch, WatchEvent};
@@ -30,6 +31,7 @@ pub(crate) enum Reply {
     Event(Option<unstale::WatchEvent>),
     Status(Box<unstale::Status>),
     Peers(Vec<unstale::Peer>),
+    Explanation(Box<unstale::Explanation>),
 }
 
 impl Reply {
@@ -59,6 +61,7 @@ impl Reply {
             Self::Event(Some(event)) => object(py, WatchEvent::from(event))?,
             Self::Status(status) => object(py, Status::from(*status))?,
             Self::Peers(known) => peers(py, known)?,
+            Self::Explanation(told) => object(py, Explanation::from(*told))?,
         })
     }
 }

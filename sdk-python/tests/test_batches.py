@@ -115,3 +115,28 @@ def test_a_pod_tells_of_itself_and_of_its_peers(cache):
     assert (status.log, status.remote) == ("local", "memory")
     (peer,) = cache.peers()
     assert peer.own and not peer.expelled and peer.pod == status.pod
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def test_an_explanation_names_what_decides_and_who_asked(cache):
+    cache.set("told", "sesame", ttl=60, tags=["red"])
+    told = cache.explain("told")
+    assert told.l1.judgement == "FRESH" and told.l1.decider == "NOTHING"
+    assert (told.l1.ttl, told.l1.ttl_by, told.l1.stale_for_by) == (60, "WRITER", "NAMESPACE")
+    assert told.remote.kind == "entry" and told.remote.entry.version == told.l1.version
+    cache.invalidate(tags=["red"], reason="painted", traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
+    told = cache.explain("told")
+    floor, last = told.l1.floor, told.changes[0]
+    assert (told.l1.judgement, told.l1.decider) == ("DEAD", "FLOOR")
+    assert (floor.kind, floor.name, floor.hard) == ("TAG", "red", last.sequence)
+    assert (last.reason, last.trace_id, last.pod) == ("painted", TRACE, cache.status().pod)
+    assert last.touches == [("TAG", "red")] and not last.write
+
+
+async def test_asyncio_explains_what_was_never_there(cache):
+    told = await cache.aio.explain("never there")
+    assert told.l1 is None and told.remote.kind == "nothing" and told.changes == []
+    with pytest.raises(Invalid):
+        await cache.aio.explain("")

@@ -7,7 +7,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from unstale import AsyncCache, Cache, Entry, Item, Lookup, Outcome
+from unstale import AsyncCache, Cache, Entry, Explanation, Item, Lookup, Outcome
 
 cache, aio = Cache(), AsyncCache()
 
@@ -127,7 +127,10 @@ def plain() -> None:
     with cache.lease_many(["a", "b"]) as leases:
         term: float | None = leases["a"].term
     pods: list[str] = [peer.pod for peer in cache.peers()]
-    print(outcomes, term, pods)
+    told: Explanation = cache.explain("a")
+    judged: str | None = told.l1.judgement if told.l1 is not None else None
+    asked: list[tuple[str, str]] = [(change.pod, change.trace_id) for change in told.changes]
+    print(outcomes, term, pods, judged, asked)
     cache.set("k", 1, ack="all")  # type: ignore[arg-type]
     print(name, again, key, wrong, of_method, typed, untyped, entry, outcome)
 

@@ -72,6 +72,9 @@ pub struct Invalidate {
     pub id: Option<String>,
     /// Why, for people; at most 256 bytes.
     pub reason: String,
+    /// The W3C traceparent of what asks, for people who ask what invalidated
+    /// their entry.
+    pub traceparent: String,
 }
 
 impl Invalidate {
@@ -137,6 +140,13 @@ impl Invalidate {
         self.reason = reason.into();
         self
     }
+
+    /// Sets the W3C traceparent of what asks.
+    #[must_use]
+    pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
+        self.traceparent = traceparent.into();
+        self
+    }
 }
 
 /// What became of an invalidation.
@@ -198,6 +208,7 @@ impl Cache {
             ack: v1::Ack::from(what.ack).into(),
             id: what.id.unwrap_or_default(),
             reason: what.reason,
+            traceparent: what.traceparent,
         });
         let call = self.lanes.call(asking);
         let answer = self.answer_acked(what.ack, call).await?;

@@ -189,3 +189,68 @@ fn status_and_peers_name_the_sidecar() {
     assert_eq!(sidecar.run(&["status"]).status.code(), Some(0));
     assert_eq!(sidecar.run(&["peers"]).status.code(), Some(0));
 }
+
+#[test]
+fn explain_says_what_decides_and_who_asked() {
+    let sidecar = Sidecar::start();
+    let stored = ["--ttl", "60s", "--tag", "team:1", "--source-version", "7"];
+    let set = sidecar.run(&[&["set", "user:7", "sesame"], &stored[..]].concat());
+    assert_eq!(set.status.code(), Some(0));
+    let told = json(&sidecar.run(&["explain", "user:7", "--json"]));
+    let held = &told["l1"];
+    assert_eq!(
+        (&held["judgement"], &held["decider"]),
+        (&"FRESH".into(), &"NOTHING".into())
+    );
+    assert_eq!(
+        (&held["ttl_by"], &held["stale_for_by"]),
+        (&"WRITER".into(), &"NAMESPACE".into())
+    );
+    assert_eq!(
+        (&held["ttl_seconds"], &held["value_bytes"]),
+        (&60.0.into(), &6.into())
+    );
+    assert_eq!(told["remote"]["entry"]["version"], held["version"]);
+    assert_eq!(told["changes"][0]["write"], true);
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let why = ["--reason", "moved\nhouse", "--traceparent", trace];
+    let gone = sidecar.run(&[&["invalidate", "--tag", "team:1"], &why[..]].concat());
+    assert_eq!(gone.status.code(), Some(0));
+    let told = json(&sidecar.run(&["explain", "user:7", "--json"]));
+    let (held, last) = (&told["l1"], &told["changes"][0]);
+    assert_eq!(
+        (&held["judgement"], &held["decider"]),
+        (&"DEAD".into(), &"FLOOR".into())
+    );
+    assert_eq!(
+        (&held["floor"]["kind"], &held["floor"]["name"]),
+        (&"TAG".into(), &"team:1".into())
+    );
+    assert_eq!(held["floor"]["hard"], last["sequence"]);
+    assert_eq!(last["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    let output = sidecar.run(&["explain", "user:7"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    for words in [
+        "dead: it is from ",
+        "below the floor of tag \"team:1\"",
+        "60.0s, as its writer gave it; ",
+        "hard tag \"team:1\", by ",
+        "\"moved\\nhouse\", trace 4bf92f3577b34da6a3ce929d0e0e4736",
+    ] {
+        assert!(text.contains(words), "{words} in\n{text}");
+    }
+    assert!(!text.contains("sesame"), "{text}");
+}
+
+#[test]
+fn explain_of_a_key_that_was_never_there_is_an_answer() {
+    let sidecar = Sidecar::start();
+    let output = sidecar.run(&["explain", "never"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let nothing = |line: &&str| line.ends_with(" nothing");
+    assert_eq!(text.lines().filter(nothing).count(), 2, "{text}");
+    let told = json(&sidecar.run(&["explain", "never", "--json"]));
+    assert!(told["l1"].is_null() && told["remote"].is_null(), "{told}");
+    expect(&sidecar.run(&["explain", &"k".repeat(513)]), 2, "");
+}

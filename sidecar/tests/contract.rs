@@ -323,6 +323,116 @@ async fn a_watch_is_spared_what_its_filter_excludes() {
     assert_eq!(invalidation.mode(), v1::InvalidateMode::Hard);
 }
 
+async fn explain(sidecar: &mut Serving, key: &str) -> v1::ExplainResponse {
+    let request = v1::ExplainRequest {
+        namespace: String::new(),
+        key: key.into(),
+    };
+    sidecar.admin.explain(request).await.unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn an_explanation_says_where_why_and_who_and_never_the_value() {
+    let mut sidecar = start().await;
+    let given = v1::SetRequest {
+        ttl: seconds(60),
+        valid_for: seconds(30),
+        tags: vec!["red".into()],
+        source_version: Some(7),
+        ..text("a:k", "sesame")
+    };
+    set(&mut sidecar, given).await;
+    let told = explain(&mut sidecar, "a:k").await;
+    assert!(!format!("{told:?}").contains("sesame"));
+    assert_eq!(told.session_state(), v1::SessionState::Fresh);
+    let held = told.l1.unwrap();
+    let judged = held.judgement.unwrap();
+    assert_eq!(judged.judgement(), v1::Judgement::Fresh);
+    assert_eq!((held.value_bytes, held.source_version), (6, Some(7)));
+    let life = held.life.unwrap();
+    assert_eq!((life.ttl, life.given_ttl), (seconds(30), seconds(60)));
+    assert_eq!(life.valid_for, seconds(30));
+    let by = (life.ttl_by(), life.stale_for_by());
+    assert_eq!(by, (v1::Giver::Writer, v1::Giver::Namespace));
+    let written = &told.changes[0];
+    assert!(written.write && held.as_of.ends_with(&format!("-{}", written.sequence)));
+    let mut soft = tonic::Request::new(v1::InvalidateRequest {
+        tags: vec!["red".into()],
+        mode: v1::InvalidateMode::Soft.into(),
+        reason: "repainted".into(),
+        ..v1::InvalidateRequest::default()
+    });
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    soft.metadata_mut()
+        .insert("traceparent", trace.parse().unwrap());
+    let done = sidecar.cache.invalidate(soft).await.unwrap().into_inner();
+    let told = explain(&mut sidecar, "a:k").await;
+    let judged = told.l1.unwrap().judgement.unwrap();
+    assert_eq!(judged.judgement(), v1::Judgement::Stale);
+    assert_eq!(judged.decider(), v1::Decider::Floor);
+    let floor = judged.floor.unwrap();
+    assert_eq!(
+        (floor.kind(), floor.name.as_str()),
+        (v1::FloorKind::Tag, "red")
+    );
+    assert!(
+        done.position.ends_with(&format!("-{}", floor.soft)),
+        "{floor:?}"
+    );
+    let last = &told.changes[0];
+    assert_eq!(
+        (last.sequence, last.reason.as_str()),
+        (floor.soft, "repainted")
+    );
+    assert_eq!(last.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(last.origin, sidecar.status().await.session);
+}
+
+#[tokio::test]
+async fn a_trace_is_read_from_the_request_before_the_metadata_and_bad_metadata_is_none() {
+    let mut sidecar = start().await;
+    let trace =
+        |first: &str| format!("00-{first}bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    for (field, metadata, expected) in [
+        (trace("1"), trace("2"), "1bf92f3577b34da6a3ce929d0e0e4736"),
+        (
+            String::new(),
+            trace("2"),
+            "2bf92f3577b34da6a3ce929d0e0e4736",
+        ),
+        (String::new(), "garbage".into(), ""),
+    ] {
+        let mut request = tonic::Request::new(v1::InvalidateRequest {
+            keys: vec!["k".into()],
+            traceparent: field,
+            ..v1::InvalidateRequest::default()
+        });
+        request
+            .metadata_mut()
+            .insert("traceparent", metadata.parse().unwrap());
+        sidecar.cache.invalidate(request).await.unwrap();
+        let told = explain(&mut sidecar, "k").await;
+        assert_eq!(told.changes[0].trace_id, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_was_never_there_is_an_answer_and_a_bad_name_is_refused() {
+    let mut sidecar = start().await;
+    let told = explain(&mut sidecar, "never").await;
+    assert_eq!((told.l1, told.remote.unwrap().holds), (None, None));
+    assert_eq!(told.changes, []);
+    let request = v1::ExplainRequest {
+        namespace: "No Namespace".into(),
+        key: "k".repeat(513),
+    };
+    let status = sidecar.admin.explain(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(fields(&status), ["namespace", "key"]);
+    let told = explain(&mut sidecar, "never").await;
+    assert_eq!(told.changes, [], "asking leaves no trace");
+}
+
 #[tokio::test]
 async fn absurd_requests_are_refused_with_every_field() {
     let mut sidecar = start().await;
@@ -337,10 +447,12 @@ async fn absurd_requests_are_refused_with_every_field() {
         prefixes: vec![String::new()],
         tags: vec!["t".into(); 10_000],
         mode: 9,
+        traceparent: "00-garbage".into(),
         ..v1::InvalidateRequest::default()
     };
     let status = sidecar.cache.invalidate(invalidate).await.unwrap_err();
-    assert_eq!(fields(&status), ["tags", "prefixes[0]", "mode"]);
+    let wrong = ["tags", "prefixes[0]", "mode", "traceparent"];
+    assert_eq!(fields(&status), wrong);
     let watch = v1::WatchRequest {
         keys: vec!["k".into(); 257],
         tags: vec![String::new()],

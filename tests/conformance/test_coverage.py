@@ -10,6 +10,7 @@ RPCS = {
     "Get": "get", "BatchGet": "get_many", "Set": "set", "BatchSet": "set_many", "CompareAndSet": "compare_and_set",
     "Lease": "lease", "BatchLease": "lease_many", "Renew": "renew", "Fill": "fill", "Abandon": "abandon",
     "Invalidate": "invalidate", "Watch": "watch", "Status": "status", "Peers": "peers",
+    "Explain": "explain",
 }  # fmt: skip
 
 

@@ -31,12 +31,14 @@ CALLS = {
     "get_or_load": ENTRY
     | {"key", "loader", "negative_ttl", "term", "wait", "min_position", "allow_stale", "fail_safe"}
     | {"hard_timeout", "as"},
-    "invalidate": {"keys", "tags", "prefixes", "all", "ack", "id", "reason", "mode", "min_source_version"},
+    "invalidate": {"keys", "tags", "prefixes", "all", "ack", "id", "reason", "mode", "min_source_version"}
+    | {"traceparent"},
     "watch": {"stream", "position", "keys", "prefixes", "tags"},
     "next": {"stream"},
     "close": {"stream"},
     "status": set(),
     "peers": set(),
+    "explain": {"key"},
     "loads": {"loader"},
     "release": {"gate"},
 }

@@ -5,8 +5,8 @@ use crate::calls::{get, invalidate, patient, set};
 use serde_json::Value;
 use tonic::Code;
 use unstale_proto::v1::{
-    Ack, FillRequest, InvalidateRequest, LeaseRequest, SetRequest, fill_request, lease_response,
-    set_request,
+    Ack, ExplainRequest, FillRequest, InvalidateRequest, LeaseRequest, SetRequest, fill_request,
+    lease_response, set_request,
 };
 use unstale_tests::{Nats, PATIENCE, Sidecar, Signal, eventually};
 
@@ -45,6 +45,12 @@ async fn use_it(pod: &Sidecar) {
         ..InvalidateRequest::default()
     }));
     by_tag.await.expect("an answer");
+    let explain = ExplainRequest {
+        namespace: String::new(),
+        key: secret("lease"),
+    };
+    let told = pod.admin().explain(patient(explain)).await;
+    told.expect("an answer");
     let wrong = cache.set(patient(SetRequest {
         key: secret(&"k".repeat(600)),
         namespace: "Sesame-namespace".into(),

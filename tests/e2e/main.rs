@@ -12,6 +12,7 @@ mod coherence;
 mod covers;
 mod drain;
 mod etag;
+mod explain;
 mod fail_safe;
 mod faults;
 mod fleet;

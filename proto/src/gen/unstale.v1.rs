@@ -1194,6 +1194,11 @@ pub struct InvalidateRequest {
     /// writes below it (of a lagging replica) are refused. Only with keys.
     #[prost(uint64, optional, tag = "10")]
     pub min_source_version: ::core::option::Option<u64>,
+    /// The W3C traceparent of what asks; its trace id goes into the log, for people
+    /// who ask what invalidated their entry. Empty: that of the call's metadata
+    /// (`traceparent`), which a call on a Session stream does not have.
+    #[prost(string, tag = "11")]
+    pub traceparent: ::prost::alloc::string::String,
 }
 /// Invalidates the whole namespace.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3115,6 +3120,246 @@ pub struct Peer {
     #[prost(uint64, tag = "5")]
     pub processed_sequence: u64,
 }
+/// Request of Explain.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainRequest {
+    /// The namespace; empty means "default".
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The key.
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+}
+/// Response of Explain: what the answering pod knows. Another pod's L1 may hold
+/// another copy, which that pod judges by the same log.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainResponse {
+    /// This pod's position when it judged.
+    #[prost(string, tag = "1")]
+    pub position: ::prost::alloc::string::String,
+    /// Whether this pod may call anything fresh.
+    #[prost(enumeration = "SessionState", tag = "2")]
+    pub session_state: i32,
+    /// How long the session stays fresh without a further beat.
+    #[prost(message, optional, tag = "3")]
+    pub fresh_for: ::core::option::Option<::prost_types::Duration>,
+    /// What this pod's L1 holds; not set when it holds nothing under the key.
+    #[prost(message, optional, tag = "4")]
+    pub l1: ::core::option::Option<ExplainedEntry>,
+    /// What the remote tier holds.
+    #[prost(message, optional, tag = "5")]
+    pub remote: ::core::option::Option<ExplainedRemote>,
+    /// The rest of the term of a lease that this pod granted while the remote tier
+    /// was away, so that no other pod knows of it; not set when there is none.
+    #[prost(message, optional, tag = "6")]
+    pub local_lease_left: ::core::option::Option<::prost_types::Duration>,
+    /// Every floor that touches the key, or a tag of what is held under it.
+    #[prost(message, repeated, tag = "7")]
+    pub floors: ::prost::alloc::vec::Vec<ExplainedFloor>,
+    /// The newest changes that touch the key, or a tag of what is held under it;
+    /// newest first, at most 16.
+    #[prost(message, repeated, tag = "8")]
+    pub changes: ::prost::alloc::vec::Vec<ExplainedChange>,
+    /// This pod remembers every invalidation after this sequence.
+    #[prost(uint64, tag = "9")]
+    pub invalidations_after: u64,
+    /// This pod remembers every write after this sequence.
+    #[prost(uint64, tag = "10")]
+    pub writes_after: u64,
+}
+/// What the remote tier holds under a key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedRemote {
+    /// Not set when there is nothing.
+    #[prost(oneof = "explained_remote::Holds", tags = "1, 2, 3, 4")]
+    pub holds: ::core::option::Option<explained_remote::Holds>,
+}
+/// Nested message and enum types in `ExplainedRemote`.
+pub mod explained_remote {
+    /// Not set when there is nothing.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Holds {
+        /// An entry.
+        #[prost(message, tag = "1")]
+        Entry(super::ExplainedEntry),
+        /// Somebody's right to load the key, in the entry's place.
+        #[prost(message, tag = "2")]
+        Lease(super::ExplainedLease),
+        /// What no sidecar has stored for this key, or what was damaged: a miss.
+        #[prost(message, tag = "3")]
+        Unreadable(super::ExplainedUnreadable),
+        /// What keeps the tier away.
+        #[prost(string, tag = "4")]
+        Away(::prost::alloc::string::String),
+    }
+}
+/// A record that is not believed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedUnreadable {}
+/// An entry, without its value.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedEntry {
+    /// Opaque version.
+    #[prost(string, tag = "1")]
+    pub version: ::prost::alloc::string::String,
+    /// Hash of the content.
+    #[prost(string, tag = "2")]
+    pub etag: ::prost::alloc::string::String,
+    /// Whether it says that the origin has nothing under the key.
+    #[prost(bool, tag = "3")]
+    pub negative: bool,
+    /// Bytes of the value.
+    #[prost(uint64, tag = "4")]
+    pub value_bytes: u64,
+    /// The position known before its source was read.
+    #[prost(string, tag = "5")]
+    pub as_of: ::prost::alloc::string::String,
+    /// The origin's version; not set when its writer gave none.
+    #[prost(uint64, optional, tag = "6")]
+    pub source_version: ::core::option::Option<u64>,
+    /// Its tags.
+    #[prost(string, repeated, tag = "7")]
+    pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Time since it was stored, in log time.
+    #[prost(message, optional, tag = "8")]
+    pub age: ::core::option::Option<::prost_types::Duration>,
+    /// How long it lasts, and why.
+    #[prost(message, optional, tag = "9")]
+    pub life: ::core::option::Option<ExplainedLife>,
+    /// How this pod judges it.
+    #[prost(message, optional, tag = "10")]
+    pub judgement: ::core::option::Option<ExplainedJudgement>,
+}
+/// How long an entry lasts, and why. In log time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedLife {
+    /// How long it is fresh, as it was stored.
+    #[prost(message, optional, tag = "1")]
+    pub ttl: ::core::option::Option<::prost_types::Duration>,
+    /// What `ttl` was before jitter was taken off and `valid_for` cut it; not set
+    /// when that was not stored.
+    #[prost(message, optional, tag = "2")]
+    pub given_ttl: ::core::option::Option<::prost_types::Duration>,
+    /// Who gave the ttl.
+    #[prost(enumeration = "Giver", tag = "3")]
+    pub ttl_by: i32,
+    /// What was taken off at random.
+    #[prost(message, optional, tag = "4")]
+    pub jitter: ::core::option::Option<::prost_types::Duration>,
+    /// How long it may be served stale after its ttl.
+    #[prost(message, optional, tag = "5")]
+    pub stale_for: ::core::option::Option<::prost_types::Duration>,
+    /// Who gave `stale_for`.
+    #[prost(enumeration = "Giver", tag = "6")]
+    pub stale_for_by: i32,
+    /// Nothing serves it for longer than this; not set when its writer gave none.
+    #[prost(message, optional, tag = "7")]
+    pub valid_for: ::core::option::Option<::prost_types::Duration>,
+    /// Time until it expires; zero once it has.
+    #[prost(message, optional, tag = "8")]
+    pub ttl_left: ::core::option::Option<::prost_types::Duration>,
+    /// Time until it is not served stale either; zero then.
+    #[prost(message, optional, tag = "9")]
+    pub stale_left: ::core::option::Option<::prost_types::Duration>,
+}
+/// Somebody's right to load a key. Its token is told to its holder only.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedLease {
+    /// Whether this pod granted it.
+    #[prost(bool, tag = "1")]
+    pub own: bool,
+    /// Its term.
+    #[prost(message, optional, tag = "2")]
+    pub term: ::core::option::Option<::prost_types::Duration>,
+    /// The rest of the term, as this pod counts it: from its grant, or from the
+    /// first sight of it here; the whole term when it was not seen here yet.
+    #[prost(message, optional, tag = "3")]
+    pub left: ::core::option::Option<::prost_types::Duration>,
+    /// How often it was renewed.
+    #[prost(uint32, tag = "4")]
+    pub renewals: u32,
+    /// The position known before the load began: the fill's `as_of`.
+    #[prost(string, tag = "5")]
+    pub as_of: ::prost::alloc::string::String,
+    /// How this pod judges it: DEAD means that the fill will be refused.
+    #[prost(message, optional, tag = "6")]
+    pub judgement: ::core::option::Option<ExplainedJudgement>,
+    /// What may be served stale while it is loaded; not set when there is nothing.
+    #[prost(message, optional, tag = "7")]
+    pub stale: ::core::option::Option<ExplainedEntry>,
+}
+/// How a pod judges an entry or a lease, and by what.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedJudgement {
+    /// The judgement.
+    #[prost(enumeration = "Judgement", tag = "1")]
+    pub judgement: i32,
+    /// What decides it.
+    #[prost(enumeration = "Decider", tag = "2")]
+    pub decider: i32,
+    /// The floor that decides, when one does.
+    #[prost(message, optional, tag = "3")]
+    pub floor: ::core::option::Option<ExplainedFloor>,
+}
+/// What an entry must not be older than.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedFloor {
+    /// What it is a floor of.
+    #[prost(enumeration = "FloorKind", tag = "1")]
+    pub kind: i32,
+    /// The tag or the prefix; empty for other kinds.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// What has an `as_of` below it is gone; 0 when nothing has raised it. Of
+    /// SOURCE_VERSION: where the log told of it.
+    #[prost(uint64, tag = "3")]
+    pub hard: u64,
+    /// What has an `as_of` below it is stale; 0 when nothing has raised it.
+    #[prost(uint64, tag = "4")]
+    pub soft: u64,
+    /// Of SOURCE_VERSION only: what was read later must have at least this one.
+    #[prost(uint64, optional, tag = "5")]
+    pub source_version: ::core::option::Option<u64>,
+}
+/// A change in the log that touches the key.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainedChange {
+    /// Its sequence in the log: the floors that it raised have the same.
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    /// Time since it was appended, in log time.
+    #[prost(message, optional, tag = "2")]
+    pub age: ::core::option::Option<::prost_types::Duration>,
+    /// What it did: a write is HARD, for what was there before it.
+    #[prost(enumeration = "InvalidateMode", tag = "3")]
+    pub mode: i32,
+    /// Whether it was a Set or a CompareAndSet of the key.
+    #[prost(bool, tag = "4")]
+    pub write: bool,
+    /// By what it touches the key; each names a kind and perhaps a tag or prefix.
+    #[prost(message, repeated, tag = "5")]
+    pub touches: ::prost::alloc::vec::Vec<ExplainedTouch>,
+    /// Who asked: the pod's session. Its pod is empty when its name is not known
+    /// here any more.
+    #[prost(message, optional, tag = "6")]
+    pub origin: ::core::option::Option<Session>,
+    /// Why, as the caller said; empty when it said nothing.
+    #[prost(string, tag = "7")]
+    pub reason: ::prost::alloc::string::String,
+    /// The trace that caused it, 32 hex digits; empty when none was given.
+    #[prost(string, tag = "8")]
+    pub trace_id: ::prost::alloc::string::String,
+}
+/// By what a change touches a key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedTouch {
+    /// KEY, TAG, PREFIX or NAMESPACE.
+    #[prost(enumeration = "FloorKind", tag = "1")]
+    pub kind: i32,
+    /// The tag or the prefix; empty for other kinds.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
 /// Whether a session may call anything fresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -3152,6 +3397,212 @@ impl SessionState {
             "SESSION_STATE_FRESH" => Some(Self::Fresh),
             "SESSION_STATE_LAPSED" => Some(Self::Lapsed),
             "SESSION_STATE_LEFT" => Some(Self::Left),
+            _ => None,
+        }
+    }
+}
+/// Who gave a duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Giver {
+    /// Not known: a sidecar that did not say stored the entry.
+    Unspecified = 0,
+    /// The call that wrote the entry.
+    Writer = 1,
+    /// The namespace: `default_ttl` or `stale_for`.
+    Namespace = 2,
+    /// The namespace's `negative_ttl`.
+    NegativeTtl = 3,
+    /// An Abandon with `serve_stale_for`: its load had failed.
+    FailSafe = 4,
+}
+impl Giver {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GIVER_UNSPECIFIED",
+            Self::Writer => "GIVER_WRITER",
+            Self::Namespace => "GIVER_NAMESPACE",
+            Self::NegativeTtl => "GIVER_NEGATIVE_TTL",
+            Self::FailSafe => "GIVER_FAIL_SAFE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GIVER_UNSPECIFIED" => Some(Self::Unspecified),
+            "GIVER_WRITER" => Some(Self::Writer),
+            "GIVER_NAMESPACE" => Some(Self::Namespace),
+            "GIVER_NEGATIVE_TTL" => Some(Self::NegativeTtl),
+            "GIVER_FAIL_SAFE" => Some(Self::FailSafe),
+            _ => None,
+        }
+    }
+}
+/// How an entry is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Judgement {
+    /// Not set.
+    Unspecified = 0,
+    /// It is answered as fresh.
+    Fresh = 1,
+    /// It is answered, flagged, to who takes stale values.
+    Stale = 2,
+    /// It is never answered again.
+    Dead = 3,
+    /// A change of it that this pod has begun is not decided: it is not answered
+    /// here until then.
+    Pending = 4,
+    /// It is newer than what this pod has processed; a read waits for that first.
+    Ahead = 5,
+    /// This pod does not know enough yet: it is not answered until it does.
+    Unjudged = 6,
+}
+impl Judgement {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "JUDGEMENT_UNSPECIFIED",
+            Self::Fresh => "JUDGEMENT_FRESH",
+            Self::Stale => "JUDGEMENT_STALE",
+            Self::Dead => "JUDGEMENT_DEAD",
+            Self::Pending => "JUDGEMENT_PENDING",
+            Self::Ahead => "JUDGEMENT_AHEAD",
+            Self::Unjudged => "JUDGEMENT_UNJUDGED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "JUDGEMENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "JUDGEMENT_FRESH" => Some(Self::Fresh),
+            "JUDGEMENT_STALE" => Some(Self::Stale),
+            "JUDGEMENT_DEAD" => Some(Self::Dead),
+            "JUDGEMENT_PENDING" => Some(Self::Pending),
+            "JUDGEMENT_AHEAD" => Some(Self::Ahead),
+            "JUDGEMENT_UNJUDGED" => Some(Self::Unjudged),
+            _ => None,
+        }
+    }
+}
+/// What decides a judgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Decider {
+    /// Nothing speaks against it: it is fresh.
+    Unspecified = 0,
+    /// A floor above its `as_of`.
+    Floor = 1,
+    /// It was stored in another epoch of the log.
+    Epoch = 2,
+    /// Its ttl has passed.
+    Ttl = 3,
+    /// All that it may be served for has passed.
+    End = 4,
+    /// This pod's session is not fresh.
+    Session = 5,
+    /// A write or invalidation that this pod has begun is under way.
+    UnderWay = 6,
+    /// Its `as_of` is above this pod's position.
+    Position = 7,
+    /// This pod still replays the log, or has not opened it.
+    Replay = 8,
+    /// This pod does not know the log's time yet.
+    LogTime = 9,
+}
+impl Decider {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DECIDER_UNSPECIFIED",
+            Self::Floor => "DECIDER_FLOOR",
+            Self::Epoch => "DECIDER_EPOCH",
+            Self::Ttl => "DECIDER_TTL",
+            Self::End => "DECIDER_END",
+            Self::Session => "DECIDER_SESSION",
+            Self::UnderWay => "DECIDER_UNDER_WAY",
+            Self::Position => "DECIDER_POSITION",
+            Self::Replay => "DECIDER_REPLAY",
+            Self::LogTime => "DECIDER_LOG_TIME",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DECIDER_UNSPECIFIED" => Some(Self::Unspecified),
+            "DECIDER_FLOOR" => Some(Self::Floor),
+            "DECIDER_EPOCH" => Some(Self::Epoch),
+            "DECIDER_TTL" => Some(Self::Ttl),
+            "DECIDER_END" => Some(Self::End),
+            "DECIDER_SESSION" => Some(Self::Session),
+            "DECIDER_UNDER_WAY" => Some(Self::UnderWay),
+            "DECIDER_POSITION" => Some(Self::Position),
+            "DECIDER_REPLAY" => Some(Self::Replay),
+            "DECIDER_LOG_TIME" => Some(Self::LogTime),
+            _ => None,
+        }
+    }
+}
+/// What a floor is one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FloorKind {
+    /// Not set.
+    Unspecified = 0,
+    /// The key.
+    Key = 1,
+    /// A tag.
+    Tag = 2,
+    /// A prefix of the key.
+    Prefix = 3,
+    /// The namespace.
+    Namespace = 4,
+    /// Everything: a record that this version cannot read, or what had no room in
+    /// the tables of floors.
+    Everything = 5,
+    /// The part of the log below it has not been read here.
+    Horizon = 6,
+    /// The origin's version of the key.
+    SourceVersion = 7,
+}
+impl FloorKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FLOOR_KIND_UNSPECIFIED",
+            Self::Key => "FLOOR_KIND_KEY",
+            Self::Tag => "FLOOR_KIND_TAG",
+            Self::Prefix => "FLOOR_KIND_PREFIX",
+            Self::Namespace => "FLOOR_KIND_NAMESPACE",
+            Self::Everything => "FLOOR_KIND_EVERYTHING",
+            Self::Horizon => "FLOOR_KIND_HORIZON",
+            Self::SourceVersion => "FLOOR_KIND_SOURCE_VERSION",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FLOOR_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "FLOOR_KIND_KEY" => Some(Self::Key),
+            "FLOOR_KIND_TAG" => Some(Self::Tag),
+            "FLOOR_KIND_PREFIX" => Some(Self::Prefix),
+            "FLOOR_KIND_NAMESPACE" => Some(Self::Namespace),
+            "FLOOR_KIND_EVERYTHING" => Some(Self::Everything),
+            "FLOOR_KIND_HORIZON" => Some(Self::Horizon),
+            "FLOOR_KIND_SOURCE_VERSION" => Some(Self::SourceVersion),
             _ => None,
         }
     }
@@ -3292,6 +3743,34 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("unstale.v1.AdminService", "Peers"));
             self.inner.unary(req, path, codec).await
         }
+        /// Why the entry under a key is served, or is not: where it lives, how this
+        /// pod judges it and by what, how long it lasts and why, and what changed it
+        /// last. Changes nothing, and never shows a value. A key that was never there
+        /// and a part that is away are answers, not errors.
+        pub async fn explain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/unstale.v1.AdminService/Explain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("unstale.v1.AdminService", "Explain"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3317,6 +3796,14 @@ pub mod admin_service_server {
             &self,
             request: tonic::Request<super::PeersRequest>,
         ) -> std::result::Result<tonic::Response<super::PeersResponse>, tonic::Status>;
+        /// Why the entry under a key is served, or is not: where it lives, how this
+        /// pod judges it and by what, how long it lasts and why, and what changed it
+        /// last. Changes nothing, and never shows a value. A key that was never there
+        /// and a part that is away are answers, not errors.
+        async fn explain(
+            &self,
+            request: tonic::Request<super::ExplainRequest>,
+        ) -> std::result::Result<tonic::Response<super::ExplainResponse>, tonic::Status>;
     }
     /// Questions about the sidecar itself.
     #[derive(Debug)]
@@ -3469,6 +3956,51 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PeersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/unstale.v1.AdminService/Explain" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::ExplainRequest>
+                    for ExplainSvc<T> {
+                        type Response = super::ExplainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::explain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -12,6 +12,7 @@ functions run uncached, and a warning says so now and then (`strict=True`
 raises); what did not get invalidated always raises.
 """
 
+from ._native import Change, Explained, ExplainedLease, ExplainedRemote, Explanation, Floor
 from ._native import Invalidated, Peer, Status, WatchEvent
 from .aio import AsyncCache
 from .cache import Cache
@@ -51,6 +52,7 @@ __all__ = [
     "Cache",
     "CachedCoroutine",
     "CachedFunction",
+    "Change",
     "Codec",
     "DeadlineExceeded",
     "DecodeError",
@@ -59,6 +61,11 @@ __all__ = [
     "EndpointError",
     "Entry",
     "Error",
+    "Explained",
+    "ExplainedLease",
+    "ExplainedRemote",
+    "Explanation",
+    "Floor",
     "Invalid",
     "Invalidated",
     "Item",

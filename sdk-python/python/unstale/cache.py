@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._native import Invalidated, Peer, Status, Watch, WatchEvent
+from ._native import Explanation, Invalidated, Peer, Status, Watch, WatchEvent
 from .base import Base, expectation
 from .codecs import UNHINTED
 from .decorators import Decorating
@@ -37,6 +37,13 @@ class Cache(Decorating, Base):
         """The pods of the fleet that the sidecar knows, its own included; raises
         when it cannot say."""
         return run(_peers(self._operations))
+
+    def explain(self, key: str) -> Explanation:
+        """Why the entry under a key is served, or is not: where it lives, what
+        decides, how long it lasts and why, and who changed it last. For people:
+        it never has the value, and changes nothing. Raises when the sidecar
+        cannot say."""
+        return run(_explain(self._operations, key))
 
     @overload
     def get(
@@ -255,6 +262,7 @@ class Cache(Decorating, Base):
         reason: str = "",
         id: str | None = None,
         min_source_version: int | None = None,
+        traceparent: str = "",
     ) -> Invalidated:
         """Makes entries unreadable everywhere, or stale with `soft`. Always
         raises if that did not happen, or is not known to have.
@@ -262,9 +270,10 @@ class Cache(Decorating, Base):
         all: the whole namespace.
         ack: "local", "log" (in the ordered log) or "fleet" (every pod obeys).
         id: repeat a call whose outcome is unknown with the same.
+        traceparent: the W3C traceparent of what asks, for `explain`.
         """
         what = keys, names(tags), names(prefixes), all, "SOFT" if soft else "HARD"
-        rest = ack.upper(), id, reason, min_source_version
+        rest = ack.upper(), id, reason, min_source_version, traceparent
         return run(self._operations.invalidate(*what, *rest))
 
     def lease(
@@ -344,6 +353,11 @@ def _status(operations: LoadingOperations) -> Operation[Status]:
 def _peers(operations: LoadingOperations) -> Operation[list[Peer]]:
     peers: list[Peer] = yield operations.client.peers()
     return peers
+
+
+def _explain(operations: LoadingOperations, key: str) -> Operation[Explanation]:
+    told: Explanation = yield operations.client.explain(key)
+    return told
 
 
 def _watch(

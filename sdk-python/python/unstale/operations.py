@@ -158,10 +158,11 @@ class Operations:
         id: str | None,
         reason: str,
         min_source_version: int | None,
+        traceparent: str = "",
     ) -> Operation[Invalidated]:
         # One id for both tries: the second does nothing that the first did.
         what = (list(keys), list(tags), list(prefixes), all, mode, ack)
-        rest = (id or uuid.uuid4().hex, reason, min_source_version)
+        rest = (id or uuid.uuid4().hex, reason, min_source_version, traceparent)
         try:
             first: Invalidated = yield self.client.invalidate(*what, *rest)
             return first

@@ -78,6 +78,7 @@ impl Pod {
             ack: Ack::Log,
             id: None,
             reason: None,
+            trace_id: None,
             deadline: self.deadline(),
         };
         what(&mut invalidate);

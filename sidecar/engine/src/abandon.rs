@@ -13,6 +13,7 @@ use crate::key::Key;
 use crate::lease::NewMarker;
 use crate::leases::Grant;
 use crate::limits;
+use crate::policy::ttl::Giver;
 use crate::remote::{Expect, Revision};
 use crate::request::{Abandon, LeaseToken};
 use crate::tier;
@@ -42,7 +43,10 @@ pub(crate) async fn abandon(engine: &Engine, abandon: Abandon) -> Result<(), Err
 fn prolong(engine: &Engine, stale: &mut Entry, serve: Duration) {
     let now: LogTime = engine.ask(|machine, now| machine.log_time(now));
     let gone = now.plus(serve).min(stale.valid_until);
-    stale.facts.gone = stale.facts.gone.max(gone);
+    if gone > stale.facts.gone {
+        stale.facts.gone = gone;
+        stale.why.stale_for_by = Giver::FailSafe;
+    }
 }
 
 /// Nobody is granted the lease before `rest` has passed. If the tier is away,

@@ -25,6 +25,7 @@ pub(crate) struct Outgoing {
     pub(crate) id: RecordId,
     pub(crate) body: Body,
     pub(crate) reason: Option<String>,
+    pub(crate) trace_id: Option<u128>,
     pub(crate) subject: Subject,
     pub(crate) expect_last: Option<u64>,
     pub(crate) own: Own,
@@ -74,6 +75,7 @@ pub(crate) fn begin(
         id,
         body,
         reason,
+        trace_id,
         subject,
         expect_last,
         own,
@@ -97,7 +99,7 @@ pub(crate) fn begin(
         id,
         origin,
         reason,
-        trace_id: None,
+        trace_id,
         body,
     }
     .encode()

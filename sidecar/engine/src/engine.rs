@@ -237,6 +237,14 @@ impl Engine {
         crate::invalidate::invalidate(self, invalidate).await
     }
 
+    /// Why the entry under a key is served, or is not. Changes nothing.
+    pub async fn explain(
+        &self,
+        explain: crate::explain::Explain,
+    ) -> Result<crate::explain::Explanation, Error> {
+        crate::explain::explain(self, explain).await
+    }
+
     /// Follows the invalidations of `namespace` after `from` (none: from now),
     /// less those that `filter` proves irrelevant.
     pub fn watch(

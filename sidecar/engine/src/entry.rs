@@ -3,6 +3,7 @@
 use crate::clock::LogTime;
 use crate::coherence::Facts;
 use crate::key::{Delimiters, Key, NameHash, Prefixes, Tag};
+use crate::policy::ttl::Why;
 use crate::position::{Epoch, Position};
 pub(crate) use crate::request::Version;
 use crate::request::{Etag, LeaseToken, Payload};
@@ -23,6 +24,7 @@ pub(crate) struct Entry {
     pub(crate) valid_until: LogTime,
     /// From the grant of its lease to its fill; none: it was not loaded so.
     pub(crate) load_time: Option<Duration>,
+    pub(crate) why: Why,
 }
 
 impl Entry {

@@ -7,11 +7,13 @@
 //! may be served stale meanwhile.
 
 mod header;
+mod why;
 
 use crate::clock::LogTime;
 use crate::entry::{self, Content, Entry, Marker, Version};
 use crate::key::{Key, Prefixes, Tag};
 use crate::limits;
+use crate::policy::ttl::Why;
 use crate::position::Epoch;
 use crate::request::{Etag, LeaseToken, Payload, Value};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -72,6 +74,7 @@ fn fill_header<'a>(header: &mut Header<'a>, entry: &'a Entry) {
     header.source_version = entry.facts.source_version;
     header.load_ms = entry.load_time.map(whole_millis);
     header.etag = Some(entry.etag.0.to_be_bytes());
+    header.why = Some(entry.why.into());
     match &entry.payload {
         Payload::Value(value) => {
             header.text = value.text;
@@ -160,6 +163,7 @@ fn content<'a>(
         stored: LogTime(header.stored),
         valid_until: LogTime(header.valid_until),
         load_time: header.load_ms.map(u64::from).map(Duration::from_millis),
+        why: header.why.as_ref().map(Why::from).unwrap_or_default(),
         payload: payload(&header, data)?,
         tags: entry::shared(tags),
     }))
@@ -230,6 +234,7 @@ fn checksum(bytes: &[u8]) -> [u8; 8] {
 mod tests {
     use super::*;
     use crate::key::{Delimiters, Namespace};
+    use crate::policy::ttl::Giver;
     use proptest::prelude::*;
 
     fn key(name: &str) -> Key {
@@ -265,6 +270,12 @@ mod tests {
             stored: LogTime(1),
             valid_until: LogTime(6),
             load_time: Some(Duration::from_millis(7)),
+            why: Why {
+                given_us: 3,
+                jitter_us: 1,
+                ttl_by: Giver::Writer,
+                stale_for_by: Giver::FailSafe,
+            },
         }
     }
 
@@ -287,6 +298,27 @@ mod tests {
         let sum = blake3::hash(&record[12..]);
         record[4..12].copy_from_slice(&sum.as_bytes()[..8]);
         assert_eq!(read("a", &record.into()), Ok(stored("a", vec![1, 2])));
+    }
+
+    /// As a version before wrote it: a header without its newest fields.
+    #[test]
+    fn a_record_that_does_not_say_why_is_read() {
+        let Content::Entry(entry) = stored("a", vec![1]) else {
+            unreachable!("it is an entry")
+        };
+        let mut header = Header {
+            namespace: "shop",
+            key: "a",
+            epoch: 7,
+            as_of: 42,
+            ..Header::default()
+        };
+        fill_header(&mut header, &entry);
+        header.why = None;
+        let record = pack(&header, entry.payload.data());
+        let why = Why::default();
+        let expected = Content::Entry(Entry { why, ..entry });
+        assert_eq!(read("a", &record), Ok(expected));
     }
 
     #[test]

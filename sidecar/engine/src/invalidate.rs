@@ -59,12 +59,12 @@ fn outgoing(engine: &Engine, request: &Invalidate) -> Outgoing {
         min_source_version: request.min_source_version,
         ack_wanted: request.ack == Ack::Fleet,
     };
-    let (reason, subject) = (request.reason.clone(), Subject::Records);
     Outgoing {
         id: id(engine, request),
         body: Body::Invalidate(body),
-        reason,
-        subject,
+        reason: request.reason.clone(),
+        trace_id: request.trace_id,
+        subject: Subject::Records,
         expect_last: None,
         own: own(engine, request),
     }

@@ -125,6 +125,18 @@ impl Key {
     pub fn hash(&self) -> NameHash {
         self.hash
     }
+
+    /// The texts of its prefixes that end at a delimiter, in the order of
+    /// [`Prefixes::of`].
+    pub(crate) fn prefix_texts<'a>(
+        &'a self,
+        delimiters: &'a Delimiters,
+    ) -> impl Iterator<Item = &'a str> {
+        let bytes = self.name.bytes().enumerate();
+        let ends = bytes.filter(|(_, b)| delimiters.has(*b)).map(|(at, _)| at);
+        let first = ends.take(limits::PREFIX_DEPTH);
+        first.map(|at| &self.name[..=at])
+    }
 }
 
 /// Keys never appear in logs: the debug form is the hash.

@@ -10,6 +10,7 @@ use crate::key::NameHash;
 use crate::request::Payload;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::task::Poll;
 
 /// What an entry takes beside its bytes, as `tests/bench/run ratio` measures it:
 /// a third of it is moka's, a third the entry, the rest are the small pieces of
@@ -21,6 +22,9 @@ const TAG_BYTES: usize = 64;
 const LOST_PART: usize = 32;
 /// From this size on a value is most of the buffer it arrived in.
 const SHARED_BYTES: usize = 64 * 1024;
+
+/// Keys that [`L1::look_at`] walks over before it lets others have their turn.
+const WALK: usize = 512;
 
 pub(crate) struct L1 {
     map: moka::sync::Cache<NameHash, Arc<Entry>, ByName>,
@@ -45,6 +49,23 @@ impl L1 {
     pub(crate) fn peek(&self, key: NameHash) -> Option<Arc<Entry>> {
         let held = self.map.contains_key(&key);
         held.then(|| self.map.get(&key)).flatten()
+    }
+
+    /// The entry, for who must not count as one who wants it. It takes a walk over
+    /// all keys, so others have their turn on the way.
+    pub(crate) async fn look_at(&self, key: NameHash) -> Option<Arc<Entry>> {
+        if !self.map.contains_key(&key) {
+            return None;
+        }
+        for (walked, (held, entry)) in self.map.iter().enumerate() {
+            if *held == key {
+                return Some(entry);
+            }
+            if walked % WALK == WALK - 1 {
+                others_turn().await;
+            }
+        }
+        None
     }
 
     /// Holds what was looked for in vain before, unless a newer one is held.
@@ -81,6 +102,19 @@ impl L1 {
         self.map.run_pending_tasks();
         (self.map.entry_count(), self.map.weighted_size())
     }
+}
+
+/// Ready when it is polled again.
+async fn others_turn() {
+    let mut had = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut had, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A small value as a copy of its own: it arrives as a slice of a buffer that

@@ -200,6 +200,25 @@ impl Leases {
         marker.term.saturating_sub(now.since(first))
     }
 
+    /// The same for who only looks: the marker counts as seen no more than before.
+    /// Whether it was granted here comes with it.
+    pub(crate) fn peek_left(
+        &self,
+        key: NameHash,
+        marker: &Marker,
+        now: Moment,
+    ) -> (bool, Duration) {
+        if let Some(own) = lock(&self.slots).get(&marker.token) {
+            return (true, own.until.since(now));
+        }
+        let seen = lock(&self.seen);
+        let known = seen
+            .get(&key)
+            .filter(|s| s.token == marker.token && s.renewal == marker.renewal);
+        let passed = known.map_or(Duration::ZERO, |seen| now.since(seen.first));
+        (false, marker.term.saturating_sub(passed))
+    }
+
     /// The rest of the term of the key's lease that is exclusive in this pod
     /// only.
     pub(crate) fn local_left(&self, key: NameHash, now: Moment) -> Duration {

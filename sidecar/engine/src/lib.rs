@@ -17,6 +17,7 @@ mod engine;
 mod entry;
 mod envelope;
 pub mod error;
+pub mod explain;
 mod fill;
 mod flight;
 mod hashed;

@@ -37,6 +37,14 @@ pub const FILTER_NAMES: usize = 256;
 pub const WATCH_RING: usize = 8192;
 /// Most bytes of invalidations that a Watch can be behind before it is lagged.
 pub const WATCH_RING_BYTES: usize = 8 * 1024 * 1024;
+/// Invalidations, and writes, that Explain can name.
+pub const HISTORY_CHANGES: usize = 8192;
+/// Most bytes of invalidations that Explain can name.
+pub const HISTORY_BYTES: usize = 4 * 1024 * 1024;
+/// Sessions whose pod Explain can name.
+pub const HISTORY_PODS: usize = 1024;
+/// Most changes that one Explain names.
+pub const EXPLAINED_CHANGES: usize = 16;
 /// Shortest ttl.
 pub const TTL_MIN: Duration = Duration::from_millis(1);
 /// Longest ttl; the log keeps its records at least as long.

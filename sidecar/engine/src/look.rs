@@ -87,7 +87,7 @@ impl Missed {
 #[derive(Clone, Copy)]
 pub(crate) struct Vantage {
     pub(crate) position: Position,
-    at: At,
+    pub(crate) at: At,
 }
 
 /// The outcome of looking a key up.
@@ -338,7 +338,7 @@ pub(crate) fn judge_all<'a>(
     })
 }
 
-fn vantage(machine: &Machine, now: Moment) -> Vantage {
+pub(crate) fn vantage(machine: &Machine, now: Moment) -> Vantage {
     Vantage {
         position: machine.position().unwrap_or_default(),
         at: machine.at(now),

@@ -14,7 +14,7 @@ use crate::engine::{Engine, lock};
 use crate::entry::{self, Content, Entry, Version};
 use crate::envelope;
 use crate::look;
-use crate::policy::ttl::{self, Life};
+use crate::policy::ttl::{self, Life, Why};
 use crate::position::Position;
 use crate::read;
 use crate::remote::{Expect, PutOutcome, Revision};
@@ -98,7 +98,9 @@ fn prolong(engine: &Engine, set: &Set, there: &mut Entry) -> bool {
     if shorter {
         return false;
     }
-    let Life { expires, gone, .. } = ttl::life(
+    let Life {
+        expires, gone, why, ..
+    } = ttl::life(
         &set.entry,
         &policy,
         stored,
@@ -107,5 +109,8 @@ fn prolong(engine: &Engine, set: &Set, there: &mut Entry) -> bool {
     facts.expires = facts.expires.max(expires);
     facts.gone = facts.gone.max(gone);
     (there.stored, there.valid_until) = (stored, full.valid_until);
+    // As much as it lives shorter now, whichever of the two draws counts.
+    let jitter_us = full.expires.0.saturating_sub(facts.expires.0);
+    there.why = Why { jitter_us, ..why };
     true
 }

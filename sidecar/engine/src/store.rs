@@ -75,6 +75,7 @@ pub(crate) fn make(
         stored,
         valid_until: life.valid_until,
         load_time: None,
+        why: life.why,
     }
 }
 

@@ -199,6 +199,7 @@ pub(crate) fn outgoing(
         id: RecordId(engine.ports.random.bits()),
         body: Body::Write(write),
         reason: None,
+        trace_id: None,
         subject: Subject::Writes(key.hash().shard(WRITE_SHARDS)),
         expect_last,
         own: Own {

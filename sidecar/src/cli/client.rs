@@ -6,6 +6,7 @@
 mod bench;
 mod cas;
 mod exit;
+mod explain;
 mod get;
 mod interrupts;
 mod invalidate;
@@ -45,6 +46,8 @@ pub enum ClientCommand {
     Status(status::Status),
     /// Show who is in the fleet.
     Peers(peers::Peers),
+    /// Say why the entry under a key is served, or is not.
+    Explain(explain::Explain),
     /// Drive a live fleet and judge every answer; exit 1 on a broken promise.
     Verify(verify::Verify),
     /// Measure a running sidecar: get, set and batches, 1, 16 and 64 at a time.
@@ -62,6 +65,7 @@ pub async fn run(command: ClientCommand) -> ExitCode {
         ClientCommand::Watch(watch) => watch.run().await,
         ClientCommand::Status(status) => status.run().await,
         ClientCommand::Peers(peers) => peers.run().await,
+        ClientCommand::Explain(explain) => explain.run().await,
         ClientCommand::Verify(verify) => verify.run().await,
         ClientCommand::Bench(bench) => bench.run().await,
     };
@@ -105,6 +109,8 @@ mod tests {
             "watch --position 1-2 --key a --key b --tag t --prefix p:",
             "status --json",
             "peers",
+            "explain k --json --namespace shop",
+            "invalidate k --traceparent 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "verify --endpoint http://a:7070 --endpoint unix:/run/u.sock --for 5m --rate 1000",
             "verify --namespace probe --json",
             "bench --endpoint unix:/run/u.sock --for 5m --rate 1000000 --bytes 64 --json",
@@ -137,6 +143,8 @@ mod tests {
             "lease k --negative-exit 256 -- x",
             "invalidate",
             "invalidate --ack log",
+            "explain",
+            "explain a b",
             "lease k",
             "lease k --",
             "verify --rate 0",

@@ -1,24 +1,17 @@
-//! AdminService: Status and Peers.
+//! AdminService: Status and Peers. [`super::explain`] has a file of its own.
 
 use super::{Facts, encode};
 use unstale_engine::Engine;
-use unstale_engine::request::SessionState;
 use unstale_proto::v1;
 
 pub(super) fn status(engine: &Engine, facts: &Facts) -> v1::StatusResponse {
     let status = engine.status();
     let in_force = facts.in_force.borrow();
-    let state = match status.state {
-        SessionState::Joining => v1::SessionState::Joining,
-        SessionState::Fresh => v1::SessionState::Fresh,
-        SessionState::Lapsed => v1::SessionState::Lapsed,
-        SessionState::Left => v1::SessionState::Left,
-    };
     v1::StatusResponse {
         version: facts.version.into(),
         fleet: facts.fleet.clone(),
         session: Some(encode::session(status.session)),
-        session_state: state.into(),
+        session_state: encode::session_state(status.state).into(),
         fresh_for: Some(encode::duration(status.fresh_for)),
         position: status.position.to_string(),
         horizon: status.horizon,

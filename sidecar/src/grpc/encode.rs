@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 use unstale_engine::request::{
-    Degraded, Etag, Found, Mode, NotStored, Payload, Session, StaleReason, Tier, Value, Voided,
+    Degraded, Etag, Found, Mode, NotStored, Payload, Session, SessionState, StaleReason, Tier,
+    Value, Voided,
 };
 use unstale_proto::v1;
 
@@ -167,6 +168,16 @@ pub(super) fn degraded(degraded: Degraded) -> Option<v1::Degraded> {
     let reasons = reasons.into_iter().filter(|(is, _)| *is);
     let reasons: Vec<_> = reasons.map(|(_, reason)| reason.into()).collect();
     (!reasons.is_empty()).then_some(v1::Degraded { reasons })
+}
+
+/// Whether a session may call anything fresh.
+pub(super) fn session_state(state: SessionState) -> v1::SessionState {
+    match state {
+        SessionState::Joining => v1::SessionState::Joining,
+        SessionState::Fresh => v1::SessionState::Fresh,
+        SessionState::Lapsed => v1::SessionState::Lapsed,
+        SessionState::Left => v1::SessionState::Left,
+    }
 }
 
 /// A session.

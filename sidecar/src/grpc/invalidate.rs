@@ -1,17 +1,34 @@
 //! Invalidate.
 
 use super::deadline::{Call, Deadline, default_of};
-use super::encode;
 use super::violations::Violations;
-use tonic::Status;
+use super::{encode, traceparent};
+use tonic::{Request, Status};
 use unstale_engine::clock::Moment;
 use unstale_engine::request::{Ack, Invalidate};
 use unstale_engine::{Engine, limits};
 use unstale_proto::v1;
 
+/// A call by itself: its metadata may name its trace.
+pub(super) async fn invalidate_alone(
+    engine: &Engine,
+    request: Request<v1::InvalidateRequest>,
+) -> Result<v1::InvalidateResponse, Status> {
+    let trace_id = traceparent::of_call(request.metadata());
+    traced(engine, request.into(), trace_id).await
+}
+
 pub(super) async fn invalidate(
     engine: &Engine,
     call: Call<v1::InvalidateRequest>,
+) -> Result<v1::InvalidateResponse, Status> {
+    traced(engine, call, None).await
+}
+
+async fn traced(
+    engine: &Engine,
+    call: Call<v1::InvalidateRequest>,
+    trace_id: Option<u128>,
 ) -> Result<v1::InvalidateResponse, Status> {
     let Call { timeout, request } = call;
     let mut wrong = Violations::default();
@@ -19,7 +36,8 @@ pub(super) async fn invalidate(
     let default = default_of(ack.unwrap_or(Ack::Log), engine);
     let deadline = Deadline::of(timeout, engine, default)?;
     let invalidate = wrong.invalidate(request, ack, deadline.at);
-    let invalidate = wrong.finish(invalidate)?;
+    let mut invalidate = wrong.finish(invalidate)?;
+    invalidate.trace_id = invalidate.trace_id.or(trace_id);
     let done = deadline.bound(engine.invalidate(invalidate)).await?;
     Ok(v1::InvalidateResponse {
         position: done.position.map(|p| p.to_string()).unwrap_or_default(),
@@ -42,6 +60,7 @@ impl Violations {
         let mode = self.mode(request.mode);
         self.text("id", &request.id, limits::ID_BYTES);
         self.text("reason", &request.reason, limits::REASON_BYTES);
+        let trace_id = self.traceparent(&request.traceparent);
         self.covers(&request);
         Some(Invalidate {
             namespace: namespace?,
@@ -54,6 +73,7 @@ impl Violations {
             ack: ack?,
             id: given(request.id),
             reason: given(request.reason),
+            trace_id,
             deadline,
         })
     }

@@ -9,6 +9,7 @@ mod deadline;
 mod delivery;
 mod direct;
 mod encode;
+mod explain;
 mod fill;
 mod gathered;
 mod get;
@@ -25,6 +26,7 @@ mod socket;
 mod status;
 mod storing;
 mod threads;
+mod traceparent;
 mod unix;
 mod violations;
 mod watch;
@@ -152,7 +154,7 @@ impl CacheService for Service {
         &self,
         request: Request<v1::InvalidateRequest>,
     ) -> Answered<v1::InvalidateResponse> {
-        let answer = invalidate::invalidate(&self.engine, request.into());
+        let answer = invalidate::invalidate_alone(&self.engine, request);
         answer.await.map(Response::new)
     }
 
@@ -169,5 +171,10 @@ impl AdminService for Service {
 
     async fn peers(&self, _: Request<v1::PeersRequest>) -> Answered<v1::PeersResponse> {
         Ok(Response::new(admin::peers(&self.engine)))
+    }
+
+    async fn explain(&self, request: Request<v1::ExplainRequest>) -> Answered<v1::ExplainResponse> {
+        let answer = explain::explain(&self.engine, request.into());
+        answer.await.map(Response::new)
     }
 }

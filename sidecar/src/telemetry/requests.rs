@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tonic::Code;
 
 /// The calls that have a label of their own; everything else is "other".
-const RPCS: [&str; 16] = [
+const RPCS: [&str; 17] = [
     "Get",
     "BatchGet",
     "Set",
@@ -21,6 +21,7 @@ const RPCS: [&str; 16] = [
     "Session",
     "Status",
     "Peers",
+    "Explain",
     "other",
 ];
 const CODES: usize = 17;

@@ -5,6 +5,7 @@ import threading
 import grpc
 from google.protobuf.json_format import MessageToDict
 from grpcio_errors import Refused, Unsupported, answered, refused
+from grpcio_explain import explained
 from grpcio_load import get_or_load
 from grpcio_values import answer, enum, fields, word
 from unstale.v1 import admin_service_pb2 as admin
@@ -135,6 +136,9 @@ class Calls:
     def peers(self, args):
         peers = self.ask(self.admin.Peers, admin.PeersRequest()).peers
         return {"peers": [{"pod": each.session.pod, "own": each.own, "expelled": each.expelled} for each in peers]}
+
+    def explain(self, args):
+        return explained(self.ask(self.admin.Explain, self.request(admin.ExplainRequest, args)))
 
     def watch(self, args):
         """A stream whose first event has come."""

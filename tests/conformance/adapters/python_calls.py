@@ -156,7 +156,7 @@ class Calls:
         return {"kind": "loaded", **(said(value) if _is_plain(value) else {})}
 
     def invalidate(self, args):
-        how = _some(args, ("tags", "prefixes", "all", "reason", "id", "min_source_version"))
+        how = _some(args, ("tags", "prefixes", "all", "reason", "id", "min_source_version", "traceparent"))
         how |= {"soft": args.get("mode") == "SOFT", "ack": _ack(args)}
         done = self._cache(None).invalidate(*args.get("keys", []), **how)
         sessions = {name: [pod for _, pod in getattr(done, name)] for name in ("acked", "lapsed")}
@@ -175,10 +175,36 @@ class Calls:
         peers = self._cache(None).peers()
         return {"peers": [{name: getattr(peer, name) for name in names} for peer in peers]}
 
+    def explain(self, args):
+        told = self._cache(None).explain(args["key"])
+        remote = {"kind": told.remote.kind}
+        held = told.remote.entry or told.remote.lease
+        remote |= _told(held) if held is not None else {}
+        return {
+            "session_state": told.session_state,
+            "position": told.position,
+            "l1": _told(told.l1) if told.l1 is not None else None,
+            "remote": remote,
+            "floors": [_told(each) for each in told.floors],
+            "changes": [_change(each) for each in told.changes],
+        }
+
     def _only(self, args, known, where):
         unknown = set(args) - known
         if unknown:
             raise Unsupported(f"{where} has no {', '.join(sorted(unknown))}")
+
+
+def _told(part):
+    """What a part of an explanation tells."""
+    names = (name for name in dir(part) if not name.startswith("_"))
+    told = {name: getattr(part, name) for name in names}
+    parts = (unstale.Explained, unstale.Floor)
+    return {name: _told(each) if isinstance(each, parts) else each for name, each in told.items()}
+
+
+def _change(change):
+    return {**_told(change), "touches": [{"kind": kind, "name": name} for kind, name in change.touches]}
 
 
 def _held(args):

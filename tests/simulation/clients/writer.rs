@@ -143,6 +143,7 @@ impl Client {
             ack: change.ack,
             id: None,
             reason: Some(format!("{number}:{}:{soft}", change.value)),
+            trace_id: None,
             deadline: self.deadline(8_000),
         }
     }

@@ -1,6 +1,7 @@
 //! Processing records: floors first, then waiters, and only then the word.
 
 use super::fleet::PeerState;
+use super::history::Asked;
 use super::record::{Body, Invalidation, Record, RecordId, SessionId, Write};
 use super::{Action, Bug, Decision, Machine, WriteCheck};
 use crate::clock::{LogTime, Moment};
@@ -30,18 +31,18 @@ impl Machine {
             self.cover_everything(sequence);
             return;
         };
+        let asked = Asked::of(&record, delivery.time);
         match record.body {
             Body::Invalidate(invalidation) => {
-                self.raise(&invalidation, sequence);
+                let (what, reason) = (Arc::new(invalidation), record.reason);
+                self.raise(&what, sequence);
+                self.history
+                    .invalidated(sequence, asked, &what, reason.as_deref());
                 self.decide(record.id, sequence, None);
-                self.answer_word(invalidation.ack_wanted, record.origin, sequence, now);
-                self.push(Action::Invalidated(
-                    sequence,
-                    Arc::new(invalidation),
-                    record.reason,
-                ));
+                self.answer_word(what.ack_wanted, record.origin, sequence, now);
+                self.push(Action::Invalidated(sequence, what, reason));
             }
-            Body::Write(write) => self.write((record.id, record.origin), &write, sequence, now),
+            Body::Write(write) => self.write(asked, &write, sequence, now),
             Body::Join { pod } => self.joined(record.origin, pod, delivery, now),
             Body::Beat if record.origin == self.session.id => {
                 self.own_beat(record.id, delivery.time, now);
@@ -86,6 +87,7 @@ impl Machine {
 
     fn joined(&mut self, origin: SessionId, pod: String, delivery: &Delivery, now: Moment) {
         let sequence = delivery.sequence;
+        self.history.joined(sequence, origin, &pod);
         let peer = self
             .peers
             .entry(origin)
@@ -192,13 +194,8 @@ impl Machine {
         true
     }
 
-    fn write(
-        &mut self,
-        (id, origin): (RecordId, SessionId),
-        write: &Write,
-        sequence: u64,
-        now: Moment,
-    ) {
+    fn write(&mut self, asked: Asked, write: &Write, sequence: u64, now: Moment) {
+        let Asked { id, origin, .. } = asked;
         let key = Namespace::new(&write.namespace).and_then(|ns| Key::new(ns, &write.key));
         let Ok(key) = key else {
             self.cover_everything(sequence);
@@ -207,6 +204,7 @@ impl Machine {
         let check = self.own.get_mut(&id).and_then(|open| open.own.check.take());
         let refused = check.and_then(|check| self.refuse(&check, sequence));
         self.raise_key(&key, Mode::Hard, write.source_version, sequence);
+        self.history.wrote(sequence, asked, key.hash());
         if sequence >= self.reader.processed {
             // Not replayed: its value may still be on its way.
             self.note_write(key.hash(), sequence, now);
@@ -275,9 +273,13 @@ impl Machine {
             self.cover_everything(sequence);
             return false;
         };
+        let asked = Asked::of(&record, time);
         match record.body {
             Body::Invalidate(invalidation) => {
-                self.raise(&invalidation, sequence);
+                let what = Arc::new(invalidation);
+                self.raise(&what, sequence);
+                self.history
+                    .invalidated(sequence, asked, &what, record.reason.as_deref());
                 self.decide(record.id, sequence, None);
             }
             Body::Write(write) => {
@@ -285,7 +287,7 @@ impl Machine {
                     ack_wanted: false,
                     ..write
                 };
-                self.write((record.id, record.origin), &write, sequence, now);
+                self.write(asked, &write, sequence, now);
             }
             Body::Join { pod } => self.joined_before(record.origin, pod, sequence, now),
             Body::Leave => drop(self.ends.insert(record.origin, End::Left)),
@@ -319,6 +321,7 @@ impl Machine {
     }
 
     fn joined_before(&mut self, origin: SessionId, pod: String, sequence: u64, now: Moment) {
+        self.history.joined(sequence, origin, &pod);
         let end = self.ends.get(&origin).copied();
         if matches!(end, Some(End::Left)) || origin == self.session.id {
             return;

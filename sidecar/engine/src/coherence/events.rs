@@ -215,6 +215,7 @@ impl Machine {
         self.verified_from(0);
         self.floors.clear();
         self.versions.clear();
+        self.history.clear();
         self.horizon = u64::MAX;
         self.shards.fill(0);
         self.peers.clear();

@@ -154,6 +154,21 @@ impl Floors {
             .max(prefixes)
     }
 
+    /// The floor of everything, and of a namespace.
+    pub(crate) fn of_namespace(&self, namespace: NameHash) -> [Floor; 2] {
+        let own = self.namespaces.get(&namespace).copied();
+        [self.everything, own.unwrap_or_default()]
+    }
+
+    /// The prefixes in the exact table that a key begins with.
+    pub(crate) fn exact_prefixes<'a>(
+        &'a self,
+        namespace: NameHash,
+        key: &'a str,
+    ) -> impl Iterator<Item = (&'a str, Floor)> {
+        self.prefixes.of_key(namespace, key)
+    }
+
     /// Forgets everything: another epoch begins, and nothing older is believed.
     pub(crate) fn clear(&mut self) {
         *self = Self::new(self.width, self.bugs);

@@ -83,6 +83,11 @@ pub(crate) struct At {
 }
 
 impl At {
+    /// Time since that was stamped.
+    pub(crate) fn since(&self, stamped: LogTime) -> Duration {
+        self.least.since(stamped)
+    }
+
     /// Age of what was stored then, time until `expires`, time until `gone`.
     pub(crate) fn times(&self, stored: LogTime, facts: &Facts) -> [Duration; 3] {
         [

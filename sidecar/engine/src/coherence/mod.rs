@@ -13,8 +13,10 @@ mod apply;
 mod bugs;
 mod elapsed;
 mod events;
+mod explain;
 mod fleet;
 mod floors;
+mod history;
 mod judge;
 mod logtime;
 mod own;
@@ -44,6 +46,7 @@ use apply::End;
 use elapsed::Elapsed;
 use fleet::{Fleet, PeerState};
 use floors::Floors;
+use history::History;
 use logtime::LogClock;
 use own::Open;
 use pending::Pending;
@@ -243,6 +246,7 @@ pub struct Machine {
     /// When it will be, after a gap.
     known_at: Option<Moment>,
     ends: HashMap<SessionId, End>,
+    history: History,
 }
 
 impl Machine {
@@ -295,6 +299,7 @@ impl Machine {
             replayed: false,
             known_at: None,
             ends: HashMap::new(),
+            history: History::default(),
         }
     }
 

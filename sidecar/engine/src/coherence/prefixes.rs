@@ -68,6 +68,18 @@ impl Prefixes {
         Some((namespace, floor))
     }
 
+    /// Each prefix of `key`, and its floor.
+    pub(crate) fn of_key<'a>(
+        &'a self,
+        namespace: NameHash,
+        key: &'a str,
+    ) -> impl Iterator<Item = (&'a str, Floor)> {
+        let table = self.namespaces.get(&namespace).into_iter();
+        let all = table.flat_map(|table| table.floors.iter());
+        let begins = all.filter(|(prefix, _)| key.starts_with(prefix.as_ref()));
+        begins.map(|(prefix, floor)| (prefix.as_ref(), *floor))
+    }
+
     /// The highest floor of a prefix of `key`.
     pub(crate) fn floor(&self, namespace: NameHash, key: &str) -> Floor {
         let Some(table) = self.namespaces.get(&namespace) else {

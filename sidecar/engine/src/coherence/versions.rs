@@ -84,6 +84,17 @@ impl SourceVersions {
         told.any(|told| as_of >= told.sequence && version < told.version)
     }
 
+    /// The versions that the log told of a key, and where: with any cover, and
+    /// with a hard one if that is another.
+    pub(crate) fn told(&self, key: NameHash) -> impl Iterator<Item = (u64, u64)> {
+        let highest = self.floors.get(&key).into_iter();
+        let told = highest.flat_map(|of| {
+            let hard = of.hard.iter();
+            [&of.any].into_iter().chain(hard)
+        });
+        told.map(|told| (told.version, told.sequence))
+    }
+
     /// Keys forgotten for room.
     pub(crate) fn forgotten(&self) -> u64 {
         self.forgotten

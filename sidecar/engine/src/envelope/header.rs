@@ -4,7 +4,9 @@
 //! this version and no marker is read without the library, which takes twice
 //! as long: it was a ninth of a BatchGet from Redis.
 
+use super::why::WhyHeader;
 use minicbor::{Decode, Encode};
+use std::ops::RangeInclusive;
 
 #[derive(Debug, Default, PartialEq, Encode, Decode)]
 pub(super) struct Header<'a> {
@@ -42,6 +44,8 @@ pub(super) struct Header<'a> {
     #[n(15)]
     pub(super) not_found: bool,
     #[n(16)]
+    pub(super) why: Option<WhyHeader>,
+    #[n(17)]
     pub(super) load_ms: Option<u32>,
 }
 
@@ -53,8 +57,8 @@ pub(super) struct MarkerHeader {
     pub(super) term_ms: u64,
 }
 
-/// Fields of a [`Header`].
-const FIELDS: u64 = 17;
+/// Fields of a [`Header`]; the last ones are left out where they are none.
+const FIELDS: RangeInclusive<u64> = 16..=18;
 /// Kinds of items, and the items that are one byte.
 const NUMBER: u8 = 0;
 const BYTES: u8 = 2;
@@ -73,9 +77,8 @@ impl<'a> Header<'a> {
     /// None: the library has to say.
     fn plain(bytes: &'a [u8]) -> Option<Self> {
         let mut items = Items(bytes);
-        // The last one is left out where it is none.
         let fields = items.head(ARRAY)?;
-        if fields != FIELDS && fields != FIELDS - 1 {
+        if !FIELDS.contains(&fields) {
             return None;
         }
         Some(Self {
@@ -95,8 +98,12 @@ impl<'a> Header<'a> {
             source_version: items.if_any(Items::number)?,
             etag: items.if_any(Items::id)?,
             not_found: items.flag()?,
+            why: match fields {
+                17.. => items.if_any(Items::why)?,
+                _ => None,
+            },
             load_ms: match fields {
-                FIELDS => items.if_any(Items::small)?,
+                18.. => items.if_any(Items::small)?,
                 _ => None,
             },
         })
@@ -139,6 +146,18 @@ impl<'a> Items<'a> {
 
     fn number(&mut self) -> Option<u64> {
         self.head(NUMBER)
+    }
+
+    fn why(&mut self) -> Option<WhyHeader> {
+        if self.head(ARRAY)? != 4 {
+            return None;
+        }
+        Some(WhyHeader {
+            given_us: self.number()?,
+            jitter_us: self.number()?,
+            ttl_by: u8::try_from(self.number()?).ok()?,
+            stale_for_by: u8::try_from(self.number()?).ok()?,
+        })
     }
 
     fn small(&mut self) -> Option<u32> {
@@ -194,6 +213,7 @@ mod tests {
             ids in (option::of(any::<[u8; 16]>()), option::of(any::<[u8; 16]>())),
             source_version: Option<u64>,
             marker: bool,
+            why: Option<[u8; 4]>,
             load_ms: Option<u32>,
         ) {
             // Short numbers are written shorter.
@@ -215,6 +235,12 @@ mod tests {
                 source_version,
                 etag: ids.1,
                 not_found: flags[1],
+                why: why.map(|[given, jitter, ttl_by, stale_for_by]| WhyHeader {
+                    given_us: u64::from(given) << bits,
+                    jitter_us: jitter.into(),
+                    ttl_by,
+                    stale_for_by,
+                }),
                 load_ms,
             };
             let bytes = minicbor::to_vec(&header).expect("encoding into memory does not fail");

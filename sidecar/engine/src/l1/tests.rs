@@ -29,6 +29,7 @@ fn entry(name: &str, bytes: usize) -> Entry {
         stored: LogTime(0),
         valid_until: LogTime(u64::MAX),
         load_time: None,
+        why: crate::policy::ttl::Why::default(),
     }
 }
 
@@ -96,4 +97,51 @@ fn a_full_l1_lets_a_write_in() {
         .for_each(|entry| l1.insert_written(entry.clone()));
     l1.size();
     assert!(new.iter().filter(held).count() > 0);
+}
+
+/// What a full L1 holds in the end, when its first entries were wanted, or looked
+/// at, before others came.
+async fn held_after(first: impl AsyncFn(&L1, NameHash)) -> Vec<bool> {
+    let all = ROOM as usize * 2;
+    let entries: Vec<_> = (0..all).map(|n| entry(&format!("{n:05}"), 64)).collect();
+    let weight = weigh(&entries[0].facts.key.hash(), &Arc::new(entries[0].clone()));
+    let l1 = L1::new(ROOM * u64::from(weight));
+    let name = |entry: &Entry| entry.facts.key.hash();
+    for (n, entry) in entries.iter().enumerate() {
+        if n == ROOM as usize {
+            for wanted in entries.iter().take(100) {
+                first(&l1, name(wanted)).await;
+            }
+        }
+        drop(l1.get(name(entry)));
+        l1.insert(entry.clone());
+        l1.size();
+    }
+    let held = entries.iter().map(|entry| l1.peek(name(entry)).is_some());
+    held.collect()
+}
+
+#[tokio::test]
+async fn who_looks_does_not_count_as_who_wants_it() {
+    let untouched = held_after(async |_, _| {}).await;
+    let looked = held_after(async |l1, key| drop(l1.look_at(key).await)).await;
+    assert!(looked == untouched, "it goes as if nobody had looked");
+    let read = held_after(async |l1, key| (0..5).for_each(|_| drop(l1.get(key)))).await;
+    assert!(read != untouched, "it goes otherwise if somebody reads");
+}
+
+#[tokio::test]
+async fn a_look_finds_each_that_is_held_however_many_there_are() {
+    let l1 = L1::new(u64::MAX);
+    let entries: Vec<_> = (0..WALK * 3)
+        .map(|n| entry(&format!("{n:05}"), 64))
+        .collect();
+    for entry in &entries {
+        l1.insert(entry.clone());
+    }
+    for held in entries.iter().step_by(97) {
+        let found = l1.look_at(held.facts.key.hash()).await;
+        assert_eq!(found.as_deref(), Some(held));
+    }
+    assert_eq!(l1.look_at(NameHash(1)).await, None);
 }

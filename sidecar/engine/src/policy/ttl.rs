@@ -16,23 +16,62 @@ pub(crate) struct Life {
     pub(crate) gone: LogTime,
     /// Nothing may move `gone` beyond this.
     pub(crate) valid_until: LogTime,
+    pub(crate) why: Why,
+}
+
+/// Who gave a duration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Giver {
+    /// Not known: a pod that did not say stored the entry.
+    #[default]
+    Unknown,
+    /// The call that wrote the entry.
+    Writer,
+    /// The namespace: its `default_ttl` or `stale_for`.
+    Namespace,
+    /// The namespace's `negative_ttl`.
+    NegativeTtl,
+    /// An Abandon: the load of the entry had failed.
+    FailSafe,
+}
+
+/// Why an entry lives as long as it does: for people who ask, stored with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Why {
+    /// The ttl before anything was taken off it, in microseconds.
+    pub(crate) given_us: u64,
+    /// What was taken off at random, in microseconds.
+    pub(crate) jitter_us: u64,
+    pub(crate) ttl_by: Giver,
+    pub(crate) stale_for_by: Giver,
 }
 
 /// The life of a new entry stored at `stored`; `random` draws its jitter.
 pub(crate) fn life(new: &NewEntry, policy: &Policy, stored: LogTime, random: u64) -> Life {
-    let default = match new.payload {
-        Payload::Value(_) => policy.default_ttl,
-        Payload::NotFound => policy.negative_ttl,
+    let (default, by) = match new.payload {
+        Payload::Value(_) => (policy.default_ttl, Giver::Namespace),
+        Payload::NotFound => (policy.negative_ttl, Giver::NegativeTtl),
     };
-    let ttl = new.ttl.unwrap_or(default);
-    let ttl = ttl - taken_off(ttl, new.jitter.unwrap_or(policy.jitter), random);
+    let given = new.ttl.unwrap_or(default);
+    let jitter = taken_off(given, new.jitter.unwrap_or(policy.jitter), random);
+    let ttl = given - jitter;
     let stale_for = new.stale_for.unwrap_or(policy.stale_for);
     let valid_until = new.valid_for.map_or(LogTime(u64::MAX), |v| stored.plus(v));
     Life {
         expires: stored.plus(ttl).min(valid_until),
         gone: stored.plus(ttl).plus(stale_for).min(valid_until),
         valid_until,
+        why: Why {
+            given_us: LogTime(0).plus(given).0,
+            jitter_us: LogTime(0).plus(jitter).0,
+            ttl_by: by_writer(new.ttl).unwrap_or(by),
+            stale_for_by: by_writer(new.stale_for).unwrap_or(Giver::Namespace),
+        },
     }
+}
+
+fn by_writer(given: Option<Duration>) -> Option<Giver> {
+    given.map(|_| Giver::Writer)
 }
 
 /// A random share of `jitter`, at most half of the ttl: an entry never lives
@@ -49,6 +88,7 @@ fn taken_off(ttl: Duration, jitter: Duration, random: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
     use proptest::prelude::*;
 
     fn new(ttl: u64, stale_for: u64, valid_for: Option<u64>, jitter: u64) -> NewEntry {
@@ -75,6 +115,31 @@ mod tests {
         };
         let life = life(&new, &policy, LogTime(100), 0);
         assert_eq!((life.expires, life.gone), (LogTime(107), LogTime(112)));
+    }
+
+    #[test]
+    fn who_gave_what_is_known() {
+        let policy = Policy {
+            jitter: Duration::from_micros(9),
+            ..Policy::default()
+        };
+        let silent = NewEntry {
+            ttl: None,
+            stale_for: None,
+            jitter: None,
+            ..new(0, 0, None, 0)
+        };
+        let why = life(&silent, &policy, LogTime(0), 7).why;
+        let negative_us = limits::NEGATIVE_TTL_DEFAULT.as_micros() as u64;
+        assert_eq!((why.given_us, why.jitter_us), (negative_us, 7));
+        let by = (why.ttl_by, why.stale_for_by);
+        assert_eq!(by, (Giver::NegativeTtl, Giver::Namespace));
+        let why = life(&new(50, 3, None, 0), &policy, LogTime(0), 7).why;
+        assert_eq!((why.given_us, why.jitter_us), (50, 0));
+        assert_eq!(
+            (why.ttl_by, why.stale_for_by),
+            (Giver::Writer, Giver::Writer)
+        );
     }
 
     #[test]

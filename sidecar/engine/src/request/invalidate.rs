@@ -38,6 +38,8 @@ pub struct Invalidate {
     pub id: Option<String>,
     /// Why.
     pub reason: Option<String>,
+    /// The trace that caused it.
+    pub trace_id: Option<u128>,
     /// When the answer is of no more use.
     pub deadline: Moment,
 }

@@ -131,6 +131,7 @@ async fn losers_of_a_race_do_not_use_up_the_grants_of_a_key() {
             ack: Ack::Log,
             id: None,
             reason: None,
+            trace_id: None,
             deadline: p.dl(),
         };
         p.e.invalidate(inv).await.unwrap();

@@ -6,6 +6,7 @@
 )]
 
 mod early;
+mod explain;
 mod leases;
 mod log;
 mod many;

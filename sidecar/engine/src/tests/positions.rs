@@ -26,6 +26,7 @@ fn hard(pod: &Pod) -> Invalidate {
         ack: Ack::Log,
         id: None,
         reason: None,
+        trace_id: None,
         deadline: pod.dl(),
     }
 }

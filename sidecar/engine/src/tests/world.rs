@@ -205,6 +205,7 @@ pub(super) fn hard(pod: &Pod, name: &str) -> Invalidate {
         ack: Ack::Log,
         id: None,
         reason: None,
+        trace_id: None,
         deadline: pod.dl(),
     }
 }
@@ -232,6 +233,12 @@ impl Pod {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("never fresh {:?}", self.e.status());
+    }
+    /// Waits until it has processed so much.
+    pub(super) async fn reached(&self, sequence: u64) {
+        let mut progress = self.e.progress.subscribe();
+        let reached = progress.wait_for(|progress| progress.processed >= sequence);
+        reached.await.unwrap();
     }
     pub(super) fn dl(&self) -> Moment {
         self.e.now().plus(Duration::from_secs(5))

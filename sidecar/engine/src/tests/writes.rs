@@ -108,6 +108,7 @@ async fn a_refresh_is_not_undone_by_a_write_or_cover_that_its_caller_had_seen() 
         ack: Ack::Log,
         id: None,
         reason: None,
+        trace_id: None,
         deadline: a.dl(),
     };
     let at = a.e.invalidate(inv).await.unwrap().position.unwrap();
@@ -231,6 +232,7 @@ async fn an_invalidation_does_not_overtake_a_local_set_that_answered_ok() {
             ack: Ack::Log,
             id: None,
             reason: None,
+            trace_id: None,
             deadline: p.dl(),
         };
         p.e.invalidate(invalidate).await.unwrap();

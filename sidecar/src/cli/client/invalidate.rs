@@ -27,6 +27,9 @@ pub struct Invalidate {
     /// Why, for people who ask what invalidated their entry
     #[arg(long, default_value = "")]
     reason: String,
+    /// The W3C traceparent of what asks, for the same people
+    #[arg(long, default_value = "")]
+    traceparent: String,
     /// Idempotency id: give the same one when a call is repeated
     #[arg(long)]
     id: Option<String>,
@@ -69,6 +72,7 @@ impl Invalidate {
             ack: self.ack.into(),
             id: self.id,
             reason: self.reason,
+            traceparent: self.traceparent,
         };
         let done = cache.invalidate(what).await?;
         if self.target.json {

@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use unstale::{
-    Answer, Degraded, Entry, Lookup, Negative, NotModified, Session, StaleReason, Tier, Value,
+    Answer, Degraded, Entry, Lookup, Negative, NotModified, Session, SessionState, StaleReason,
+    Tier, Value,
 };
 
 /// Writes and flushes: the reader of a pipe sees it at once.
@@ -159,6 +160,17 @@ pub(super) fn stale(reason: StaleReason) -> &'static str {
         StaleReason::SoftInvalidated => "it was softly invalidated",
         StaleReason::SessionNotFresh => "the sidecar's session is not fresh",
         _ => "it is not fresh",
+    }
+}
+
+/// Whether a session may call anything fresh.
+pub(super) fn session_state(state: SessionState) -> &'static str {
+    match state {
+        SessionState::Joining => "JOINING",
+        SessionState::Fresh => "FRESH",
+        SessionState::Lapsed => "LAPSED",
+        SessionState::Left => "LEFT",
+        _ => "OTHER",
     }
 }
 

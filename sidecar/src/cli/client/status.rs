@@ -5,7 +5,6 @@ use super::output;
 use super::target::Target;
 use clap::Args;
 use serde_json::{Value as Json, json};
-use unstale::SessionState;
 
 /// Show what the sidecar is doing.
 #[derive(Debug, Args)]
@@ -38,7 +37,10 @@ fn text_of(status: &unstale::Status) -> String {
         ("instance", status.instance.clone()),
         ("fleet", status.fleet.clone()),
         ("session", session.unwrap_or_default()),
-        ("state", state(status.session_state).to_lowercase()),
+        (
+            "state",
+            output::session_state(status.session_state).to_lowercase(),
+        ),
         ("fresh for", format!("{:?}", status.fresh_for)),
         ("staleness bound", format!("{:?}", status.staleness_bound)),
         ("position", status.position.clone()),
@@ -68,23 +70,13 @@ fn settings(error: &str) -> String {
     }
 }
 
-fn state(state: SessionState) -> &'static str {
-    match state {
-        SessionState::Joining => "JOINING",
-        SessionState::Fresh => "FRESH",
-        SessionState::Lapsed => "LAPSED",
-        SessionState::Left => "LEFT",
-        _ => "OTHER",
-    }
-}
-
 fn json_of(status: &unstale::Status) -> Json {
     json!({
         "version": status.version,
         "instance": status.instance,
         "fleet": status.fleet,
         "session": status.session.as_ref().map(output::session),
-        "session_state": state(status.session_state),
+        "session_state": output::session_state(status.session_state),
         "fresh_for_seconds": status.fresh_for.as_secs_f64(),
         "staleness_bound_seconds": status.staleness_bound.as_secs_f64(),
         "position": status.position,

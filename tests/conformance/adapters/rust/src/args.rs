@@ -145,7 +145,8 @@ pub(crate) fn lease(args: &Json) -> LeaseOptions {
 pub(crate) fn invalidate(args: &Json) -> Invalidate {
     let mut what = Invalidate::default()
         .ack(ack(args))
-        .reason(text(args, "reason"));
+        .reason(text(args, "reason"))
+        .traceparent(text(args, "traceparent"));
     what.keys = texts(args, "keys");
     what.tags = texts(args, "tags");
     what.prefixes = texts(args, "prefixes");

@@ -1,7 +1,7 @@
 //! The calls that are one call of the client each.
 
 use crate::say::{self, answer, joined, refused};
-use crate::{Answered, Refused, args};
+use crate::{Answered, Refused, args, explain};
 use serde_json::{Value as Json, json};
 use unstale::{
     AbandonOptions, Cache, CasOutcome, Codec, Decoded, Error, Expected, Filled, Leased, Lookup,
@@ -34,6 +34,11 @@ pub(crate) async fn call(cache: &Cache, call: &str, args: &Json) -> Answered {
         "invalidate" => invalidate(cache, args).await,
         "status" => status(cache).await,
         "peers" => peers(cache).await,
+        "explain" => {
+            let told = cache.explain(args::text(args, "key")).await;
+            told.map(|told| explain::explained(&told))
+                .map_err(|error| refused(&error))
+        }
         other => Err(Refused::Unsupported(format!("the call {other}"))),
     }
 }

@@ -7,6 +7,7 @@
 
 mod args;
 mod calls;
+mod explain;
 mod gates;
 mod load;
 mod say;
