@@ -517,9 +517,10 @@ pub struct SetRequest {
     /// Tags by which the entry can be invalidated.
     #[prost(string, repeated, tag = "7")]
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The position held before the origin was read. When set, the write is
-    /// refused if an invalidation or write that covers the entry came after it.
-    /// When empty, the caller claims that the value is true now.
+    /// The position held before the origin was read; of a value that is made of
+    /// cached ones, the oldest of their answers, and of this pod. When set, the
+    /// write is refused if an invalidation or write that covers the entry came
+    /// after it. When empty, the caller claims that the value is true now.
     #[prost(string, tag = "8")]
     pub position: ::prost::alloc::string::String,
     /// How far the write must have got; LOG when not set. A Set of what is cached
@@ -935,8 +936,8 @@ pub struct Granted {
     /// How long the lease lasts unless it is renewed.
     #[prost(message, optional, tag = "2")]
     pub term: ::core::option::Option<::prost_types::Duration>,
-    /// What may be served, flagged, while this caller loads; not set when there
-    /// is no such entry.
+    /// What may be served while this caller loads: flagged, or fresh where the
+    /// namespace refreshes early; not set when there is no such entry.
     #[prost(message, optional, tag = "3")]
     pub stale: ::core::option::Option<Entry>,
 }
