@@ -16,8 +16,11 @@ use unstale_engine::coherence::Bug;
 /// A search begins so many schedules before the recorded one.
 const BEFORE: u64 = 2;
 
-/// Bugs of coherence.md whose features do not exist yet.
-const LATER: [(&str, &str); 1] = [("early refresh reuses an old `as_of`", "early refresh")];
+/// Bugs of coherence.md that no switch plants, and why.
+const LATER: [(&str, &str); 1] = [(
+    "early refresh reuses an old `as_of`",
+    "an early fill has the `as_of` of its grant, as every fill: `AsOfAfterRead` plants what is wrong with that",
+)];
 
 /// What no switch of the engine can plant.
 const OUTSIDE: &str = "
@@ -83,7 +86,7 @@ pub(crate) fn page(record: &Record) -> String {
         writeln!(later, "| {bug} | {feature} |").expect("a string takes all");
     }
     format!(
-        "{HEAD}{}\nNot planted yet, because the feature belongs to a later issue:\n\n| bug | feature |\n| --- | --- |\n{later}{OUTSIDE}",
+        "{HEAD}{}\nNo switch plants:\n\n| bug | why |\n| --- | --- |\n{later}{OUTSIDE}",
         table(record)
     )
 }

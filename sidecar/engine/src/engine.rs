@@ -98,6 +98,8 @@ pub struct Engine {
     pub(crate) leases: Leases,
     pub(crate) flights: Flights,
     pub(crate) ring: Mutex<Ring>,
+    /// Held by the Explain under way.
+    pub(crate) explaining: tokio::sync::Mutex<()>,
     pub(crate) meter: Meter,
     pub(crate) remote_error: Mutex<Option<String>>,
     closing: AtomicBool,
@@ -131,6 +133,7 @@ impl Engine {
                 leases: Leases::default(),
                 flights: Flights::default(),
                 ring: Mutex::default(),
+                explaining: tokio::sync::Mutex::default(),
                 meter: Meter::default(),
                 remote_error: Mutex::new(Some("it was not asked yet".into())),
                 closing: AtomicBool::new(false),

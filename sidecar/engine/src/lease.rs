@@ -46,7 +46,7 @@ pub(crate) async fn lease(engine: &Engine, lease: Lease) -> Result<Answer<LeaseO
     let until = lease.deadline.min(engine.now().plus(lease.wait));
     let mut poll = POLL.0;
     loop {
-        let (outcome, degraded) = attempt(engine, (&lease, arrived)).await?;
+        let (outcome, degraded) = attempt(engine, (&lease, arrived), true).await?;
         let left = until.since(engine.now());
         let LeaseOutcome::Busy(retry, stale) = outcome else {
             return Ok(answer(engine, outcome, degraded));
@@ -72,9 +72,14 @@ fn answer(engine: &Engine, outcome: LeaseOutcome, degraded: Degraded) -> Answer<
     write::answer_at(engine, found_at, outcome, degraded)
 }
 
-pub(crate) type Attempt = (LeaseOutcome, Degraded);
+type Attempt = (LeaseOutcome, Degraded);
 
-async fn attempt(engine: &Engine, (lease, arrived): (&Lease, Moment)) -> Result<Attempt, Error> {
+/// `may_refresh`: what is fresh may be loaded anew.
+async fn attempt(
+    engine: &Engine,
+    (lease, arrived): (&Lease, Moment),
+    may_refresh: bool,
+) -> Result<Attempt, Error> {
     // A pod that leaves grants nothing more, not even in itself.
     if engine.is_closing() {
         return Err(Error::ShuttingDown);
@@ -82,7 +87,11 @@ async fn attempt(engine: &Engine, (lease, arrived): (&Lease, Moment)) -> Result<
     // `as_of` is fixed before anybody reads the source.
     let position = engine.ask(|machine, _| machine.position());
     let missed = match look::look_up(engine, &lease.key, || true, lease.deadline).await {
-        Lookup::Hit(found) => return Ok(early::hit(engine, (lease, position), found).await),
+        Lookup::Hit(found) if may_refresh && early::is_due(engine, lease, &found) => {
+            // Boxed: only few hits wait for it.
+            return Box::pin(refresh(engine, (lease, arrived), &found)).await;
+        }
+        Lookup::Hit(found) => return Ok((LeaseOutcome::Hit(found), Degraded::default())),
         Lookup::Miss(missed) => missed,
     };
     let Missed {
@@ -126,6 +135,18 @@ async fn attempt(engine: &Engine, (lease, arrived): (&Lease, Moment)) -> Result<
     grant(engine, (lease, arrived), position, expect, known).await
 }
 
+/// A grant before the entry expires; else what there is by now.
+async fn refresh(
+    engine: &Engine,
+    (lease, arrived): (&Lease, Moment),
+    found: &Found,
+) -> Result<Attempt, Error> {
+    match early::granted(engine, lease, found).await {
+        Some(granted) => Ok((granted, Degraded::default())),
+        None => Box::pin(attempt(engine, (lease, arrived), false)).await,
+    }
+}
+
 /// Time until this marker may be taken over; zero: now.
 pub(crate) fn marker_left(engine: &Engine, key: &Key, marker: &Marker) -> Duration {
     let kept = kept(engine, marker.term, marker.stale.as_deref());
@@ -148,7 +169,7 @@ fn busy(engine: &Engine, left: Duration, stale: Option<Stale>) -> Attempt {
 }
 
 /// Busy when too many leases of the key were granted lately.
-pub(crate) fn limited(
+fn limited(
     engine: &Engine,
     lease: &Lease,
     stale: &Option<Stale>,
@@ -180,7 +201,7 @@ async fn grant(
     }
     let copy = stale.as_ref().map(|stale| Box::new(stale.entry.clone()));
     let known = (copy, source_version);
-    match put(engine, (lease, position), expect, known).await {
+    match put(engine, (lease, position, lease.deadline), expect, known).await {
         Ok(Some(token)) => {
             let stale = stale.map(|stale| look::found_stale(engine, &stale));
             let granted = LeaseOutcome::Granted(token, lease.term, stale);
@@ -197,10 +218,11 @@ async fn grant(
     }
 }
 
-/// Puts a new marker, and remembers the grant. None: somebody was faster.
+/// Puts a new marker, and remembers the grant. None: somebody was faster. With
+/// an error it may have been put all the same, and is taken away again.
 pub(crate) async fn put(
     engine: &Engine,
-    (lease, position): (&Lease, Position),
+    (lease, position, deadline): (&Lease, Position, Moment),
     expect: Expect,
     (stale, source_version): (Option<Box<Entry>>, Option<u64>),
 ) -> Result<Option<LeaseToken>, RemoteError> {
@@ -215,9 +237,9 @@ pub(crate) async fn put(
         stale: stale.clone(),
     };
     let putting = Putting::new(engine, &lease.key, token);
-    let put = marker.put(engine, expect, lease.deadline).await;
+    let put = marker.put(engine, expect, deadline).await?;
     putting.ended();
-    let PutOutcome::Stored(revision) = put? else {
+    let PutOutcome::Stored(revision) = put else {
         return Ok(None);
     };
     count(engine, lease);

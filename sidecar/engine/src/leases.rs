@@ -65,6 +65,7 @@ struct Sighting {
     token: LeaseToken,
     renewal: u32,
     first: Moment,
+    term: Duration,
     /// Remembered as long as its marker may be there.
     until: Moment,
 }
@@ -169,6 +170,13 @@ impl Leases {
         newest.retain(|_, token| slots.contains_key(token));
     }
 
+    /// Whether another pod's marker was seen whose term has not passed since.
+    pub(crate) fn is_seen(&self, key: NameHash, now: Moment) -> bool {
+        let seen = lock(&self.seen);
+        seen.get(&key)
+            .is_some_and(|seen| now < seen.first.plus(seen.term))
+    }
+
     /// Time until this marker may be taken over; zero: now.
     /// `kept`: how long the tier may keep it.
     pub(crate) fn time_left(
@@ -191,6 +199,7 @@ impl Leases {
                     token: marker.token,
                     renewal: marker.renewal,
                     first: now,
+                    term: marker.term,
                     until: now.plus(kept.max(marker.term) + REMEMBER),
                 };
                 seen.insert(key, sighting);

@@ -9,6 +9,7 @@ use crate::coherence::{At, Bug, Facts, Freshness, Machine, Source};
 use crate::engine::Engine;
 use crate::entry::{Content, Entry, Marker};
 use crate::key::{Key, Prefixes};
+use crate::lease;
 use crate::position::Position;
 use crate::read;
 use crate::remote::{Read, RemoteError, Revision};
@@ -397,10 +398,15 @@ fn settle_marker(
         }
         let (freshness, vantage) = judge_at(engine, &entry.facts, source);
         match freshness {
-            // Another pod's clock had it expire a moment earlier.
+            // Refreshed early, or another pod's clock had it expire before.
             Freshness::Fresh => {
                 engine.meter.hit_remote();
-                return Lookup::Hit(found(entry, Tier::Remote, &vantage));
+                let found = found(entry, Tier::Remote, &vantage);
+                let entry = Entry::clone(entry);
+                // Its term counts from here, for who misses the entry later.
+                lease::marker_left(engine, &entry.facts.key, &marker);
+                engine.l1.insert(entry);
+                return Lookup::Hit(found);
             }
             Freshness::Stale(reason) => {
                 let (entry, tier) = (entry.clone(), Tier::Remote);

@@ -189,9 +189,8 @@ mod tests {
         let frames: Vec<Vec<u8>> = (0..200_usize)
             .map(|n| vec![u8::try_from(n).unwrap(); n * 397 % (2 * MOST)])
             .collect();
-        let sent = frames.clone();
-        let writer = tokio::spawn(async move {
-            for frame in &sent {
+        let write = async {
+            for frame in &frames {
                 let mut rest = &frame[..];
                 while !rest.is_empty() {
                     let (head, payload) = rest.split_at(rest.len().min(9));
@@ -201,12 +200,14 @@ mod tests {
                 ours.flush().await.unwrap();
             }
             ours.shutdown().await.unwrap();
-        });
+        };
         let mut all = Vec::new();
-        while theirs.read_buf(&mut all).await.unwrap() > 0 {
-            tokio::task::yield_now().await;
-        }
-        writer.await.unwrap();
+        let read = async {
+            while theirs.read_buf(&mut all).await.unwrap() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(write, read);
         assert!(all == frames.concat());
     }
 

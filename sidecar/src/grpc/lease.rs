@@ -28,7 +28,7 @@ pub(super) async fn lease(
     let key = wrong.key(namespace.as_ref(), &request.key);
     let asked = wrong.asked(request.term, request.wait, &request.min_position);
     let deadline = Deadline::of(timeout, engine, asked.wait + limits::DEADLINE_DEFAULT)?;
-    let lease = asked.of(wrong.finish(key)?, deadline.at);
+    let lease = asked.of(wrong.finish(key)?, deadline.at, true);
     let answer = deadline.bound(engine.lease(lease)).await?;
     let mut grants = Grants::new(engine);
     grants.hold(&answer.result);
@@ -77,12 +77,14 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn of(self, key: Key, deadline: Moment) -> Lease {
+    /// In a batch a refresh would end the wait of the other keys.
+    pub(super) fn of(self, key: Key, deadline: Moment, may_refresh: bool) -> Lease {
         Lease {
             key,
             term: self.term,
             wait: self.wait,
             min_position: self.min_position,
+            may_refresh,
             deadline,
         }
     }

@@ -72,7 +72,7 @@ impl Rounds {
     async fn round(&mut self, engine: &Engine) -> Result<(), Error> {
         let (asked, deadline) = (self.asked, self.deadline);
         let calls = std::mem::take(&mut self.waiting).into_iter().map(|i| {
-            let lease = asked.of(self.keys[i].clone(), deadline);
+            let lease = asked.of(self.keys[i].clone(), deadline, false);
             async move { (i, engine.lease(lease).await) }
         });
         // Those that only wait cost little.

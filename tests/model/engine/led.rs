@@ -194,11 +194,13 @@ impl Led {
             let Phase::Accepted(n) = set.phase else {
                 continue;
             };
-            // As the engine's `write::confirmed`, which doubts all positions that
-            // were told before a gap was found: a value may be made of an answer.
             let confirmed = progress.verified >= sequence(n);
             let stands = confirmed.then_some(sequence(set.position) >= machine.gap());
             assert_eq!(stands, model.stands(pod, set), "stands");
+            // The engine's `write::confirmed` refuses more: what was told before a
+            // gap was found, as the value may be made of an answer.
+            let doubted = sequence(set.position) <= machine.unsound();
+            assert!(doubted || stands != Some(false), "doubted");
         }
         for as_of in 0..=state.log.last() {
             self.compare_judgement(state, as_of);

@@ -117,6 +117,7 @@ impl Client {
             term,
             wait: Duration::from_millis(50 * self.shared.draw(3) as u64),
             min_position: None,
+            may_refresh: true,
             deadline: self.deadline(500),
         };
         let answer = self.engine.lease(lease).await.ok()?;

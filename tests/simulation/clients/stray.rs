@@ -45,6 +45,7 @@ async fn lease(fleet: &Fleet, pod: usize, number: usize) -> Option<LeaseToken> {
             term: Duration::from_secs(1),
             wait: Duration::ZERO,
             min_position: None,
+            may_refresh: true,
             deadline: engine.now().plus(Duration::from_millis(300)),
         };
         engine.lease(lease).await

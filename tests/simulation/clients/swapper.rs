@@ -140,6 +140,7 @@ impl Client {
                 term: std::time::Duration::from_millis(200),
                 wait: std::time::Duration::ZERO,
                 min_position: None,
+                may_refresh: true,
                 deadline: self.deadline(300),
             };
             // Whatever the answer: who wants the value waits for the next write.

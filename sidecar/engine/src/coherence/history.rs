@@ -47,7 +47,8 @@ impl Invalidated {
         let names = names.into_iter().flatten();
         let names: usize = names.map(|name| name.len() + size_of::<String>()).sum();
         let reason = self.reason.as_ref().map_or(0, |reason| reason.len());
-        size_of::<Self>() + size_of::<Invalidation>() + names + reason
+        let namespace = self.what.namespace.len();
+        size_of::<Self>() + size_of::<Invalidation>() + names + reason + namespace
     }
 }
 

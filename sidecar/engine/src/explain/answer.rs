@@ -59,6 +59,11 @@ impl Taken {
 
 pub(crate) async fn explain(engine: &Engine, explain: Explain) -> Result<Explanation, Error> {
     let Explain { key, deadline } = explain;
+    if engine.now() >= deadline {
+        return Err(Error::DeadlineExceeded);
+    }
+    // One after the other: it walks through L1 and the history.
+    let _turn = engine.explaining.lock().await;
     let l1 = engine.l1.look_at(key.hash()).await;
     let remote = look(engine, &key, deadline).await;
     let taken = Taken { l1, remote };

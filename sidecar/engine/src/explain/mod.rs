@@ -1,7 +1,8 @@
 //! Explain: why the entry under a key is served, or is not.
 //!
 //! Guarantees: nothing is changed by asking: no fill of L1, no count of who
-//! wants the entry, no lease, no sight of one. No value is told. The judgement
+//! wants the entry, no lease, no sight of one. (Reading the remote tier tells
+//! whether it is there, as every read of it does.) No value is told. The judgement
 //! is the hit rule's own, made at one moment for all that is held. `answer.rs`
 //! looks; these are the words.
 

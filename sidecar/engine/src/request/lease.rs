@@ -17,6 +17,8 @@ pub struct Lease {
     pub wait: Duration,
     /// Wait until this position is processed.
     pub min_position: Option<Position>,
+    /// Whether what is still fresh may be granted, as the namespace draws.
+    pub may_refresh: bool,
     /// When the answer is of no more use.
     pub deadline: Moment,
 }

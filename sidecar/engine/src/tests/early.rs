@@ -117,6 +117,11 @@ async fn a_load_that_fails_costs_nobody_the_entry() {
     p.e.abandon(abandon).await.unwrap();
     assert_eq!(reads(&p).await, fresh("old"));
     assert_eq!(reads(&pod(&mut w).await).await, fresh("old"));
+    // The origin that failed has a second's rest.
+    for _ in 0..20 {
+        assert!(matches!(p.lease("k", 0).await, LeaseOutcome::Hit(_)));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
     granted(&p).await;
 }
 
@@ -157,4 +162,41 @@ async fn with_the_tier_away_there_is_the_hit() {
     p.tier.1.store(true, SeqCst);
     assert!(matches!(p.lease("k", 0).await, LeaseOutcome::Hit(_)));
     p.e.evict(&key("k"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_expires_while_the_tier_is_asked_is_not_fresh() {
+    let mut w = World::new();
+    let p = pod(&mut w).await;
+    loaded(&p).await;
+    tokio::time::sleep(Duration::from_millis(TTL - 50)).await;
+    assert_eq!(reads(&p).await, fresh("old"));
+    p.tier.1.store(true, SeqCst);
+    p.tier.3.store(10_000, SeqCst);
+    let asked = p.tier.4.load(SeqCst);
+    let outcome = p.lease("k", 0).await;
+    assert!(p.tier.4.load(SeqCst) > asked, "it was due");
+    assert!(
+        matches!(outcome, LeaseOutcome::Granted(_, _, None)),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_marker_whose_put_was_not_answered_in_time_keeps_nobody_waiting() {
+    let mut w = World::new();
+    let p = pod(&mut w).await;
+    loaded(&p).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    p.tier.5.store(10_000, SeqCst);
+    let asked = p.tier.4.load(SeqCst);
+    while p.tier.4.load(SeqCst) == asked {
+        assert!(matches!(p.lease("k", 0).await, LeaseOutcome::Hit(_)));
+    }
+    p.tier.5.store(0, SeqCst);
+    tokio::time::sleep(Duration::from_millis(TTL)).await;
+    // Somebody who sees it for the first time now.
+    let q = w.pod().await;
+    let next = q.lease("k", 0).await;
+    assert!(matches!(next, LeaseOutcome::Granted(..)), "{next:?}");
 }

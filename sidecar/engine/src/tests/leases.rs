@@ -98,6 +98,7 @@ async fn losers_of_a_race_do_not_use_up_the_grants_of_a_key() {
                         term: Duration::from_secs(10),
                         wait: Duration::from_secs(3),
                         min_position: None,
+                        may_refresh: true,
                         deadline: d,
                     })
                     .await
@@ -259,6 +260,7 @@ async fn who_waited_is_not_given_what_was_covered_meanwhile() {
                 term: Duration::from_secs(10),
                 wait: Duration::from_secs(4),
                 min_position: None,
+                may_refresh: true,
                 deadline: p.dl(),
             };
             let answer = p.e.lease(lease).await.unwrap();

@@ -97,6 +97,7 @@ fn lease(pod: &Pod) -> Lease {
         term: Duration::from_secs(10),
         wait: Duration::ZERO,
         min_position: None,
+        may_refresh: true,
         deadline: pod.dl(),
     }
 }

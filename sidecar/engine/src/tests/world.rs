@@ -276,6 +276,7 @@ impl Pod {
                 term: Duration::from_secs(10),
                 wait: Duration::from_millis(wait),
                 min_position: None,
+                may_refresh: true,
                 deadline: self.dl(),
             })
             .await

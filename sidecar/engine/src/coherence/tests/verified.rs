@@ -66,3 +66,23 @@ fn beginning_anew_verifies_nothing_that_was_processed() {
         p.sequence
     );
 }
+
+/// Answers were given while the log was asked, too.
+#[test]
+fn what_was_told_until_a_gap_was_found_is_doubted() {
+    let mut r = Rig::new(1, 10);
+    r.join();
+    r.backfill(1, vec![new_epoch_at(10)]);
+    r.beat(1);
+    r.seq += 5; // discarded unread
+    r.seq += 1;
+    let asked = r.seq;
+    r.deliver(asked, RecordId(70), false, rec(70, 9, Body::Leave));
+    r.m.verify(at(r.now));
+    r.drain();
+    r.seq += 1;
+    r.deliver(r.seq, RecordId(71), false, rec(71, 9, Body::Leave));
+    assert_eq!(r.m.unsound(), 0);
+    r.answer_first(asked);
+    assert_eq!((r.m.gap(), r.m.unsound()), (asked, asked + 1));
+}

@@ -206,9 +206,10 @@ fn change(change: &Change) -> String {
         pod => pod,
     };
     let mut text = format!(
-        "{} {} ago: {what}, by {pod}",
+        "{} {} ago: {what}, by {}",
         change.sequence,
-        time(change.age)
+        time(change.age),
+        pod.escape_debug()
     );
     if !change.reason.is_empty() {
         let _ = write!(text, ", {:?}", change.reason);
