@@ -107,6 +107,7 @@ async fn read(engine: &Engine, key: Key, value: Bytes) -> Result<bool> {
         term: Duration::from_secs(10),
         wait: Duration::ZERO,
         min_position: None,
+        may_refresh: false,
         deadline,
     };
     let token = match engine.lease(lease).await?.result {

@@ -1,7 +1,6 @@
 //! What leases owe their callers; each was broken once.
 
 use super::world::{World, hard, key, new};
-use crate::key::Namespace;
 use crate::request::*;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -121,21 +120,7 @@ async fn losers_of_a_race_do_not_use_up_the_grants_of_a_key() {
             }
         }
         waits.push((round, tokens, began.elapsed()));
-        let inv = Invalidate {
-            namespace: Namespace::new("").unwrap(),
-            keys: vec![key("hot")],
-            tags: vec![],
-            prefixes: vec![],
-            all: false,
-            mode: Mode::Hard,
-            min_source_version: None,
-            ack: Ack::Log,
-            id: None,
-            reason: None,
-            trace_id: None,
-            deadline: p.dl(),
-        };
-        p.e.invalidate(inv).await.unwrap();
+        p.e.invalidate(hard(&p, "hot")).await.unwrap();
     }
     assert!(
         waits
