@@ -5,7 +5,6 @@ use crate::calls::{found, get_after, invalidate, patient, set};
 use crate::fleet::Fleet;
 use crate::sdk::client;
 use std::time::Duration;
-use tonic::Request;
 use unstale::{Ack as ClientAck, Cache, Invalidate, Judgement, SetOptions};
 use unstale::{Decider, EntryOptions, Explained, ExplainedRemote, Explanation, FloorKind};
 use unstale_proto::v1::{Ack, ExplainRequest, ExplainResponse, InvalidateRequest};
@@ -178,18 +177,4 @@ async fn asking_fills_no_l1_and_begins_no_load() {
         told.changes[0].origin.clone().map(|of| of.pod),
         Some("pod-0".into())
     );
-}
-
-#[tokio::test]
-async fn a_deadline_that_has_passed_is_refused() {
-    let pod = Sidecar::builder().fresh().await;
-    let mut request = Request::new(ExplainRequest {
-        namespace: String::new(),
-        key: "k".into(),
-    });
-    let none = "0n".parse().expect("plain ASCII");
-    request.metadata_mut().insert("grpc-timeout", none);
-    let refused = pod.admin().explain(request).await;
-    let refused = refused.expect_err("nobody waits");
-    assert_eq!(refused.code(), tonic::Code::DeadlineExceeded);
 }

@@ -317,3 +317,15 @@ async fn a_lease_without_the_tier_is_told_by_its_pod() {
     let left = told.local_lease.expect("only this pod knows of it");
     assert!(left <= Duration::from_secs(10));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_has_passed_is_refused() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    let explain = Explain {
+        key: key("k"),
+        deadline: p.e.now(),
+    };
+    let refused = p.e.explain(explain).await.map(|_| ());
+    assert_eq!(refused.unwrap_err(), crate::Error::DeadlineExceeded);
+}
