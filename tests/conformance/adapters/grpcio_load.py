@@ -133,7 +133,9 @@ def _failed(calls, args, token, stale, error):
     if "fail_safe" in args and stale:
         fields(request, {"serve_stale_for": args["fail_safe"]})
     _abandon(calls, request)
-    if "fail_safe" in args and stale:
+    # Granted before it expired, it stands all the same.
+    early = stale and stale["freshness"] == "FRESH"
+    if stale and ("fail_safe" in args or early):
         return {"kind": "loaded", **_value(stale)}
     raise error
 
