@@ -6,9 +6,10 @@
 //! and 16 answers that are ready at once take 17. Whoever reads is woken for each.
 //! Here such a frame is kept until what follows it is flushed.
 //!
-//! Rests on this: the library flushes again, in the same turn, after every frame
-//! that it wrote by itself. It comes as more than one slice, the head and the
-//! payload. Nothing is kept from one turn to the next unless the socket is full.
+//! Rests on this: the library (h2 0.4, and only HTTP/2) flushes again, in the same
+//! turn, after every frame that it wrote by itself. It comes as more than one
+//! slice, the head and the payload. Nothing is kept from one turn to the next
+//! unless the socket is full.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -49,7 +49,8 @@ pub enum SetOutcome {
 pub enum NotStored {
     /// An invalidation or another write came after the caller's position.
     Covered,
-    /// The position is of another epoch or below the horizon.
+    /// The position is of another epoch, below the horizon, or one that this pod
+    /// told over records which the log had discarded unread.
     PositionTooOld,
     /// The position is beyond the log's end.
     PositionUnknown,
