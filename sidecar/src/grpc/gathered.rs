@@ -24,6 +24,7 @@ const KEPT: usize = 4 * 1024;
 /// A stream whose writes are gathered.
 pub(super) struct Gathered<S> {
     stream: S,
+    gathers: bool,
     bytes: Vec<u8>,
     /// How many of them are written.
     written: usize,
@@ -32,9 +33,11 @@ pub(super) struct Gathered<S> {
 }
 
 impl<S: AsyncWrite + Unpin> Gathered<S> {
-    pub(super) fn new(stream: S) -> Self {
+    /// `gathers`: else all goes through as it comes.
+    pub(super) fn new(stream: S, gathers: bool) -> Self {
         Self {
             stream,
+            gathers,
             bytes: Vec::new(),
             written: 0,
             is_followed: false,
@@ -92,6 +95,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if !self.gathers {
+            return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        }
         let more: usize = slices.iter().map(|slice| slice.len()).sum();
         if self.bytes.len() + more > MOST {
             ready!(self.poll_written(context))?;
@@ -134,7 +140,7 @@ mod tests {
 
     fn pair() -> (Gathered<UnixStream>, UnixStream) {
         let (one, other) = UnixStream::pair().unwrap();
-        (Gathered::new(one), other)
+        (Gathered::new(one, true), other)
     }
 
     /// As the library writes a frame with a payload.
@@ -210,6 +216,17 @@ mod tests {
         };
         tokio::join!(write, read);
         assert!(all == frames.concat());
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_gather_writes_at_once() {
+        let (one, theirs) = UnixStream::pair().unwrap();
+        let mut ours = Gathered::new(one, false);
+        write_frame(&mut ours, b"head", b"payload").await;
+        theirs.readable().await.unwrap();
+        let mut all = [0; 16];
+        assert_eq!(theirs.try_read(&mut all).unwrap(), 11);
+        assert_eq!(ours.bytes.capacity(), 0);
     }
 
     #[tokio::test]
