@@ -4,10 +4,12 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use std::time::Duration;
-use unstale::{Ack, Bytes, Content, EntryOptions, Expected, InvalidateMode, ReadLevel, Value};
+use unstale::{
+    Ack, Bytes, Content, Dependency, EntryOptions, Expected, InvalidateMode, ReadLevel, Value,
+};
 
 /// How an entry is stored: ttl, stale_for, valid_for and jitter in seconds,
-/// tags, source version, content type.
+/// tags, source version, content type, keys that it depends on with their versions.
 pub(crate) type Store = (
     Option<f64>,
     Option<f64>,
@@ -16,10 +18,12 @@ pub(crate) type Store = (
     Vec<String>,
     Option<u64>,
     String,
+    Vec<(String, Option<String>)>,
 );
 
 pub(crate) fn stored(store: Store) -> PyResult<EntryOptions> {
-    let (ttl, stale_for, valid_for, jitter, tags, source_version, content_type) = store;
+    let (ttl, stale_for, valid_for, jitter, tags, source_version, content_type, on) = store;
+    let on = on.into_iter();
     Ok(EntryOptions {
         ttl: seconds(ttl)?,
         stale_for: seconds(stale_for)?,
@@ -28,6 +32,9 @@ pub(crate) fn stored(store: Store) -> PyResult<EntryOptions> {
         tags,
         source_version,
         content_type,
+        depends_on: on
+            .map(|(key, version)| Dependency { key, version })
+            .collect(),
     })
 }
 

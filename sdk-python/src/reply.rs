@@ -202,6 +202,8 @@ impl Written {
                 ("OLDER_SOURCE_VERSION", Some(min_source_version))
             }
             NotStoredReason::Present => ("PRESENT", None),
+            NotStoredReason::DependencyChanged => ("DEPENDENCY_CHANGED", None),
+            NotStoredReason::TooManyDependencies => ("TOO_MANY_DEPENDENCIES", None),
             // Not asked: the position is that of a read without a sidecar.
             NotStoredReason::SidecarUnavailable => ("SIDECAR_UNAVAILABLE", None),
             _ => ("OTHER", None),
@@ -235,6 +237,8 @@ impl Written {
         let (reason, least) = match voided {
             Voided::Invalidated => ("INVALIDATED", None),
             Voided::Expired => ("EXPIRED", None),
+            Voided::DependencyChanged => ("DEPENDENCY_CHANGED", None),
+            Voided::TooManyDependencies => ("TOO_MANY_DEPENDENCIES", None),
             Voided::OlderSourceVersion { min_source_version } => {
                 ("OLDER_SOURCE_VERSION", Some(min_source_version))
             }

@@ -87,6 +87,9 @@ pub struct Explained {
     pub source_version: Option<u64>,
     /// Its tags.
     pub tags: Vec<String>,
+    /// The keys it depends on, and how far each is away: 1 is direct, more is
+    /// through others. The nearest first.
+    pub depends_on: Vec<(String, u32)>,
     /// Time since it was stored.
     pub age: Duration,
     /// How long it is fresh, as it was stored.
@@ -245,6 +248,7 @@ fn entry(told: v1::ExplainedEntry) -> Explained {
         as_of: told.as_of,
         source_version: told.source_version,
         tags: told.tags,
+        depends_on: told.depends_on.into_iter().map(depended).collect(),
         age: std_duration(told.age),
         ttl: std_duration(life.ttl),
         given_ttl: life.given_ttl.map(|ttl| std_duration(Some(ttl))),
@@ -257,6 +261,10 @@ fn entry(told: v1::ExplainedEntry) -> Explained {
         stale_left: std_duration(life.stale_left),
         judged: judged(told.judgement),
     }
+}
+
+fn depended(told: v1::ExplainedDependency) -> (String, u32) {
+    (told.key, told.level)
 }
 
 fn lease(told: v1::ExplainedLease) -> ExplainedLease {

@@ -109,6 +109,12 @@ words! {
         Horizon = "HORIZON",
         /// The origin's version of the key.
         SourceVersion = "SOURCE_VERSION",
+        /// A key that the entry depends on.
+        DependencyKey = "DEPENDENCY_KEY",
+        /// A tag of what the entry depends on.
+        DependencyTag = "DEPENDENCY_TAG",
+        /// A prefix of a key that the entry depends on.
+        DependencyPrefix = "DEPENDENCY_PREFIX",
         /// What this client does not know yet.
         Other = "OTHER",
     }
@@ -176,6 +182,9 @@ impl From<v1::FloorKind> for FloorKind {
             v1::FloorKind::Everything => Self::Everything,
             v1::FloorKind::Horizon => Self::Horizon,
             v1::FloorKind::SourceVersion => Self::SourceVersion,
+            v1::FloorKind::DependencyKey => Self::DependencyKey,
+            v1::FloorKind::DependencyTag => Self::DependencyTag,
+            v1::FloorKind::DependencyPrefix => Self::DependencyPrefix,
         }
     }
 }

@@ -89,6 +89,11 @@ pub enum Voided {
         /// The least source version that is accepted.
         min_source_version: u64,
     },
+    /// What the value was made of is not cached in that version, is not fresh,
+    /// or cannot be looked up now.
+    DependencyChanged,
+    /// Directly and through others the entry depends on more than an entry may.
+    TooManyDependencies,
     /// A reason this client does not know yet.
     Other,
 }
@@ -101,6 +106,8 @@ impl Voided {
             v1::VoidedReason::OlderSourceVersion => Self::OlderSourceVersion {
                 min_source_version: least(voided.min_source_version)?,
             },
+            v1::VoidedReason::DependencyChanged => Self::DependencyChanged,
+            v1::VoidedReason::TooManyDependencies => Self::TooManyDependencies,
             v1::VoidedReason::Unspecified => Self::Other,
         })
     }

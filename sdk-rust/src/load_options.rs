@@ -25,7 +25,8 @@ pub struct LoadOptions {
     /// How the loaded entry is stored.
     pub entry: EntryOptions,
     /// Time to live of [`Load::NotFound`]; the namespace's `negative_ttl` when
-    /// none. Its tags and source version are those of `entry`.
+    /// none. Its tags, its source version and what it depends on are those of
+    /// `entry`.
     pub negative_ttl: Option<Duration>,
     /// How long the lease outlives a loader that died; the sidecar's default
     /// (10 s) when none.
@@ -92,6 +93,7 @@ impl LoadOptions {
                     ttl: self.negative_ttl,
                     tags: self.entry.tags,
                     source_version: self.entry.source_version,
+                    depends_on: self.entry.depends_on,
                     ..EntryOptions::default()
                 };
                 (Content::NotFound, entry)

@@ -1,5 +1,6 @@
 //! How an entry is stored: the same for every call that stores one.
 
+use crate::Dependency;
 use std::time::Duration;
 
 /// How an entry is stored. What is not given is the namespace's policy.
@@ -34,6 +35,9 @@ pub struct EntryOptions {
     pub source_version: Option<u64>,
     /// What the value is; at most 128 bytes.
     pub content_type: String,
+    /// What it was made of: it falls with these, and with what they depend on.
+    /// At most 16 keys of the namespace, each once, and not its own.
+    pub depends_on: Vec<Dependency>,
 }
 
 impl EntryOptions {
@@ -85,6 +89,13 @@ impl EntryOptions {
         self.content_type = content_type.into();
         self
     }
+
+    /// Adds what it was made of: a key, or a [`Dependency`] with its version.
+    #[must_use]
+    pub fn depends_on(mut self, on: impl Into<Dependency>) -> Self {
+        self.depends_on.push(on.into());
+        self
+    }
 }
 
 /// A message that stores an entry: its own fields, and those that all of them
@@ -103,6 +114,7 @@ macro_rules! storing {
             jitter: entry.jitter.map($crate::answer::proto_duration),
             tags: entry.tags,
             source_version: entry.source_version,
+            depends_on: entry.depends_on.into_iter().map(Into::into).collect(),
         }
     }};
 }

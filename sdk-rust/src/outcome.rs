@@ -67,6 +67,11 @@ pub enum NotStoredReason {
     },
     /// Something is cached, and `if_absent` was asked for.
     Present,
+    /// What the value was made of is not cached in that version, is not fresh,
+    /// was invalidated or written meanwhile, or cannot be looked up now.
+    DependencyChanged,
+    /// Directly and through others the entry depends on more than an entry may.
+    TooManyDependencies,
     /// The sidecar did not answer ([`crate::Builder::strict`] makes that an
     /// error). It was not stored as far as is known; when the answer got lost,
     /// it may have been.
@@ -91,6 +96,8 @@ impl NotStoredReason {
                 min_source_version: least(not.min_source_version)?,
             },
             v1::NotStoredReason::Present => Self::Present,
+            v1::NotStoredReason::DependencyChanged => Self::DependencyChanged,
+            v1::NotStoredReason::TooManyDependencies => Self::TooManyDependencies,
             v1::NotStoredReason::Unspecified => Self::Other,
         })
     }

@@ -329,6 +329,8 @@ fn replaced<E>(content: Content, outcome: SetOutcome) -> Loaded<E> {
         NotStoredReason::OlderSourceVersion { min_source_version } => {
             Voided::OlderSourceVersion { min_source_version }
         }
+        NotStoredReason::DependencyChanged => Voided::DependencyChanged,
+        NotStoredReason::TooManyDependencies => Voided::TooManyDependencies,
         NotStoredReason::PositionTooOld
         | NotStoredReason::PositionUnknown
         | NotStoredReason::Present

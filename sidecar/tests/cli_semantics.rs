@@ -270,3 +270,31 @@ fn a_watch_leaves_out_what_covers_nothing_that_is_held() {
     watch.kill().unwrap();
     watch.wait().unwrap();
 }
+
+#[test]
+fn a_value_falls_with_what_it_depends_on_and_says_with_what() {
+    let sidecar = Sidecar::start();
+    sidecar.run(&["set", "user:7", "Ada", "--tag", "red"]);
+    let page = [
+        "set",
+        "page:7",
+        "v",
+        "--depends-on",
+        "user:7",
+        "--depends-on",
+        "x",
+    ];
+    assert_eq!(sidecar.run(&page).status.code(), Some(0));
+    let told = sidecar.run(&["explain", "page:7"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("depends on      \"user:7\" \"x\""), "{told}");
+    let json = json(&sidecar.run(&["explain", "page:7", "--json"]));
+    assert_eq!(json["l1"]["depends_on"][0]["key"], "user:7");
+    sidecar.run(&["invalidate", "--tag", "red"]);
+    expect_with(&sidecar.run(&["get", "page:7"]), 1, "", "miss");
+    let told = sidecar.run(&["explain", "page:7"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("dependency tag \"red\""), "{told}");
+    let itself = sidecar.run(&["set", "a", "v", "--depends-on", "a"]);
+    assert_eq!(itself.status.code(), Some(2));
+}

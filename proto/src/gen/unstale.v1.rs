@@ -500,7 +500,7 @@ pub mod batch_get_result {
     }
 }
 /// Request of Set.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetRequest {
     /// The namespace; empty means "default".
     #[prost(string, tag = "1")]
@@ -547,6 +547,11 @@ pub struct SetRequest {
     /// `position` or ack LOCAL.
     #[prost(message, optional, tag = "14")]
     pub if_absent: ::core::option::Option<IfAbsent>,
+    /// Keys of the namespace that the value was made of, each once: at most 16,
+    /// and not the key itself. The entry falls with them, and with what they
+    /// depend on.
+    #[prost(message, repeated, tag = "16")]
+    pub depends_on: ::prost::alloc::vec::Vec<Dependency>,
     /// The value; one of the three is required (it may be empty).
     #[prost(oneof = "set_request::Value", tags = "3, 4, 15")]
     pub value: ::core::option::Option<set_request::Value>,
@@ -567,6 +572,20 @@ pub mod set_request {
         NotFound(super::NotFound),
     }
 }
+/// A key that a value was made of. An entry falls with what it depends on: an
+/// invalidation or a write that covers one of those keys covers the entry, too.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Dependency {
+    /// The key, in the namespace of the entry.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// The version that the value was made of, from the answer that had it. When
+    /// set, the entry is stored only if the cache has exactly that version, fresh,
+    /// so that the entry depends on all that this version does. Empty: whatever is
+    /// cached under the key when the entry is stored, or nothing.
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+}
 /// Writes only if nothing is cached under the key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct IfAbsent {}
@@ -585,7 +604,7 @@ pub struct BatchSetRequest {
     pub ack: i32,
 }
 /// One write of a BatchSetRequest; its fields are those of SetRequest.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchSetItem {
     /// The key.
     #[prost(string, tag = "1")]
@@ -621,6 +640,11 @@ pub struct BatchSetItem {
     /// As in SetRequest.
     #[prost(message, optional, tag = "12")]
     pub if_absent: ::core::option::Option<IfAbsent>,
+    /// Keys of the namespace that the value was made of, each once: at most 16,
+    /// and not the key itself. The entry falls with them, and with what they
+    /// depend on.
+    #[prost(message, repeated, tag = "14")]
+    pub depends_on: ::prost::alloc::vec::Vec<Dependency>,
     /// The value; one of the three is required (it may be empty).
     #[prost(oneof = "batch_set_item::Value", tags = "2, 3, 13")]
     pub value: ::core::option::Option<batch_set_item::Value>,
@@ -742,7 +766,7 @@ pub struct NotStored {
     pub min_source_version: ::core::option::Option<u64>,
 }
 /// Request of CompareAndSet.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CompareAndSetRequest {
     /// The namespace; empty means "default".
     #[prost(string, tag = "1")]
@@ -779,6 +803,11 @@ pub struct CompareAndSetRequest {
     /// wins: an older write is refused and says so.
     #[prost(uint64, optional, tag = "16")]
     pub source_version: ::core::option::Option<u64>,
+    /// Keys of the namespace that the value was made of, each once: at most 16,
+    /// and not the key itself. The entry falls with them, and with what they
+    /// depend on.
+    #[prost(message, repeated, tag = "17")]
+    pub depends_on: ::prost::alloc::vec::Vec<Dependency>,
     /// What must be current for the write to happen.
     #[prost(oneof = "compare_and_set_request::Expected", tags = "3, 4, 11")]
     pub expected: ::core::option::Option<compare_and_set_request::Expected>,
@@ -1059,7 +1088,7 @@ pub struct Voided {
     pub min_source_version: ::core::option::Option<u64>,
 }
 /// Request of Fill.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct FillRequest {
     /// The token of the grant.
     #[prost(string, tag = "1")]
@@ -1089,6 +1118,11 @@ pub struct FillRequest {
     /// wins: an older write is refused and says so.
     #[prost(uint64, optional, tag = "11")]
     pub source_version: ::core::option::Option<u64>,
+    /// Keys of the namespace that the value was made of, each once: at most 16,
+    /// and not the key itself. The entry falls with them, and with what they
+    /// depend on.
+    #[prost(message, repeated, tag = "12")]
+    pub depends_on: ::prost::alloc::vec::Vec<Dependency>,
     /// The loaded value; one of the three is required (it may be empty).
     #[prost(oneof = "fill_request::Value", tags = "2, 3, 7")]
     pub value: ::core::option::Option<fill_request::Value>,
@@ -1319,6 +1353,11 @@ pub enum NotStoredReason {
     OlderSourceVersion = 4,
     /// `if_absent` was asked for, and something is cached.
     Present = 5,
+    /// What the value was made of is not cached in that version, is not fresh, was
+    /// invalidated or written meanwhile, or cannot be looked up now.
+    DependencyChanged = 6,
+    /// Directly and through others the entry depends on more than an entry may.
+    TooManyDependencies = 7,
 }
 impl NotStoredReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1333,6 +1372,8 @@ impl NotStoredReason {
             Self::PositionUnknown => "NOT_STORED_REASON_POSITION_UNKNOWN",
             Self::OlderSourceVersion => "NOT_STORED_REASON_OLDER_SOURCE_VERSION",
             Self::Present => "NOT_STORED_REASON_PRESENT",
+            Self::DependencyChanged => "NOT_STORED_REASON_DEPENDENCY_CHANGED",
+            Self::TooManyDependencies => "NOT_STORED_REASON_TOO_MANY_DEPENDENCIES",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1344,6 +1385,8 @@ impl NotStoredReason {
             "NOT_STORED_REASON_POSITION_UNKNOWN" => Some(Self::PositionUnknown),
             "NOT_STORED_REASON_OLDER_SOURCE_VERSION" => Some(Self::OlderSourceVersion),
             "NOT_STORED_REASON_PRESENT" => Some(Self::Present),
+            "NOT_STORED_REASON_DEPENDENCY_CHANGED" => Some(Self::DependencyChanged),
+            "NOT_STORED_REASON_TOO_MANY_DEPENDENCIES" => Some(Self::TooManyDependencies),
             _ => None,
         }
     }
@@ -1360,6 +1403,11 @@ pub enum VoidedReason {
     Expired = 2,
     /// A higher source version of the key is known: the origin that was read lags.
     OlderSourceVersion = 3,
+    /// What the value was made of is not cached in that version, is not fresh, or
+    /// cannot be looked up now.
+    DependencyChanged = 4,
+    /// Directly and through others the entry depends on more than an entry may.
+    TooManyDependencies = 5,
 }
 impl VoidedReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1372,6 +1420,8 @@ impl VoidedReason {
             Self::Invalidated => "VOIDED_REASON_INVALIDATED",
             Self::Expired => "VOIDED_REASON_EXPIRED",
             Self::OlderSourceVersion => "VOIDED_REASON_OLDER_SOURCE_VERSION",
+            Self::DependencyChanged => "VOIDED_REASON_DEPENDENCY_CHANGED",
+            Self::TooManyDependencies => "VOIDED_REASON_TOO_MANY_DEPENDENCIES",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1381,6 +1431,8 @@ impl VoidedReason {
             "VOIDED_REASON_INVALIDATED" => Some(Self::Invalidated),
             "VOIDED_REASON_EXPIRED" => Some(Self::Expired),
             "VOIDED_REASON_OLDER_SOURCE_VERSION" => Some(Self::OlderSourceVersion),
+            "VOIDED_REASON_DEPENDENCY_CHANGED" => Some(Self::DependencyChanged),
+            "VOIDED_REASON_TOO_MANY_DEPENDENCIES" => Some(Self::TooManyDependencies),
             _ => None,
         }
     }
@@ -3169,7 +3221,7 @@ pub struct ExplainResponse {
     pub writes_after: u64,
 }
 /// What the remote tier holds under a key.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExplainedRemote {
     /// Not set when there is nothing.
     #[prost(oneof = "explained_remote::Holds", tags = "1, 2, 3, 4")]
@@ -3178,7 +3230,7 @@ pub struct ExplainedRemote {
 /// Nested message and enum types in `ExplainedRemote`.
 pub mod explained_remote {
     /// Not set when there is nothing.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Holds {
         /// An entry.
         #[prost(message, tag = "1")]
@@ -3198,7 +3250,7 @@ pub mod explained_remote {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExplainedUnreadable {}
 /// An entry, without its value.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExplainedEntry {
     /// Opaque version.
     #[prost(string, tag = "1")]
@@ -3230,6 +3282,19 @@ pub struct ExplainedEntry {
     /// How this pod judges it.
     #[prost(message, optional, tag = "10")]
     pub judgement: ::core::option::Option<ExplainedJudgement>,
+    /// The keys it depends on, the nearest first.
+    #[prost(message, repeated, tag = "12")]
+    pub depends_on: ::prost::alloc::vec::Vec<ExplainedDependency>,
+}
+/// A key that an entry depends on.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedDependency {
+    /// The key, in the namespace of the entry.
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    /// How far it is away: 1 is direct, more is through others.
+    #[prost(uint32, tag = "2")]
+    pub level: u32,
 }
 /// How long an entry lasts, and why. In log time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3264,7 +3329,7 @@ pub struct ExplainedLife {
     pub stale_left: ::core::option::Option<::prost_types::Duration>,
 }
 /// Somebody's right to load a key. Its token is told to its holder only.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExplainedLease {
     /// Whether this pod granted it.
     #[prost(bool, tag = "1")]
@@ -3308,7 +3373,7 @@ pub struct ExplainedFloor {
     /// What it is a floor of.
     #[prost(enumeration = "FloorKind", tag = "1")]
     pub kind: i32,
-    /// The tag or the prefix; empty for other kinds.
+    /// The tag, the prefix, or the key depended on; empty for other kinds.
     #[prost(string, tag = "2")]
     pub name: ::prost::alloc::string::String,
     /// What has an `as_of` below it is gone; 0 when nothing has raised it. Of
@@ -3357,7 +3422,7 @@ pub struct ExplainedTouch {
     /// KEY, TAG, PREFIX or NAMESPACE.
     #[prost(enumeration = "FloorKind", tag = "1")]
     pub kind: i32,
-    /// The tag or the prefix; empty for other kinds.
+    /// The tag, the prefix, or the key depended on; empty for other kinds.
     #[prost(string, tag = "2")]
     pub name: ::prost::alloc::string::String,
 }
@@ -3575,6 +3640,12 @@ pub enum FloorKind {
     Horizon = 6,
     /// The origin's version of the key.
     SourceVersion = 7,
+    /// A key that the entry depends on.
+    DependencyKey = 8,
+    /// A tag of what the entry depends on.
+    DependencyTag = 9,
+    /// A prefix of a key that the entry depends on.
+    DependencyPrefix = 10,
 }
 impl FloorKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3591,6 +3662,9 @@ impl FloorKind {
             Self::Everything => "FLOOR_KIND_EVERYTHING",
             Self::Horizon => "FLOOR_KIND_HORIZON",
             Self::SourceVersion => "FLOOR_KIND_SOURCE_VERSION",
+            Self::DependencyKey => "FLOOR_KIND_DEPENDENCY_KEY",
+            Self::DependencyTag => "FLOOR_KIND_DEPENDENCY_TAG",
+            Self::DependencyPrefix => "FLOOR_KIND_DEPENDENCY_PREFIX",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3604,6 +3678,9 @@ impl FloorKind {
             "FLOOR_KIND_EVERYTHING" => Some(Self::Everything),
             "FLOOR_KIND_HORIZON" => Some(Self::Horizon),
             "FLOOR_KIND_SOURCE_VERSION" => Some(Self::SourceVersion),
+            "FLOOR_KIND_DEPENDENCY_KEY" => Some(Self::DependencyKey),
+            "FLOOR_KIND_DEPENDENCY_TAG" => Some(Self::DependencyTag),
+            "FLOOR_KIND_DEPENDENCY_PREFIX" => Some(Self::DependencyPrefix),
             _ => None,
         }
     }

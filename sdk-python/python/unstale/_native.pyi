@@ -24,9 +24,17 @@ __all__ = [
     "WatchEvent",
 ]
 
-# ttl, stale_for, valid_for, jitter in seconds; tags, source version, content type.
+# ttl, stale_for, valid_for, jitter in seconds; tags, source version, content type,
+# keys that it depends on with their versions.
 _Store = tuple[
-    float | None, float | None, float | None, float | None, list[str], int | None, str
+    float | None,
+    float | None,
+    float | None,
+    float | None,
+    list[str],
+    int | None,
+    str,
+    list[tuple[str, str | None]],
 ]
 _Item = tuple[str, bytes | str | None, _Store, str | None, bool]
 
@@ -312,6 +320,8 @@ class Explained:
     def source_version(self) -> int | None: ...
     @property
     def tags(self) -> list[str]: ...
+    @property
+    def depends_on(self) -> list[tuple[str, int]]: ...
     @property
     def age(self) -> float: ...
     @property

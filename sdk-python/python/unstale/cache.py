@@ -10,7 +10,7 @@ from .base import Base, expectation
 from .codecs import UNHINTED
 from .decorators import Decorating
 from .durations import Duration, optional_seconds, seconds
-from .entries import Lookup, Outcome
+from .entries import Dependencies, Lookup, Outcome
 from .leases import Lease, Leases
 from .loading import LoadingOperations
 from .options import Ack, Level, Load, Store, names
@@ -127,6 +127,7 @@ class Cache(Decorating, Base):
         *,
         ttl: Duration | None = None,
         tags: Iterable[str] | str = (),
+        depends_on: Dependencies = (),
         stale_for: Duration | None = None,
         valid_for: Duration | None = None,
         jitter: Duration | None = None,
@@ -140,6 +141,10 @@ class Cache(Decorating, Base):
         """Writes one key: a value, None, or NOT_FOUND. What is not given is the
         namespace's policy.
 
+        depends_on: keys that the value was made of: it falls with them, and with
+            what they depend on. A pair of a key and what was read under it
+            (`lookup`'s answer, its entry, its version) is stored only if that
+            is cached still, fresh.
         stale_for: how long after its ttl it may be served, flagged as stale.
         valid_for: it is gone then, whatever else holds.
         jitter: up to this much is taken off the ttl at random.
@@ -149,7 +154,9 @@ class Cache(Decorating, Base):
         content_type: of bytes or text that you have encoded; a reader needs a
             codec for it.
         """
-        store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version, content_type)
+        store = Store.of(
+            ttl, stale_for, valid_for, jitter, tags, source_version, content_type, depends_on
+        )
         how = position, if_absent, ack.upper()
         return run(self._operations.set(key, value, type, store, *how))
 
@@ -159,6 +166,7 @@ class Cache(Decorating, Base):
         *,
         ttl: Duration | None = None,
         tags: Iterable[str] | str = (),
+        depends_on: Dependencies = (),
         stale_for: Duration | None = None,
         valid_for: Duration | None = None,
         jitter: Duration | None = None,
@@ -168,7 +176,7 @@ class Cache(Decorating, Base):
         """Writes any number of keys, each decided by itself. A value may be an
         Item(value, ttl=…, if_absent=True) with options of its own. What is
         raised for some of them is a BatchError; its `results` has every outcome."""
-        store = Store.of(ttl, stale_for, valid_for, jitter, tags)
+        store = Store.of(ttl, stale_for, valid_for, jitter, tags, depends_on=depends_on)
         return run(self._operations.set_many(values, type, store, ack.upper()))
 
     def compare_and_set(
@@ -181,6 +189,7 @@ class Cache(Decorating, Base):
         absent: bool = False,
         ttl: Duration | None = None,
         tags: Iterable[str] | str = (),
+        depends_on: Dependencies = (),
         stale_for: Duration | None = None,
         valid_for: Duration | None = None,
         jitter: Duration | None = None,
@@ -191,7 +200,9 @@ class Cache(Decorating, Base):
         """Writes one key if what is cached is what is expected. A conflict is
         an outcome that holds what is cached; a failure always raises."""
         expect = expectation(version, etag, absent)
-        store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version)
+        store = Store.of(
+            ttl, stale_for, valid_for, jitter, tags, source_version, depends_on=depends_on
+        )
         swap = self._operations.compare_and_set(key, expect, value, type, store, ack.upper())
         return run(swap)
 
@@ -202,6 +213,7 @@ class Cache(Decorating, Base):
         *,
         ttl: Duration | None = None,
         tags: Iterable[str] | str = (),
+        depends_on: Dependencies = (),
         stale_for: Duration | None = None,
         negative_ttl: Duration | None = None,
         valid_for: Duration | None = None,
@@ -219,7 +231,7 @@ class Cache(Decorating, Base):
         which runs once in the whole fleet however many ask.
 
         The loader may return None, NOT_FOUND (the origin has nothing), or
-        Loaded(value, tags=…) for what only it knows. Its exception is raised
+        Loaded(value, tags=…, depends_on=…) for what only it knows. Its exception is raised
         here, and the next caller loads.
 
         negative_ttl: a loader's None means NOT_FOUND, cached for this long.
@@ -233,7 +245,9 @@ class Cache(Decorating, Base):
             its own, not in the caller's. Python cannot end a thread: a loader
             that was given up runs on, and what it returns is dropped.
         """
-        store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version)
+        store = Store.of(
+            ttl, stale_for, valid_for, jitter, tags, source_version, depends_on=depends_on
+        )
         load = Load.of(
             store,
             negative_ttl,

@@ -31,8 +31,8 @@ _SHORTEST, _LONGEST = 0.001, 30 * 24 * 3600.0
 class Decorator:
     """What `cached` returns."""
 
-    def __init__(self, operations: LoadingOperations, key: Name, tags: Names, load: Load) -> None:
-        self._operations, self._key, self._tags, self._load = operations, key, tags, load
+    def __init__(self, operations: LoadingOperations, names: tuple[Name, Names, Names], load: Load) -> None:
+        self._operations, self._names, self._load = operations, names, load
 
     @overload
     def __call__(  # type: ignore[overload-overlap]
@@ -57,7 +57,7 @@ class Decorator:
         if load.type is not UNHINTED:
             # TypeError now, not at the first hit.
             shapes.builder(load.type)
-        plan = Plan(self._operations, function, self._key, self._tags, load)
+        plan = Plan(self._operations, function, *self._names, load)
         kind = CachedCoroutine if functions.is_async(function) else CachedFunction
         return kind(function, plan, ())
 
@@ -73,6 +73,7 @@ class Decorating:
         key: Name,
         ttl: Duration | None = None,
         tags: Names = (),
+        depends_on: Names = (),
         stale_for: Duration | None = None,
         negative_ttl: Duration | None = None,
         valid_for: Duration | None = None,
@@ -89,6 +90,8 @@ class Decorating:
         key: a template of the function's arguments, "user:{user_id}", or a
             function of them.
         tags: templates likewise.
+        depends_on: keys that results are made of, templates likewise: they fall
+            with these, and with what these depend on.
         type: what results are; else the function's return annotation.
         The rest: see `get_or_set`.
         """
@@ -100,7 +103,7 @@ class Decorating:
         )
         _storable(ttl=store.ttl, negative_ttl=load.negative_ttl, valid_for=store.valid_for)
         _storable(0.0, stale_for=store.stale_for)
-        return Decorator(self._operations, key, tags, load)
+        return Decorator(self._operations, (key, tags, depends_on), load)
 
 
 def _storable(least: float = _SHORTEST, **durations: float | None) -> None:

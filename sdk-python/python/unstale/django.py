@@ -71,12 +71,13 @@ class UnstaleCache(BaseCache):
         timeout: Any = DEFAULT_TIMEOUT,
         version: int | None = None,
         tags: Iterable[str] = (),
+        depends_on: Iterable[Any] = (),
     ) -> None:
         ttl, name = self._ttl(timeout), self.make_key(key, version)
         if ttl <= 0:
             self.unstale.delete(name)
         else:
-            self.unstale.set(name, value, ttl=ttl, tags=tags)
+            self.unstale.set(name, value, ttl=ttl, tags=tags, depends_on=self._keys(depends_on, version))
 
     async def aset(
         self,
@@ -85,12 +86,18 @@ class UnstaleCache(BaseCache):
         timeout: Any = DEFAULT_TIMEOUT,
         version: int | None = None,
         tags: Iterable[str] = (),
+        depends_on: Iterable[Any] = (),
     ) -> None:
         ttl, name = self._ttl(timeout), self.make_key(key, version)
         if ttl <= 0:
             await self.unstale.aio.delete(name)
         else:
-            await self.unstale.aio.set(name, value, ttl=ttl, tags=tags)
+            depends = self._keys(depends_on, version)
+            await self.unstale.aio.set(name, value, ttl=ttl, tags=tags, depends_on=depends)
+
+    def _keys(self, keys: Iterable[Any], version: int | None) -> list[str]:
+        """Keys of this cache, as they are stored."""
+        return [self.make_key(key, version) for key in keys]
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         ttl, name = self._ttl(timeout), self.make_key(key, version)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar, Union
 
 from .durations import Duration
 from .errors import Error
@@ -75,6 +75,12 @@ class Lookup(Generic[T]):
         return self.kind != "miss"
 
 
+#: What a value was made of: keys, or pairs of a key and what was read under it
+#: (its Entry, Lookup or version); with that, nothing else will do.
+Dependency = Union[str, "tuple[str, Entry[Any] | Lookup[Any] | str | None]"]
+Dependencies = Union[Iterable[Dependency], str]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a write. True when it is stored."""
@@ -83,7 +89,7 @@ class Outcome:
     #: None when not stored, or not yet decided (ack "local").
     version: str | None = None
     #: Why it is not stored: "COVERED", "PRESENT", "OLDER_SOURCE_VERSION",
-    #: "CONFLICT", "INVALIDATED", "EXPIRED"…; "FAILED" with `error`;
+    #: "CONFLICT", "INVALIDATED", "EXPIRED", "DEPENDENCY_CHANGED"…; "FAILED" with `error`;
     #: "SIDECAR_UNAVAILABLE" when `position` is that of a read that failed.
     reason: str | None = None
     #: The least source version that is accepted.
@@ -114,6 +120,8 @@ class Item(Generic[T]):
     position: str | None = None
     if_absent: bool = False
     content_type: str | None = None
+    #: In place of the call's.
+    depends_on: Dependencies | None = None
 
 
 @dataclass(frozen=True)
@@ -126,3 +134,5 @@ class Loaded(Generic[T]):
     #: In place of the call's tags.
     tags: Sequence[str] | None = None
     source_version: int | None = None
+    #: In place of the call's; with what the loader read, see `depends_on` of `set`.
+    depends_on: Dependencies | None = None

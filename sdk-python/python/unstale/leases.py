@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from ._native import Answer, Grant, Written
 from .durations import Duration, optional_seconds
-from .entries import Entry, Outcome
+from .entries import Dependencies, Entry, Outcome
 from .operations import Operations
 from .options import Store
 from .steps import Loop, Operation, run
@@ -103,6 +103,7 @@ class Lease(_Leased):
         *,
         ttl: Duration | None = None,
         tags: tuple[str, ...] | list[str] | str = (),
+        depends_on: Dependencies = (),
         stale_for: Duration | None = None,
         valid_for: Duration | None = None,
         jitter: Duration | None = None,
@@ -111,7 +112,9 @@ class Lease(_Leased):
     ) -> Outcome:
         """Stores what was loaded, with the options of `set`; not stored when the
         lease was voided."""
-        store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version, content_type)
+        store = Store.of(
+            ttl, stale_for, valid_for, jitter, tags, source_version, content_type, depends_on
+        )
         return run(self._fill(value, store))
 
     def abandon(
@@ -139,6 +142,7 @@ class AsyncLease(_Leased):
         *,
         ttl: Duration | None = None,
         tags: tuple[str, ...] | list[str] | str = (),
+        depends_on: Dependencies = (),
         stale_for: Duration | None = None,
         valid_for: Duration | None = None,
         jitter: Duration | None = None,
@@ -147,7 +151,9 @@ class AsyncLease(_Leased):
     ) -> Outcome:
         """Stores what was loaded, with the options of `set`; not stored when the
         lease was voided."""
-        store = Store.of(ttl, stale_for, valid_for, jitter, tags, source_version, content_type)
+        store = Store.of(
+            ttl, stale_for, valid_for, jitter, tags, source_version, content_type, depends_on
+        )
         return await Loop.current().run(self._fill(value, store))
 
     async def abandon(

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from .codecs import UNHINTED
 from .durations import Duration, optional_seconds, seconds
-from .entries import NOT_FOUND, Item, Loaded
+from .entries import NOT_FOUND, Dependencies, Entry, Item, Loaded, Lookup
+
+_N = TypeVar("_N")
 
 Ack = Literal["local", "log", "fleet"]
 Level = Literal["bounded", "strong", "stale_ok"]
 
 #: How an entry is stored, as the native module takes it.
-NativeStore = tuple["float | None", "float | None", "float | None", "float | None", "list[str]", "int | None", str]
+NativeStore = tuple[
+    "float | None",
+    "float | None",
+    "float | None",
+    "float | None",
+    "list[str]",
+    "int | None",
+    str,
+    "list[tuple[str, str | None]]",
+]
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,8 @@ class Store:
     source_version: int | None = None
     #: Of bytes or text that the caller has encoded; None: the codec's.
     content_type: str | None = None
+    #: Keys, each with the version that the value was made of, if it matters.
+    depends_on: tuple[tuple[str, str | None], ...] = ()
 
     @classmethod
     def of(
@@ -40,6 +53,7 @@ class Store:
         tags: Iterable[str] | str = (),
         source_version: int | None = None,
         content_type: str | None = None,
+        depends_on: Dependencies = (),
     ) -> Store:
         """The options as people write them."""
         return cls(
@@ -50,6 +64,7 @@ class Store:
             names(tags),
             source_version,
             content_type,
+            dependencies(depends_on),
         )
 
     def over(self, other: Store) -> Store:
@@ -67,6 +82,7 @@ class Store:
             list(self.tags),
             self.source_version,
             content_type,
+            list(self.depends_on),
         )
 
 
@@ -123,19 +139,31 @@ class Load:
         value = loaded
         if isinstance(loaded, Loaded):
             value = loaded.value
-            own = Store.of(loaded.ttl, loaded.stale_for, tags=loaded.tags or (), source_version=loaded.source_version)
+            own = Store.of(
+                loaded.ttl,
+                loaded.stale_for,
+                tags=loaded.tags or (),
+                source_version=loaded.source_version,
+                depends_on=loaded.depends_on or (),
+            )
             store = replace(
                 store,
                 ttl=store.ttl if own.ttl is None else own.ttl,
                 stale_for=store.stale_for if own.stale_for is None else own.stale_for,
                 tags=store.tags if loaded.tags is None else own.tags,
                 source_version=store.source_version if own.source_version is None else own.source_version,
+                depends_on=store.depends_on if loaded.depends_on is None else own.depends_on,
             )
         if value is None and self.negative_none:
             value = NOT_FOUND
         if value is NOT_FOUND:
             # A negative entry has no stale_for: nothing is better than an old nothing.
-            store = Store(self.negative_ttl, tags=store.tags, source_version=store.source_version)
+            store = Store(
+                self.negative_ttl,
+                tags=store.tags,
+                source_version=store.source_version,
+                depends_on=store.depends_on,
+            )
         return value, store
 
 
@@ -151,16 +179,36 @@ def separate(value: Any, shared: Store) -> tuple[Any, Store, str | None, bool]:
         value.tags or (),
         value.source_version,
         value.content_type,
+        value.depends_on or (),
     )
     store = own.over(shared)
     if value.tags is not None:
         store = replace(store, tags=own.tags)
+    if value.depends_on is not None:
+        store = replace(store, depends_on=own.depends_on)
     return value.value, store, value.position, value.if_absent
 
 
-def names(given: Iterable[str] | str) -> tuple[str, ...]:
+def names(given: Iterable[_N] | str) -> tuple[Any, ...]:
     """Several names; one text is one name, not its letters."""
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def dependencies(given: Dependencies) -> tuple[tuple[str, str | None], ...]:
+    """Keys, each with the version that the value was made of, or None."""
+    return tuple([_dependency(each) for each in names(given)])
+
+
+def _dependency(given: Any) -> tuple[str, str | None]:
+    if isinstance(given, str):
+        return given, None
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str):
+        key, of = given
+        of = of.entry if isinstance(of, Lookup) else of
+        version = of.version if isinstance(of, Entry) else of
+        if version is None or isinstance(version, str):
+            return key, version
+    raise TypeError(f"depends_on takes keys, and pairs of a key and what was read under it, not {given!r}")
 
 
 #: Whatever gives a value: a function without arguments, perhaps async.

@@ -10,16 +10,18 @@ from dataclasses import replace
 from typing import Any, Union
 
 from .loading import LoadingOperations
-from .options import Load, Tagging
+from .options import Load, Tagging, dependencies
 from .templates import Arguments, Template
 
 #: A template, or a function of the call's arguments that gives the name.
 Name = Union[str, Callable[..., str]]
 Names = Union[Sequence[Name], Callable[..., Sequence[str]], str]
+#: The names of a call; None: none, whatever the call.
+Namers = Union[Callable[[dict[str, Any]], tuple[str, ...]], None]
 
-_TAG_BYTES = 128
-#: The sidecar's limit: what is beyond it can never be stored.
-_TAGS = 16
+#: The sidecar's limits: what is beyond them can never be stored.
+_KEY_BYTES, _TAG_BYTES = 512, 128
+_TAGS, _DEPENDENCIES = 16, 16
 
 
 class Plan:
@@ -31,21 +33,30 @@ class Plan:
         function: Callable[..., Any],
         key: Name,
         tags: Names,
+        depends_on: Names,
         load: Load,
     ) -> None:
         self.operations = operations
         self.arguments = Arguments(function)
-        self._key = self._namer(key, 512)
-        single = [tags] if isinstance(tags, str) else tags
-        if not callable(single) and len(single) > _TAGS:
-            raise ValueError(f"an entry has at most {_TAGS} tags, not {len(single)}")
-        self._tags = single if callable(single) else [self._namer(t, _TAG_BYTES) for t in single]
+        self._key = self._namer(key, _KEY_BYTES)
+        self._tags = self._namers(tags, ("tags", _TAGS, _TAG_BYTES))
+        self._depends_on = self._namers(depends_on, ("dependencies", _DEPENDENCIES, _KEY_BYTES))
         self.load = load
 
     def _namer(self, name: Name, limit: int) -> Callable[[dict[str, Any]], str]:
         if isinstance(name, str):
             return Template(name, self.arguments, limit).render
         return lambda values: name(**values)
+
+    def _namers(self, names: Names, limits: tuple[str, int, int]) -> Namers:
+        what, most, longest = limits
+        single = [names] if isinstance(names, str) else names
+        if callable(single):
+            return lambda values: tuple(single(**values))
+        if len(single) > most:
+            raise ValueError(f"an entry has at most {most} {what}, not {len(single)}")
+        each = [self._namer(name, longest) for name in single]
+        return (lambda values: tuple([name(values) for name in each])) if each else None
 
     def key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         return self._key(self.arguments.bound(args, kwargs))
@@ -54,17 +65,17 @@ class Plan:
         return self._tags_of(self.arguments.bound(args, kwargs))
 
     def _tags_of(self, values: dict[str, Any]) -> tuple[str, ...]:
-        if callable(self._tags):
-            return tuple(self._tags(**values))
-        return tuple([tag(values) for tag in self._tags])
+        return self._tags(values) if self._tags else ()
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Tagging]:
-        """The key of a call, and how it loads; its tags are made when it does."""
+        """The key of a call, and how it loads; other names are made when it does."""
         values = self.arguments.bound(args, kwargs)
         return self._key(values), lambda: self._loading(values)
 
     def _loading(self, values: dict[str, Any]) -> Load:
-        load = self.load
-        if not self._tags:
-            return load
-        return replace(load, store=replace(load.store, tags=self._tags_of(values)))
+        store = self.load.store
+        if self._tags:
+            store = replace(store, tags=self._tags(values))
+        if self._depends_on:
+            store = replace(store, depends_on=dependencies(self._depends_on(values)))
+        return self.load if store is self.load.store else replace(self.load, store=store)

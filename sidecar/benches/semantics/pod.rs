@@ -115,5 +115,6 @@ pub(crate) fn entry() -> NewEntry {
         jitter: None,
         tags: Vec::new(),
         source_version: None,
+        depends_on: DependsOn::Nothing,
     }
 }

@@ -4,6 +4,7 @@
 use crate::append::{self, Logged};
 use crate::clock::Moment;
 use crate::coherence::{Bug, Decision};
+use crate::depends::looked_up;
 use crate::engine::Engine;
 use crate::entry::{self, Version};
 use crate::error::Error;
@@ -21,8 +22,11 @@ const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(10);
 
 pub(crate) async fn compare_and_set(
     engine: &Engine,
-    cas: CompareAndSet,
+    mut cas: CompareAndSet,
 ) -> Result<Answer<CasOutcome>, Error> {
+    if let Err(why) = looked_up!(engine, &cas.key, &mut cas.entry, cas.deadline) {
+        return conflict(engine, &cas.key, why.into(), cas.deadline).await;
+    }
     let shard = cas.key.hash().shard(WRITE_SHARDS);
     let mut last_on_server = None;
     let mut compared = false;
@@ -54,7 +58,8 @@ pub(crate) async fn compare_and_set(
                 last_on_server = Some(catch_up(engine, shard, position, cas.deadline).await?)
             }
             Logged::Decided(decision) => {
-                let sure = write::confirmed(engine, decision, Some(position), cas.deadline).await?;
+                let made_at = write::made_at(Some(position), &cas.entry);
+                let sure = write::confirmed(engine, decision, made_at, cas.deadline).await?;
                 return decided(engine, cas, sure).await;
             }
         }

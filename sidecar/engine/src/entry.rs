@@ -6,7 +6,7 @@ use crate::key::{Delimiters, Key, NameHash, Prefixes, Tag};
 use crate::policy::ttl::Why;
 use crate::position::{Epoch, Position};
 pub(crate) use crate::request::Version;
-use crate::request::{Etag, LeaseToken, Payload};
+use crate::request::{Etag, LeaseToken, NewEntry, Payload};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +28,15 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Whether a Set of this payload, tags and version would change nothing.
-    pub(crate) fn equals(&self, etag: Etag, tags: &[Tag], source_version: Option<u64>) -> bool {
+    /// Whether a Set of this would change nothing.
+    pub(crate) fn equals(&self, new: &NewEntry) -> bool {
+        let tags = &new.tags;
         let same_tags =
             self.tags.len() == tags.len() && tags.iter().all(|tag| self.tags.contains(tag));
-        self.etag == etag && same_tags && self.facts.source_version == source_version
+        same_tags
+            && self.etag == etag(&new.payload)
+            && self.facts.source_version == new.source_version
+            && self.facts.depends.as_ref() == new.depends_on.found()
     }
 }
 
@@ -88,6 +92,7 @@ pub(crate) fn facts_under(
         namespace: NameHash::of_namespace(key.namespace()),
         prefixes,
         tags,
+        depends: None,
         source_version: None,
         expires: LogTime(u64::MAX),
         gone: LogTime(u64::MAX),

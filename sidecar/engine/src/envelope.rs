@@ -6,22 +6,28 @@
 //! count, never an error. A marker's value is the envelope of the entry that
 //! may be served stale meanwhile.
 
+mod depends;
 mod header;
 mod why;
 
 use crate::clock::LogTime;
+use crate::coherence::Depends;
 use crate::entry::{self, Content, Entry, Marker, Version};
-use crate::key::{Key, Prefixes, Tag};
+use crate::key::{Delimiters, Key, Prefixes, Tag};
 use crate::limits;
 use crate::policy::ttl::Why;
 use crate::position::Epoch;
 use crate::request::{Etag, LeaseToken, Payload, Value};
 use bytes::{BufMut, Bytes, BytesMut};
 use header::{Header, MarkerHeader};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// First bytes of every record: the format and its version.
 const MARK: [u8; 4] = *b"UNS3";
+/// Of one that depends on others: a version that does not look at them must not
+/// believe it.
+const MARK_DEPENDS: [u8; 4] = *b"UNS4";
 /// The version before, which is read still: its checksum is BLAKE3.
 const MARK_2: [u8; 4] = *b"UNS2";
 /// Mark, checksum, header length.
@@ -75,6 +81,7 @@ fn fill_header<'a>(header: &mut Header<'a>, entry: &'a Entry) {
     header.load_ms = entry.load_time.map(whole_millis);
     header.etag = Some(entry.etag.0.to_be_bytes());
     header.why = Some(entry.why.into());
+    header.depends = entry.facts.depends.as_deref().map(Into::into);
     match &entry.payload {
         Payload::Value(value) => {
             header.text = value.text;
@@ -94,9 +101,13 @@ fn whole_millis(time: Duration) -> u32 {
 }
 
 fn pack(header: &Header<'_>, value: &[u8]) -> Bytes {
+    let mark = match header.depends {
+        None => MARK,
+        Some(_) => MARK_DEPENDS,
+    };
     let header = minicbor::to_vec(header).expect("encoding into memory does not fail");
     let mut record = BytesMut::with_capacity(FIXED + header.len() + value.len());
-    record.put_slice(&MARK);
+    record.put_slice(&mark);
     record.put_u64(0);
     record.put_u32(u32::try_from(header.len()).expect("headers are bounded by the limits"));
     record.put_slice(&header);
@@ -151,6 +162,7 @@ fn content<'a>(
         }));
     }
     facts.source_version = header.source_version;
+    facts.depends = depends(key, &header, prefixes.delimiters())?;
     (facts.expires, facts.gone) = (LogTime(header.expires), LogTime(header.gone));
     let version = match token {
         Some(token) => Version::Fill(token),
@@ -167,6 +179,19 @@ fn content<'a>(
         payload: payload(&header, data)?,
         tags: entry::shared(tags),
     }))
+}
+
+fn depends(
+    key: &Key,
+    header: &Header<'_>,
+    delimiters: &Delimiters,
+) -> Result<Option<Arc<Depends>>, BadRecord> {
+    let Some(depends) = &header.depends else {
+        return Ok(None);
+    };
+    let read = depends.read(key.namespace(), delimiters);
+    read.map(|read| Some(Arc::new(read)))
+        .ok_or(BadRecord::Damaged)
 }
 
 /// Checks what does not depend on the key, and splits header from value.
@@ -218,7 +243,7 @@ fn payload(header: &Header<'_>, data: Bytes) -> Result<Payload, BadRecord> {
 fn is_whole(record: &[u8]) -> bool {
     let (mark, sum, rest) = (&record[..4], &record[4..12], &record[12..]);
     match mark {
-        _ if mark == MARK => sum == checksum(rest),
+        _ if mark == MARK || mark == MARK_DEPENDS => sum == checksum(rest),
         _ if mark == MARK_2 => sum == &blake3::hash(rest).as_bytes()[..8],
         _ => false,
     }
@@ -233,7 +258,7 @@ fn checksum(bytes: &[u8]) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{Delimiters, Namespace};
+    use crate::key::Namespace;
     use crate::policy::ttl::Giver;
     use proptest::prelude::*;
 
@@ -321,6 +346,39 @@ mod tests {
         assert_eq!(read("a", &record), Ok(expected));
     }
 
+    fn derived(name: &str, keys: &[(&str, u8)]) -> Entry {
+        let mut entry = entry(name, vec![1]);
+        let keys = keys.iter().map(|(name, level)| (key(name), *level));
+        let tags = vec![Tag::new("blue").expect("a tag")];
+        let depends = Depends::new(keys.collect(), tags, &Delimiters::default());
+        entry.facts.depends = depends.map(Arc::new);
+        entry
+    }
+
+    #[test]
+    fn what_depends_on_others_is_read_and_nothing_before_knows_its_mark() {
+        let entry = derived("a", &[("b:1", 1), ("c", 2)]);
+        assert!(entry.facts.depends.is_some());
+        let record = encode(&Content::Entry(entry.clone()));
+        assert_eq!(record[..4], MARK_DEPENDS);
+        assert_eq!(read("a", &record), Ok(Content::Entry(entry)));
+        assert_eq!(encode(&stored("a", vec![1]))[..4], MARK);
+    }
+
+    #[test]
+    fn more_than_an_entry_may_depend_on_is_not_believed() {
+        let whole = derived("a", &[("b", 1)]);
+        let mut header = Header::default();
+        fill_header(&mut header, &whole);
+        (header.namespace, header.key) = ("shop", "a");
+        let depends = header.depends.as_mut().expect("it depends on one");
+        let keys = vec!["b"; limits::DEPENDENCY_KEYS + 1];
+        let levels = vec![1; keys.len()];
+        (depends.keys, depends.levels) = (keys, levels);
+        let record = pack(&header, &[1]);
+        assert_eq!(read("a", &record), Err(BadRecord::Damaged));
+    }
+
     #[test]
     fn a_marker_survives_its_envelope_with_what_is_stale_and_does_not_nest() {
         let (token, term) = (LeaseToken(5), Duration::from_secs(10));
@@ -332,7 +390,9 @@ mod tests {
             source_version: Some(8),
             stale,
         };
-        for stale in [None, Some(Box::new(entry("a", vec![1])))] {
+        let derived = derived("a", &[("b", 1)]);
+        for stale in [None, Some(entry("a", vec![1])), Some(derived)] {
+            let stale = stale.map(Box::new);
             let content = Content::Marker(marker(stale));
             assert_eq!(read("a", &encode(&content)), Ok(content));
         }

@@ -1,12 +1,14 @@
 //! Fill and Renew: what a lease's holder does while and after it loads.
 //!
-//! A fill has its marker's `as_of` and is refused if anything covered the key
-//! or one of its tags since, or if the origin that was read lags. It is never
+//! A fill has its marker's `as_of` and is refused if anything covered the key,
+//! one of its tags or what it depends on since, or if the origin that was read
+//! lags. It is never
 //! appended to the log: nobody holds a valid copy of what was missing.
 
 use crate::abandon;
 use crate::clock::Moment;
 use crate::coherence::Bug;
+use crate::depends::looked_up;
 use crate::engine::Engine;
 use crate::entry::{self, Content, Entry, Version};
 use crate::envelope;
@@ -18,11 +20,14 @@ use crate::remote::{Expect, PutOutcome, Revision};
 use crate::request::*;
 use crate::{store, tier, write};
 
-pub(crate) async fn fill(engine: &Engine, fill: Fill) -> Result<Answer<FillOutcome>, Error> {
+pub(crate) async fn fill(engine: &Engine, mut fill: Fill) -> Result<Answer<FillOutcome>, Error> {
     let mut taken = engine.leases.take(fill.token).await?;
     let grant = taken.grant();
     let position = as_of(engine, grant);
-    let at = match judge(engine, grant, &fill, position) {
+    // Before the floors are looked at: they are those of what is found.
+    let found = looked_up!(engine, &grant.key, &mut fill.entry, fill.deadline);
+    let judged = found.map_err(Voided::from);
+    let at = match judged.and_then(|()| judge(engine, grant, &fill, position)) {
         Ok(at) => at,
         Err(why) => {
             engine.meter.fill_voided();
@@ -84,7 +89,8 @@ fn judge(
     position: Position,
 ) -> Result<Position, Voided> {
     let delimiters = &engine.options.delimiters;
-    let facts = entry::facts(&grant.key, &fill.entry.tags, position, delimiters);
+    let mut facts = entry::facts(&grant.key, &fill.entry.tags, position, delimiters);
+    facts.depends = fill.entry.depends_on.found().cloned();
     let (voided, at) = engine.ask(|machine, _| {
         let at = machine.position().unwrap_or_default();
         (machine.is_voided(&facts), at)

@@ -135,7 +135,9 @@ fn weigh(_: &NameHash, entry: &Arc<Entry>) -> u32 {
     let prefixes = entry.facts.prefixes.len() * size_of::<NameHash>();
     let key = entry.facts.key.name().len();
     let data = entry.payload.data().len();
-    let bytes = key + data + data / LOST_PART + tags.sum::<usize>() + prefixes + OVERHEAD_BYTES;
+    let depends = entry.facts.depends.as_ref().map_or(0, |on| on.size());
+    let names = key + tags.sum::<usize>() + prefixes + depends;
+    let bytes = names + data + data / LOST_PART + OVERHEAD_BYTES;
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 

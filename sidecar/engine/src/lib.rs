@@ -12,6 +12,7 @@ mod background;
 mod cas;
 pub mod clock;
 pub mod coherence;
+mod depends;
 mod early;
 mod engine;
 mod entry;

@@ -14,6 +14,17 @@ pub const VALUE_BYTES: usize = RECORD_BYTES - ENVELOPE_BYTES;
 pub const TAGS: usize = 16;
 /// Longest tag, in bytes.
 pub const TAG_BYTES: usize = 128;
+/// Most keys that one entry is said to depend on.
+pub const DEPENDENCIES: usize = 16;
+/// Most keys that one entry depends on, directly or through others; beyond this
+/// and the three below it is not stored.
+pub const DEPENDENCY_KEYS: usize = 64;
+/// Most tags of the entries that one entry depends on.
+pub const DEPENDENCY_TAGS: usize = 64;
+/// Most entries in a row of which each depends on the next.
+pub const DEPENDENCY_DEPTH: usize = 16;
+/// Most bytes of those keys and tags together: they are part of the envelope.
+pub const DEPENDENCY_BYTES: usize = 3 * 1024;
 /// Longest namespace, in characters.
 pub const NAMESPACE_CHARS: usize = 63;
 /// Longest content type, in bytes.

@@ -1,5 +1,5 @@
-//! A Set of what is cached already: content, tags and source version equal to
-//! an entry that is fresh. It prolongs that entry in its place and appends
+//! A Set of what is cached already: content, tags, source version and what it
+//! depends on equal to an entry that is fresh. It prolongs that entry in its place and appends
 //! nothing.
 //!
 //! The entry keeps its version and its `as_of`, so that whatever was appended
@@ -11,7 +11,7 @@
 use crate::clock::Moment;
 use crate::coherence::{Bug, Freshness, Source};
 use crate::engine::{Engine, lock};
-use crate::entry::{self, Content, Entry, Version};
+use crate::entry::{Content, Entry, Version};
 use crate::envelope;
 use crate::look;
 use crate::policy::ttl::{self, Life, Why};
@@ -33,9 +33,7 @@ pub(crate) async fn refresh(engine: &Engine, set: &Set) -> Option<(Version, Posi
         return None;
     }
     let (revision, mut there) = entry_there(engine, set, set.deadline).await?;
-    let (etag, tags) = (entry::etag(&set.entry.payload), &set.entry.tags);
-    let equal = there.equals(etag, tags, set.entry.source_version);
-    if !equal || !prolong(engine, set, &mut there) {
+    if !there.equals(&set.entry) || !prolong(engine, set, &mut there) {
         return None;
     }
     // With the log away the beat would not come back.

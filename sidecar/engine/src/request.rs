@@ -10,7 +10,7 @@ mod status;
 mod watch;
 mod write;
 
-pub use content::{Etag, NewEntry, Payload, Value, Version};
+pub use content::{Dependency, DependsOn, Etag, NewEntry, Payload, Value, Version};
 pub use found::{Answer, Degraded, Found, StaleReason, Tier};
 pub use invalidate::{Invalidate, Invalidated, Mode};
 pub use lease::{

@@ -65,6 +65,7 @@ pub(crate) fn make(
     let life = ttl::life(&new, &policy, stored, random);
     let mut facts = entry::facts(key, &new.tags, at, &engine.options.delimiters);
     facts.source_version = new.source_version;
+    facts.depends = new.depends_on.found().cloned();
     (facts.expires, facts.gone) = (life.expires, life.gone);
     Entry {
         facts,

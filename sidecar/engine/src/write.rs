@@ -5,6 +5,7 @@ use crate::append::{self, Logged, Outgoing};
 use crate::clock::Moment;
 use crate::coherence::record::{Body, RecordId, Write};
 use crate::coherence::{Bug, Decision, Own, WriteCheck};
+use crate::depends::looked_up;
 use crate::engine::Engine;
 use crate::entry::{self, Version};
 use crate::error::Error;
@@ -18,7 +19,10 @@ use crate::request::*;
 use crate::store::{self, Put};
 use std::sync::Arc;
 
-pub(crate) async fn set(engine: &Engine, set: Set) -> Result<Answer<SetOutcome>, Error> {
+pub(crate) async fn set(engine: &Engine, mut set: Set) -> Result<Answer<SetOutcome>, Error> {
+    if let Err(why) = looked_up!(engine, &set.key, &mut set.entry, set.deadline) {
+        return Box::pin(refused(engine, &set.key, why.into(), set.deadline)).await;
+    }
     if set.if_absent {
         return Box::pin(set_absent(engine, set)).await;
     }
@@ -51,7 +55,8 @@ async fn decided(
     set: Set,
     decision: Decision,
 ) -> Result<Answer<SetOutcome>, Error> {
-    match confirmed(engine, decision, set.position, set.deadline).await? {
+    let position = made_at(set.position, &set.entry);
+    match confirmed(engine, decision, position, set.deadline).await? {
         Decision::Unknown => Err(Error::FleetUnknown),
         Decision::Accepted(at) => accepted(engine, set, at).await,
         Decision::Refused(why) => refused(engine, &set.key, why, set.deadline).await,
@@ -83,6 +88,13 @@ pub(crate) async fn confirmed(
         true => Ok(Decision::Refused(NotStored::PositionTooOld)),
         false => Ok(decision),
     }
+}
+
+/// The lower of the caller's position and that at which what the entry depends
+/// on was judged.
+pub(crate) fn made_at(given: Option<Position>, new: &NewEntry) -> Option<Position> {
+    let both = given.into_iter().chain(new.depends_on.at());
+    both.min_by_key(|position| position.sequence)
 }
 
 async fn accepted(engine: &Engine, set: Set, at: Position) -> Result<Answer<SetOutcome>, Error> {
@@ -156,7 +168,8 @@ async fn set_local(engine: &Engine, set: Set, out: Outgoing) -> Result<Answer<Se
     let owner = owner(engine);
     under_way.detach_then(move |decision| async move {
         let deadline = owner.now().plus(owner.options.remote_timeout * 4);
-        match confirmed(&owner, decision, set.position, deadline).await {
+        let position = made_at(set.position, &set.entry);
+        match confirmed(&owner, decision, position, deadline).await {
             Ok(Decision::Accepted(at)) => {
                 store::store(&owner, &set.key, set.entry, at, deadline).await;
             }
@@ -189,6 +202,7 @@ pub(crate) fn outgoing(
     let delimiters = &engine.options.delimiters;
     let mut facts = entry::facts(key, &new.tags, Position::default(), delimiters);
     facts.source_version = new.source_version;
+    facts.depends = new.depends_on.found().cloned();
     let write = Write {
         namespace: key.namespace().as_str().into(),
         key: key.name().into(),
@@ -209,7 +223,11 @@ pub(crate) fn outgoing(
             all: false,
             mode: Mode::Hard,
             answered: ack == Ack::Local,
-            check: Some(WriteCheck { facts, position }),
+            check: Some(WriteCheck {
+                facts,
+                position,
+                depends_at: new.depends_on.at(),
+            }),
         },
     }
 }

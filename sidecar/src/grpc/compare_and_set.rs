@@ -1,6 +1,7 @@
 //! CompareAndSet.
 
 use super::deadline::{Call, Deadline, default_of};
+use super::depends::Dependent;
 use super::encode::{self, Cached};
 use super::get::etag;
 use super::storing::Allowed;
@@ -25,7 +26,12 @@ pub(super) async fn compare_and_set(
     let key = wrong.key(namespace.as_ref(), &request.key);
     let expected = wrong.expected(request.expected.take());
     let allowed = Allowed::of(engine, namespace.as_ref());
-    let entry = wrong.entry(&mut request, &allowed);
+    let name = std::mem::take(&mut request.key);
+    let of = Dependent {
+        namespace: namespace.as_ref(),
+        key: &name,
+    };
+    let entry = wrong.entry(&mut request, &allowed, &of);
     let ack = wrong.ack(request.ack);
     if ack == Some(Ack::Local) {
         let what = "must be LOG or FLEET: only the log can decide a comparison";

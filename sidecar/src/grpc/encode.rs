@@ -124,6 +124,8 @@ pub(super) fn why_not_stored(why: NotStored) -> (v1::NotStoredReason, Option<u64
         NotStored::PositionTooOld => (v1::NotStoredReason::PositionTooOld, None),
         NotStored::PositionUnknown => (v1::NotStoredReason::PositionUnknown, None),
         NotStored::Present => (v1::NotStoredReason::Present, None),
+        NotStored::DependencyChanged => (v1::NotStoredReason::DependencyChanged, None),
+        NotStored::TooManyDependencies => (v1::NotStoredReason::TooManyDependencies, None),
         NotStored::OlderSourceVersion(least) => {
             (v1::NotStoredReason::OlderSourceVersion, Some(least))
         }
@@ -135,6 +137,8 @@ pub(super) fn voided(why: Voided) -> v1::Voided {
     let (reason, min_source_version) = match why {
         Voided::Invalidated => (v1::VoidedReason::Invalidated, None),
         Voided::Expired => (v1::VoidedReason::Expired, None),
+        Voided::DependencyChanged => (v1::VoidedReason::DependencyChanged, None),
+        Voided::TooManyDependencies => (v1::VoidedReason::TooManyDependencies, None),
         Voided::OlderSourceVersion(least) => (v1::VoidedReason::OlderSourceVersion, Some(least)),
     };
     v1::Voided {

@@ -65,6 +65,14 @@ fn held(held: Held) -> v1::ExplainedEntry {
         age: Some(encode::duration(held.age)),
         life: Some(life(held.life)),
         judgement: Some(judgement(held.judgement)),
+        depends_on: held.depends.into_iter().map(depended).collect(),
+    }
+}
+
+fn depended(on: Depended) -> v1::ExplainedDependency {
+    v1::ExplainedDependency {
+        key: on.key.as_ref().to_owned(),
+        level: on.level.into(),
     }
 }
 
@@ -151,6 +159,15 @@ fn cover(cover: Cover) -> (v1::FloorKind, String) {
     let kind = match cover {
         Cover::Tag(tag) => return (v1::FloorKind::Tag, tag.as_str().to_owned()),
         Cover::Prefix(prefix) => return (v1::FloorKind::Prefix, prefix.as_ref().to_owned()),
+        Cover::DependencyKey(key) => {
+            return (v1::FloorKind::DependencyKey, key.as_ref().to_owned());
+        }
+        Cover::DependencyTag(tag) => {
+            return (v1::FloorKind::DependencyTag, tag.as_str().to_owned());
+        }
+        Cover::DependencyPrefix(prefix) => {
+            return (v1::FloorKind::DependencyPrefix, prefix.as_ref().to_owned());
+        }
         Cover::Key => v1::FloorKind::Key,
         Cover::Namespace => v1::FloorKind::Namespace,
         Cover::Everything => v1::FloorKind::Everything,

@@ -1,11 +1,13 @@
 //! Fill.
 
 use super::deadline::{Call, Deadline};
+use super::depends::Dependent;
 use super::encode;
 use super::lease::token;
 use super::storing::Allowed;
 use super::violations::Violations;
 use tonic::Status;
+use unstale_engine::key::Namespace;
 use unstale_engine::request::{Fill, FillOutcome};
 use unstale_engine::{Engine, limits};
 use unstale_proto::v1::{self, fill_response::Result as Outcome};
@@ -22,9 +24,16 @@ pub(super) async fn fill(
     let token = token(&request.lease_token);
     // The limits are those of the namespace for whose key the lease is.
     let key = token.as_ref().ok().and_then(|token| engine.leased(*token));
-    let allowed = Allowed::of(engine, key.as_ref().map(|key| key.namespace()));
+    let namespace = key.as_ref().map(|key| key.namespace());
+    let allowed = Allowed::of(engine, namespace);
+    let default = Namespace::new("").ok();
     let mut wrong = Violations::default();
-    let entry = wrong.entry(&mut request, &allowed);
+    let of = Dependent {
+        // Of a lease that is not known here nothing is stored.
+        namespace: namespace.or(default.as_ref()),
+        key: key.as_ref().map_or("", |key| key.name()),
+    };
+    let entry = wrong.entry(&mut request, &allowed, &of);
     let entry = wrong.finish(entry)?;
     let fill = Fill {
         token: token?,

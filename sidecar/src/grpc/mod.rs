@@ -7,6 +7,7 @@ mod batch;
 mod compare_and_set;
 mod deadline;
 mod delivery;
+mod depends;
 mod direct;
 mod encode;
 mod explain;

@@ -4,6 +4,7 @@
 //! Guarantees that an entry is within the limits of the contract and of its
 //! namespace's policy. Fills in no defaults: the engine does.
 
+use super::depends::Dependent;
 use super::violations::Violations;
 use bytes::Bytes;
 use std::mem::take;
@@ -53,6 +54,7 @@ pub(super) struct Fields {
     jitter: Option<prost_types::Duration>,
     tags: Vec<String>,
     source_version: Option<u64>,
+    depends_on: Vec<v1::Dependency>,
 }
 
 enum Given {
@@ -84,6 +86,7 @@ macro_rules! storing {
                     jitter: self.jitter,
                     tags: take(&mut self.tags),
                     source_version: self.source_version,
+                    depends_on: take(&mut self.depends_on),
                 }
             }
         }
@@ -103,6 +106,7 @@ impl Violations {
         &mut self,
         request: &mut impl Storing,
         allowed: &Allowed,
+        of: &Dependent<'_>,
     ) -> Option<NewEntry> {
         let fields = request.fields();
         let up_to = |min| (min, limits::TTL_MAX);
@@ -112,6 +116,7 @@ impl Violations {
         let valid_for = self.duration("valid_for", fields.valid_for, up_to(limits::TTL_MIN));
         let jitter = self.duration("jitter", fields.jitter, up_to(Duration::ZERO));
         let tags = self.tags(&fields.tags, limits::TAGS);
+        let depends_on = self.depends_on(fields.depends_on, of);
         Some(NewEntry {
             payload: payload?,
             ttl,
@@ -120,6 +125,7 @@ impl Violations {
             jitter,
             tags: tags?,
             source_version: fields.source_version,
+            depends_on: depends_on?,
         })
     }
 

@@ -63,7 +63,8 @@ impl Violations {
 
     /// Judges a part of the request; its fields are named under `path`.
     pub(super) fn within<T>(&mut self, path: String, judge: impl FnOnce(&mut Self) -> T) -> T {
-        let outer = std::mem::replace(&mut self.path, path + ".");
+        let inner = format!("{}{path}.", self.path);
+        let outer = std::mem::replace(&mut self.path, inner);
         let judged = judge(self);
         self.path = outer;
         judged

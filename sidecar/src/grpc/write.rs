@@ -2,6 +2,7 @@
 //!
 //! Decodes and judges; `set.rs` does the rest.
 
+use super::depends::Dependent;
 use super::storing::{Allowed, Storing};
 use super::violations::Violations;
 use std::collections::HashSet;
@@ -67,7 +68,13 @@ impl Violations {
         ack: Option<Ack>,
     ) -> Option<Write> {
         let key = self.key(namespace, request.key());
-        let entry = self.entry(request, allowed);
+        // The key is only looked at: the entry's own fields are taken.
+        let name = request.key().to_owned();
+        let of = Dependent {
+            namespace,
+            key: &name,
+        };
+        let entry = self.entry(request, allowed, &of);
         let position = self.position("position", request.position());
         let if_absent = request.if_absent();
         if if_absent && !request.position().is_empty() {

@@ -15,7 +15,7 @@ use unstale_engine::key::{Key, NameHash, Namespace};
 use unstale_engine::policy::{Policies, Policy};
 use unstale_engine::remote::{Expect, PutOutcome, Read, Remote, RemoteError, Revision};
 use unstale_engine::request::{
-    Fill, FillOutcome, Lease, LeaseOutcome, NewEntry, Payload, SessionState, Value,
+    DependsOn, Fill, FillOutcome, Lease, LeaseOutcome, NewEntry, Payload, SessionState, Value,
 };
 use unstale_engine::{Engine, Options, Ports};
 use unstale_sidecar::boottime::BootTime;
@@ -139,6 +139,7 @@ fn entry(data: Bytes) -> NewEntry {
         jitter: None,
         tags: Vec::new(),
         source_version: None,
+        depends_on: DependsOn::Nothing,
     }
 }
 

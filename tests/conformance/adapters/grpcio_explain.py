@@ -53,6 +53,8 @@ def _value(message, field):
         return word(getattr(admin, field.enum_type.name), prefix, value)
     if field.name == "floor":
         return _floor(value)
+    if field.name == "depends_on":
+        return [{"key": each.key, "level": each.level} for each in value]
     return list(value) if field.name == "tags" else value
 
 

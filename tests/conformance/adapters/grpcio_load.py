@@ -10,7 +10,7 @@ from grpcio_values import answer, fields, result
 from unstale.v1 import cache_service_pb2 as pb
 
 VALUES = ("text", "data", "json", "not_found")
-STORING = ("content_type", "ttl", "tags", "stale_for", "valid_for", "jitter", "source_version")
+STORING = ("content_type", "ttl", "tags", "stale_for", "valid_for", "jitter", "source_version", "depends_on")
 
 
 class LoaderFailed(Exception):
@@ -149,7 +149,7 @@ def _abandon(calls, request):
 
 def _storing(args, loaded):
     if loaded.get("not_found"):
-        kept = {name: args[name] for name in ("tags", "source_version") if name in args}
+        kept = {name: args[name] for name in ("tags", "source_version", "depends_on") if name in args}
         ttl = {"ttl": args["negative_ttl"]} if "negative_ttl" in args else {}
         return {**loaded, **kept, **ttl}
     return {**loaded, **{name: args[name] for name in STORING if name in args}}

@@ -48,6 +48,8 @@ def fields(message, args, *more):
             getattr(message, name).CopyFrom(duration(value))
         elif name in ("tags", "keys", "prefixes"):
             getattr(message, name).extend(value)
+        elif name == "depends_on":
+            message.depends_on.extend(pb.Dependency(**each) for each in value)
         elif name == "data":
             message.data = base64.b64decode(value)
         elif name == "json":

@@ -5,7 +5,7 @@ import itertools
 import unstale
 from python_words import Own, OwnCodec, Unsupported, entry, given, lookup, outcome, said
 
-STORING = ("ttl", "tags", "stale_for", "valid_for", "jitter", "source_version")
+STORING = ("ttl", "tags", "stale_for", "valid_for", "jitter", "source_version", "depends_on")
 #: Of `set_many`, for all of its items.
 SHARED = ("ttl", "tags", "stale_for", "valid_for", "jitter")
 READ = ("max_staleness", "min_position", "if_none_match")
@@ -17,7 +17,15 @@ _leases = {}
 
 
 def _some(args, names):
-    return {name: args[name] for name in names if name in args}
+    some = {name: args[name] for name in names if name in args}
+    if "depends_on" in some:
+        some["depends_on"] = [_dependency(each) for each in some["depends_on"]]
+    return some
+
+
+def _dependency(named):
+    """A key, or a pair of it and its version."""
+    return (named["key"], named["version"]) if "version" in named else named["key"]
 
 
 def _how(args):
@@ -199,6 +207,8 @@ def _told(part):
     """What a part of an explanation tells."""
     names = (name for name in dir(part) if not name.startswith("_"))
     told = {name: getattr(part, name) for name in names}
+    if "depends_on" in told:
+        told["depends_on"] = [{"key": key, "level": level} for key, level in told["depends_on"]]
     parts = (unstale.Explained, unstale.Floor)
     return {name: _told(each) if isinstance(each, parts) else each for name, each in told.items()}
 

@@ -267,6 +267,7 @@ fn own(position: u8) -> Own {
         check: Some(WriteCheck {
             facts,
             position: Some(position),
+            depends_at: None,
         }),
     }
 }

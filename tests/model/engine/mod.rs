@@ -159,6 +159,7 @@ fn facts(key: &str, as_of: u64) -> Facts {
         namespace: NameHash::of_namespace(&namespace),
         prefixes: Arc::default(),
         tags: Box::new([tag]),
+        depends: None,
         source_version: None,
         expires: LogTime(u64::MAX),
         gone: LogTime(u64::MAX),

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 use unstale_engine::coherence::record::{Body, Invalidation};
 use unstale_engine::key::{Key, Namespace, Prefix, Tag};
-use unstale_engine::request::{NewEntry, Payload, Value};
+use unstale_engine::request::{DependsOn, NewEntry, Payload, Value};
 
 pub(crate) fn namespace() -> Namespace {
     Namespace::new("shop").expect("a good name")
@@ -64,6 +64,7 @@ pub(crate) fn entry(number: usize, value: u64, terms: Terms) -> NewEntry {
             number => vec![tag(number)],
         },
         source_version: (number == LAGGING).then_some(value),
+        depends_on: DependsOn::Nothing,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Processing records: floors first, then waiters, and only then the word.
 
 use super::fleet::PeerState;
+use super::floors::Floor;
 use super::history::Asked;
 use super::record::{Body, Invalidation, Record, RecordId, SessionId, Write};
 use super::{Action, Bug, Decision, Machine, WriteCheck};
@@ -234,6 +235,9 @@ impl Machine {
         if check.facts.source_version.is_some() && self.backfill_to.is_some() {
             return Some(NotStored::PositionTooOld);
         }
+        if self.is_dependency_covered(check) {
+            return Some(NotStored::DependencyChanged);
+        }
         let position = check.position?;
         let below = position.sequence < self.horizon() && !self.has_bug(Bug::PositionBelowHorizon);
         if Some(position.epoch) != self.epoch || below {
@@ -245,6 +249,18 @@ impl Machine {
         let floor = self.floor(&check.facts);
         let covered = floor.hard.max(floor.soft) > position.sequence;
         covered.then_some(NotStored::Covered)
+    }
+
+    /// Whether what the written entry depends on may not be what it was.
+    fn is_dependency_covered(&self, check: &WriteCheck) -> bool {
+        let (Some(depends), Some(at)) = (&check.facts.depends, check.depends_at) else {
+            return false;
+        };
+        let namespace = check.facts.namespace;
+        let wide = self.floors.of_namespace(namespace).into_iter();
+        let floor = wide.fold(self.floors.of_depends(namespace, depends), Floor::max);
+        let unknown = Some(at.epoch) != self.epoch || at.sequence < self.horizon();
+        unknown || floor.newest() > at.sequence
     }
 
     fn decide(&mut self, id: RecordId, sequence: u64, refused: Option<NotStored>) {

@@ -64,6 +64,8 @@ bugs! {
     FillIgnoresFloor,
     /// Tags are not looked at in the hit rule.
     NoTagFloor,
+    /// What an entry depends on is not looked at in the hit rule.
+    NoDependencyFloor,
     /// A put replaces a value of higher `as_of`.
     PutOverHigher,
     /// A Beat counts before the own Join was processed.

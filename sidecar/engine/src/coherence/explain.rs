@@ -3,6 +3,8 @@
 //! Guarantees: changes nothing, and decides nothing. The judgement is that of
 //! `judge.rs`; here its reason is found beside it, at the same moment.
 
+mod depends;
+
 use super::floors::Floor;
 use super::history::Asked;
 use super::judge::{At, Facts, Freshness, Source};
@@ -84,6 +86,7 @@ impl Machine {
         }));
         let exact = self.floors.exact_prefixes(namespace, key.name());
         all.extend(exact.map(|(text, floor)| told(Cover::Prefix(text.into()), floor)));
+        all.extend(self.floors_of_depends(names));
         let [everything, own] = self.floors.of_namespace(namespace);
         all.extend([
             told(Cover::Namespace, own),
@@ -114,11 +117,12 @@ impl Machine {
                 ..told(history, sequence, change.asked, at)
             })
         });
-        let writes = history.writes(names.key.hash());
-        let writes = writes.map(|(sequence, asked)| Change {
-            write: true,
-            touches: vec![Cover::Key],
-            ..told(history, sequence, asked, at)
+        let writes = history.writes().filter_map(|(sequence, key, asked)| {
+            Some(Change {
+                write: true,
+                touches: vec![depends::written(key, names)?],
+                ..told(history, sequence, asked, at)
+            })
         });
         let mut all: Vec<_> = of_names.take(EXPLAINED_CHANGES).collect();
         all.extend(writes.take(EXPLAINED_CHANGES));
@@ -165,6 +169,7 @@ fn touches(what: &Arc<Invalidation>, names: &Names<'_>) -> Vec<Cover> {
     all.extend(carried.cloned().map(Cover::Tag));
     let begins = what.prefixes.iter().filter(|p| key.name().starts_with(*p));
     all.extend(begins.map(|prefix| Cover::Prefix(prefix.as_str().into())));
+    all.extend(depends::touches(what, &names.depends));
     all.extend(what.all.then_some(Cover::Namespace));
     all
 }

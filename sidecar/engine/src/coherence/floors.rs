@@ -8,6 +8,7 @@
 //! fall within an epoch.
 
 use super::bugs::{Bug, Bugs};
+use super::depends::Depends;
 use super::judge::Facts;
 use super::prefixes::Prefixes;
 use crate::key::{NameHash, Namespace};
@@ -152,6 +153,15 @@ impl Floors {
         self.everything
             .max(namespace.unwrap_or_default())
             .max(prefixes)
+    }
+
+    /// The floor of what an entry depends on, less that of the namespace, which
+    /// is the entry's own.
+    pub(crate) fn of_depends(&self, namespace: NameHash, depends: &Depends) -> Floor {
+        let names = depends.names().iter().map(|name| self.of_name(*name));
+        let keys = depends.keys().map(|(key, _)| key.name());
+        let exact = keys.map(|key| self.prefixes.floor(namespace, key));
+        names.chain(exact).fold(Floor::default(), Floor::max)
     }
 
     /// The floor of everything, and of a namespace.

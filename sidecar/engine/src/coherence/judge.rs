@@ -1,7 +1,7 @@
 //! The hit rule: one function for L1, the remote tier and joined flights.
 
 use super::floors::Floor;
-use super::{Bug, Machine};
+use super::{Bug, Depends, Machine};
 use crate::clock::{LogTime, Moment};
 use crate::key::{Key, NameHash};
 use crate::position::Epoch;
@@ -25,6 +25,8 @@ pub struct Facts {
     pub prefixes: Arc<[NameHash]>,
     /// The entry's tags.
     pub tags: Box<[NameHash]>,
+    /// What it depends on; most depend on nothing.
+    pub depends: Option<Arc<Depends>>,
     /// The origin's version.
     pub source_version: Option<u64>,
     /// Not fresh from here on.
@@ -40,6 +42,7 @@ impl Facts {
             .into_iter()
             .chain(self.tags.iter().copied())
             .chain(self.prefixes.iter().copied())
+            .chain(self.depends.iter().flat_map(|on| on.names()).copied())
     }
 }
 
@@ -219,6 +222,11 @@ impl Machine {
             for prefix in facts.prefixes.iter() {
                 floor = floor.max(self.floors.of_name(*prefix));
             }
+        }
+        if let Some(depends) = &facts.depends
+            && !bugs.has(Bug::NoDependencyFloor)
+        {
+            floor = floor.max(self.floors.of_depends(facts.namespace, depends));
         }
         if bugs.has(Bug::SoftOverridesHard) && floor.soft > floor.hard {
             floor.hard = 0;

@@ -11,6 +11,7 @@
 
 mod apply;
 mod bugs;
+mod depends;
 mod elapsed;
 mod events;
 mod explain;
@@ -31,6 +32,7 @@ mod verified;
 mod versions;
 
 pub use bugs::{Bug, Bugs};
+pub use depends::Depends;
 pub(crate) use judge::At;
 pub use judge::{Facts, Freshness, Source};
 pub use own::{Own, WriteCheck};

@@ -50,6 +50,9 @@ pub struct WriteCheck {
     pub facts: Facts,
     /// Refuse if a cover came after this.
     pub position: Option<Position>,
+    /// Where what the entry depends on was judged: refuse if a cover of that
+    /// came after this.
+    pub depends_at: Option<Position>,
 }
 
 /// An own record that was not processed here yet.

@@ -4,6 +4,7 @@
 //! this version and no marker is read without the library, which takes twice
 //! as long: it was a ninth of a BatchGet from Redis.
 
+use super::depends::DependsHeader;
 use super::why::WhyHeader;
 use minicbor::{Decode, Encode};
 use std::ops::RangeInclusive;
@@ -47,6 +48,8 @@ pub(super) struct Header<'a> {
     pub(super) why: Option<WhyHeader>,
     #[n(17)]
     pub(super) load_ms: Option<u32>,
+    #[b(18)]
+    pub(super) depends: Option<DependsHeader<'a>>,
 }
 
 #[derive(Debug, PartialEq, Encode, Decode)]
@@ -58,7 +61,7 @@ pub(super) struct MarkerHeader {
 }
 
 /// Fields of a [`Header`]; the last ones are left out where they are none.
-const FIELDS: RangeInclusive<u64> = 16..=18;
+const FIELDS: RangeInclusive<u64> = 16..=19;
 /// Kinds of items, and the items that are one byte.
 const NUMBER: u8 = 0;
 const BYTES: u8 = 2;
@@ -104,6 +107,10 @@ impl<'a> Header<'a> {
             },
             load_ms: match fields {
                 18.. => items.if_any(Items::small)?,
+                _ => None,
+            },
+            depends: match fields {
+                19.. => items.if_any(Items::depends)?,
                 _ => None,
             },
         })
@@ -157,6 +164,17 @@ impl<'a> Items<'a> {
             jitter_us: self.number()?,
             ttl_by: u8::try_from(self.number()?).ok()?,
             stale_for_by: u8::try_from(self.number()?).ok()?,
+        })
+    }
+
+    fn depends(&mut self) -> Option<DependsHeader<'a>> {
+        if self.head(ARRAY)? != 3 {
+            return None;
+        }
+        Some(DependsHeader {
+            keys: self.texts()?,
+            levels: self.bytes(BYTES)?.to_vec(),
+            tags: self.texts()?,
         })
     }
 
@@ -215,6 +233,7 @@ mod tests {
             marker: bool,
             why: Option<[u8; 4]>,
             load_ms: Option<u32>,
+            levels in option::of(proptest::collection::vec(any::<u8>(), 0..9)),
         ) {
             // Short numbers are written shorter.
             let number = |at: usize| numbers[at] >> bits;
@@ -242,6 +261,11 @@ mod tests {
                     stale_for_by,
                 }),
                 load_ms,
+                depends: levels.map(|levels| DependsHeader {
+                    keys: texts.iter().map(String::as_str).collect(),
+                    levels,
+                    tags: texts[1..].iter().map(String::as_str).collect(),
+                }),
             };
             let bytes = minicbor::to_vec(&header).expect("encoding into memory does not fail");
             prop_assert_eq!(Header::plain(&bytes).is_some(), !marker);
@@ -254,9 +278,15 @@ mod tests {
             at: usize,
             to: u8,
             cut: usize,
+            depends: bool,
         ) {
             let tags = tags.iter().map(String::as_str).collect();
-            let header = Header { tags, etag: Some([7; 16]), ..Header::default() };
+            let depends = depends.then(|| DependsHeader {
+                keys: vec!["a", "b"],
+                levels: vec![1, 2],
+                tags: vec!["t"],
+            });
+            let header = Header { tags, etag: Some([7; 16]), depends, ..Header::default() };
             let mut bytes = minicbor::to_vec(&header).expect("encoding into memory does not fail");
             let length = bytes.len();
             bytes[at % length] = to;

@@ -1,7 +1,7 @@
 //! Looks in L1 and in the remote tier, then judges all of it at one moment.
 
 use super::*;
-use crate::coherence::Machine;
+use crate::coherence::{Depends, Machine};
 use crate::engine::Engine;
 use crate::entry::{Content, Entry, Marker};
 use crate::error::Error;
@@ -45,6 +45,20 @@ impl Taken {
         }
     }
 
+    /// What they depend on, which is mostly the same.
+    fn depends(&self) -> Vec<Arc<Depends>> {
+        let mut all = Vec::new();
+        for depends in self
+            .entries()
+            .filter_map(|entry| entry.facts.depends.as_ref())
+        {
+            if !all.contains(depends) {
+                all.push(Arc::clone(depends));
+            }
+        }
+        all
+    }
+
     /// Their tags, each once.
     fn tags(&self) -> Vec<Tag> {
         let mut all = Vec::new();
@@ -70,6 +84,7 @@ pub(crate) async fn explain(engine: &Engine, explain: Explain) -> Result<Explana
     let names = Names {
         key: &key,
         tags: taken.tags(),
+        depends: taken.depends(),
     };
     let (leases, now) = (&engine.leases, engine.now());
     let local = leases.local_left(key.hash(), now);
@@ -140,10 +155,11 @@ fn judge((machine, now): (&Machine, Moment), names: &Names<'_>, taken: &Taken) -
 
 fn leased(machine: &Machine, marker: &Marker, from: &Vantage, stale: Option<Held>) -> Leased {
     let facts = &marker.facts;
-    // It carries no tags, whatever the entry does that it will be filled with.
+    // It has no others, whatever the entry has that it will be filled with.
     let own = Names {
         key: &facts.key,
         tags: Vec::new(),
+        depends: Vec::new(),
     };
     Leased {
         own: false,
@@ -159,10 +175,11 @@ fn leased(machine: &Machine, marker: &Marker, from: &Vantage, stale: Option<Held
 fn held(machine: &Machine, names: &Names<'_>, entry: &Entry, from: &Vantage) -> Held {
     let facts = &entry.facts;
     let [age, ttl_left, stale_left] = from.at.times(entry.stored, facts);
-    // Only its own tags: it is not covered by those of another that is held.
+    // Only its own: it is not covered by those of another that is held.
     let own = Names {
         key: names.key,
         tags: entry.tags.to_vec(),
+        depends: facts.depends.iter().cloned().collect(),
     };
     Held {
         version: entry.version.to_string(),
@@ -172,10 +189,20 @@ fn held(machine: &Machine, names: &Names<'_>, entry: &Entry, from: &Vantage) -> 
         as_of: crate::entry::position(facts.epoch, facts.as_of),
         source_version: facts.source_version,
         tags: entry.tags.clone(),
+        depends: depended(facts.depends.as_deref()),
         age,
         life: life(entry, ttl_left, stale_left),
         judgement: machine.explain(facts, &own, &from.at),
     }
+}
+
+fn depended(depends: Option<&Depends>) -> Vec<Depended> {
+    let keys = depends.into_iter().flat_map(Depends::keys);
+    let keys = keys.map(|(key, level)| Depended {
+        key: key.name().into(),
+        level,
+    });
+    keys.collect()
 }
 
 fn life(entry: &Entry, ttl_left: Duration, stale_left: Duration) -> Life {

@@ -11,7 +11,7 @@ mod answer;
 pub(crate) use answer::explain;
 
 use crate::clock::Moment;
-use crate::coherence::Freshness;
+use crate::coherence::{Depends, Freshness};
 use crate::key::{Key, Tag};
 pub use crate::policy::ttl::Giver;
 use crate::position::Position;
@@ -83,12 +83,23 @@ pub struct Held {
     pub source_version: Option<u64>,
     /// Its tags.
     pub tags: Arc<[Tag]>,
+    /// What it depends on, the nearest first.
+    pub depends: Vec<Depended>,
     /// Time since it was stored.
     pub age: Duration,
     /// How long it lasts.
     pub life: Life,
     /// How it is judged.
     pub judgement: Judgement,
+}
+
+/// A key that an entry depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Depended {
+    /// The key's name.
+    pub key: Arc<str>,
+    /// How far it is away: 1 is direct, more is through others.
+    pub level: u8,
 }
 
 /// How long an entry lasts, and why. In log time.
@@ -176,6 +187,12 @@ pub enum Cover {
     Tag(Tag),
     /// A prefix of the key.
     Prefix(Arc<str>),
+    /// A key that it depends on.
+    DependencyKey(Arc<str>),
+    /// A tag of what it depends on.
+    DependencyTag(Tag),
+    /// A prefix of a key that it depends on.
+    DependencyPrefix(Arc<str>),
     /// Its namespace.
     Namespace,
     /// Everything.
@@ -235,8 +252,9 @@ pub struct Change {
     pub trace_id: Option<u128>,
 }
 
-/// A key and the tags of what is held under it.
+/// A key, and the tags of what is held under it and what that depends on.
 pub(crate) struct Names<'a> {
     pub(crate) key: &'a Key,
     pub(crate) tags: Vec<Tag>,
+    pub(crate) depends: Vec<Arc<Depends>>,
 }

@@ -29,6 +29,11 @@ impl<'a> Prefixes<'a> {
         }
     }
 
+    /// What ends a prefix.
+    pub(crate) fn delimiters(&self) -> &'a Delimiters {
+        self.delimiters
+    }
+
     /// Those of the key, the first [`limits::PREFIX_DEPTH`] of them.
     pub(crate) fn of(&mut self, key: &'a Key) -> Arc<[NameHash]> {
         let alike = self.last.map_or(0, |last| alike(last, key));

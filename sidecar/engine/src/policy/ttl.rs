@@ -100,6 +100,7 @@ mod tests {
             jitter: Some(Duration::from_micros(jitter)),
             tags: Vec::new(),
             source_version: None,
+            depends_on: crate::request::DependsOn::Nothing,
         }
     }
 

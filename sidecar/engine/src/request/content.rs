@@ -2,11 +2,13 @@
 //! and how long it lives.
 
 use super::LeaseToken;
-use crate::key::Tag;
+use crate::coherence::Depends;
+use crate::key::{Key, Tag};
 use crate::position::Position;
 use crate::text::Text;
 use bytes::Bytes;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A value in the form in which it was given.
@@ -95,4 +97,44 @@ pub struct NewEntry {
     pub tags: Vec<Tag>,
     /// The origin's version.
     pub source_version: Option<u64>,
+    /// What it falls with.
+    pub depends_on: DependsOn,
+}
+
+/// A key that a new entry depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// Of the entry's namespace.
+    pub key: Key,
+    /// The version that the entry was made of; none: whatever is cached.
+    pub version: Option<String>,
+}
+
+/// What a new entry depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DependsOn {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// These, as the caller named them; each once, and not the entry itself.
+    Named(Vec<Dependency>),
+    /// What they came to when they were looked up, and where that was judged.
+    Found(Arc<Depends>, Position),
+}
+
+impl DependsOn {
+    pub(crate) fn found(&self) -> Option<&Arc<Depends>> {
+        match self {
+            Self::Found(depends, _) => Some(depends),
+            Self::Nothing | Self::Named(_) => None,
+        }
+    }
+
+    /// Where it was judged.
+    pub(crate) fn at(&self) -> Option<Position> {
+        match self {
+            Self::Found(_, at) => Some(*at),
+            Self::Nothing | Self::Named(_) => None,
+        }
+    }
 }

@@ -57,6 +57,10 @@ pub enum Voided {
     Expired,
     /// A higher source version is known: this one.
     OlderSourceVersion(u64),
+    /// What it depends on is not what it was made of, or nobody can tell.
+    DependencyChanged,
+    /// It depends on more than an entry may.
+    TooManyDependencies,
 }
 
 /// Fill: the loaded value.

@@ -58,6 +58,10 @@ pub enum NotStored {
     OlderSourceVersion(u64),
     /// Something is cached.
     Present,
+    /// What it depends on is not what it was made of, or nobody can tell.
+    DependencyChanged,
+    /// It depends on more than an entry may.
+    TooManyDependencies,
 }
 
 /// What a compare-and-set expects.

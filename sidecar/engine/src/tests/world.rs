@@ -222,6 +222,7 @@ pub(super) fn new(v: &str, ttl: u64) -> NewEntry {
         jitter: None,
         tags: vec![],
         source_version: None,
+        depends_on: DependsOn::Nothing,
     }
 }
 impl Pod {

@@ -183,6 +183,12 @@ fn not_filled(why: &NotFilled) -> String {
         NotFilled::Voided(Voided::OlderSourceVersion { min_source_version }) => format!(
             "not stored: a newer source version is known; {min_source_version} or higher is accepted"
         ),
+        NotFilled::Voided(Voided::DependencyChanged) => {
+            "not stored: what it depends on changed, or cannot be looked up".to_owned()
+        }
+        NotFilled::Voided(Voided::TooManyDependencies) => {
+            "not stored: it depends on more than an entry may".to_owned()
+        }
         NotFilled::Voided(_) => "not stored: the lease had expired".to_owned(),
         NotFilled::Failed(error) => format!("not stored: {error}"),
     }

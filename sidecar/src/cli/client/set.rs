@@ -76,6 +76,10 @@ fn words(reason: &NotStoredReason) -> String {
             format!("a newer source version is known; {min_source_version} or higher is accepted")
         }
         NotStoredReason::Present => "something is cached".to_owned(),
+        NotStoredReason::DependencyChanged => {
+            "what it depends on changed, or cannot be looked up".to_owned()
+        }
+        NotStoredReason::TooManyDependencies => "it depends on more than an entry may".to_owned(),
         _ => "the key was invalidated or written after the position".to_owned(),
     }
 }
@@ -87,6 +91,8 @@ fn name(reason: &NotStoredReason) -> &'static str {
         NotStoredReason::PositionUnknown => "POSITION_UNKNOWN",
         NotStoredReason::OlderSourceVersion { .. } => "OLDER_SOURCE_VERSION",
         NotStoredReason::Present => "PRESENT",
+        NotStoredReason::DependencyChanged => "DEPENDENCY_CHANGED",
+        NotStoredReason::TooManyDependencies => "TOO_MANY_DEPENDENCIES",
         _ => "OTHER",
     }
 }

@@ -5,7 +5,7 @@ use crate::config::units;
 use clap::{Args, ValueEnum};
 use std::time::Duration;
 use unstale::{Ack, EntryOptions};
-use unstale_engine::key::Tag;
+use unstale_engine::key::{Key, Namespace, Tag};
 use unstale_engine::limits;
 
 /// How an entry is stored.
@@ -28,6 +28,9 @@ pub(super) struct Storing {
     /// A tag by which the entry can be invalidated; may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<String>,
+    /// A key that the value was made of: it falls with that; may be repeated
+    #[arg(long = "depends-on", value_name = "KEY")]
+    depends_on: Vec<String>,
     /// The origin's version of the value (a row version, an LSN): an older one
     /// is refused
     #[arg(long, value_name = "NUMBER")]
@@ -54,6 +57,15 @@ impl Storing {
         }
         let tags = self.tags.iter().filter_map(|tag| Tag::new(tag).err());
         wrong.extend(tags.map(|bad| format!("a --tag {}", bad.0)));
+        let most = limits::DEPENDENCIES;
+        if self.depends_on.len() > most {
+            wrong.push(format!("at most {most} --depends-on are allowed"));
+        }
+        let keys = self.depends_on.iter().filter_map(|key| {
+            let namespace = Namespace::new("").ok()?;
+            Key::new(namespace, key).err()
+        });
+        wrong.extend(keys.map(|bad| format!("a --depends-on {}", bad.0)));
         let most = limits::CONTENT_TYPE_BYTES;
         if self.content_type.len() > most {
             wrong.push(format!("--content-type has at most {most} bytes"));
@@ -83,6 +95,7 @@ impl From<Storing> for EntryOptions {
             tags: storing.tags,
             source_version: storing.source_version,
             content_type: storing.content_type,
+            depends_on: storing.depends_on.into_iter().map(Into::into).collect(),
         }
     }
 }

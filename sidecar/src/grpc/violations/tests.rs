@@ -1,6 +1,7 @@
 //! What a caller is told about a bad request.
 
 use super::*;
+use crate::grpc::depends::Dependent;
 use crate::grpc::storing::Allowed;
 use bytes::Bytes;
 use prost_types::Duration as Given;
@@ -19,6 +20,19 @@ fn refused<T: std::fmt::Debug>(wrong: Violations, parts: Option<T>) -> (Status, 
     (status, fields)
 }
 
+/// Of no known namespace.
+const NOBODY: Dependent<'static> = Dependent {
+    namespace: None,
+    key: "own",
+};
+
+fn on(key: &str) -> v1::Dependency {
+    v1::Dependency {
+        key: key.into(),
+        version: String::new(),
+    }
+}
+
 fn seconds(seconds: i64) -> Option<Given> {
     Some(Given { seconds, nanos: 0 })
 }
@@ -35,16 +49,17 @@ fn every_violation_of_a_request_is_reported_at_once() {
         valid_for: seconds(0),
         jitter: seconds(i64::MAX),
         tags: vec!["t".into(); 17],
+        depends_on: vec![on("a"), on("own"), on("a"), on("")],
         ..v1::SetRequest::default()
     };
-    let entry = wrong.entry(&mut request, &Allowed::by(Policy::default()));
+    let entry = wrong.entry(&mut request, &Allowed::by(Policy::default()), &NOBODY);
     wrong.position("position", "nonsense");
     wrong.ack(99);
     wrong.level(99);
     wrong.mode(99);
     let (_, fields) = refused(wrong, key.zip(entry));
-    let expected = "namespace key content_type value ttl stale_for valid_for jitter tags position \
-                    ack level mode";
+    let expected = "namespace key content_type value ttl stale_for valid_for jitter tags \
+                    depends_on[1].key depends_on[2].key depends_on[3].key position ack level mode";
     assert_eq!(fields, expected.split_whitespace().collect::<Vec<_>>());
 }
 
@@ -95,6 +110,33 @@ fn the_fields_of_an_item_are_named_by_its_place() {
 }
 
 #[test]
+fn a_dependency_in_a_batch_is_named_by_its_place_in_both() {
+    let mut wrong = Violations::default();
+    let shop = Namespace::new("shop").ok();
+    let item = v1::BatchSetItem {
+        key: "a".into(),
+        value: Some(v1::batch_set_item::Value::NotFound(v1::NotFound {})),
+        depends_on: vec![on("b"), on("a")],
+        ..v1::BatchSetItem::default()
+    };
+    let many = v1::BatchSetItem {
+        key: "c".into(),
+        depends_on: vec![on("b"); limits::DEPENDENCIES + 1],
+        ..item.clone()
+    };
+    let long = v1::BatchSetItem {
+        key: "d".into(),
+        depends_on: vec![on(&"b".repeat(limits::KEY_BYTES + 1))],
+        ..item.clone()
+    };
+    let allowed = Allowed::by(Policy::default());
+    let writes = wrong.writes(&mut [item, many, long], shop.as_ref(), &allowed, None);
+    let (_, fields) = refused(wrong, writes.map(|_| ()));
+    let expected = "items[0].depends_on[1].key items[1].depends_on items[2].depends_on[0].key";
+    assert_eq!(fields, expected.split_whitespace().collect::<Vec<_>>());
+}
+
+#[test]
 fn a_value_over_its_namespaces_limit_has_its_own_reason_with_the_limit() {
     let mut wrong = Violations::default();
     let mut request = v1::FillRequest {
@@ -107,7 +149,7 @@ fn a_value_over_its_namespaces_limit_has_its_own_reason_with_the_limit() {
         max_ttl: Duration::from_secs(60),
         ..Policy::default()
     });
-    let entry = wrong.entry(&mut request, &allowed);
+    let entry = wrong.entry(&mut request, &allowed, &NOBODY);
     let (status, fields) = refused(wrong, entry);
     assert_eq!(fields, ["data", "ttl"]);
     assert!(

@@ -48,6 +48,7 @@ fn entry(held: &Explained) -> Json {
         ("as_of", json!(held.as_of)),
         ("source_version", json!(held.source_version)),
         ("tags", json!(held.tags)),
+        ("depends_on", depends_on(held)),
         ("age_seconds", json!(seconds(held.age))),
         ("ttl_seconds", json!(seconds(held.ttl))),
         ("given_ttl_seconds", json!(held.given_ttl.map(seconds))),
@@ -61,6 +62,12 @@ fn entry(held: &Explained) -> Json {
     ];
     fields.extend(more.map(|(name, value)| (name.to_owned(), value)));
     Json::Object(fields)
+}
+
+fn depends_on(held: &Explained) -> Json {
+    let each = held.depends_on.iter();
+    each.map(|(key, level)| json!({ "key": key, "level": level }))
+        .collect()
 }
 
 fn lease(held: &ExplainedLease) -> Json {

@@ -65,6 +65,11 @@ impl Lines {
         if !tags.is_empty() {
             self.row("  tags", &tags.join(" "));
         }
+        let on = held.depends_on.iter();
+        let on: Vec<_> = on.map(|(key, level)| depended(key, *level)).collect();
+        if !on.is_empty() {
+            self.row("  depends on", &on.join(" "));
+        }
         let value = match held.negative {
             true => "none: the origin has nothing".to_owned(),
             false => format!("{} bytes", held.value_bytes),
@@ -99,6 +104,14 @@ fn remote(lines: &mut Lines, held: &ExplainedRemote) {
         ExplainedRemote::Unreadable => lines.row("remote", "a record that is not believed"),
         ExplainedRemote::Away(why) => lines.row("remote", &format!("away: {why}")),
         _ => lines.row("remote", "what this client does not know"),
+    }
+}
+
+/// Direct ones plain.
+fn depended(key: &str, level: u32) -> String {
+    match level {
+        1 => format!("{key:?}"),
+        level => format!("{key:?} ({level} away)"),
     }
 }
 

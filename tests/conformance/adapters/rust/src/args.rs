@@ -6,8 +6,8 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value as Json;
 use std::time::Duration;
 use unstale::{
-    Ack, Cache, Codec, Content, EntryOptions, Error, Invalidate, LeaseOptions, ReadLevel,
-    ReadOptions, Value, WatchOptions,
+    Ack, Cache, Codec, Content, Dependency, EntryOptions, Error, Invalidate, LeaseOptions,
+    ReadLevel, ReadOptions, Value, WatchOptions,
 };
 
 /// A text; empty when it is not given.
@@ -101,7 +101,17 @@ pub(crate) fn entry(args: &Json, content_type: String) -> EntryOptions {
         jitter: seconds(args, "jitter"),
         tags: texts(args, "tags"),
         source_version: args["source_version"].as_u64(),
+        depends_on: depends_on(args),
     }
+}
+
+fn depends_on(args: &Json) -> Vec<Dependency> {
+    let named = args["depends_on"].as_array().into_iter().flatten();
+    let each = named.map(|on| Dependency {
+        key: text(on, "key").to_owned(),
+        version: given(on, "version"),
+    });
+    each.collect()
 }
 
 pub(crate) fn ack(args: &Json) -> Ack {

@@ -131,6 +131,8 @@ fn stored(outcome: &SetOutcome) -> Json {
         NotStoredReason::PositionTooOld => ("POSITION_TOO_OLD", None),
         NotStoredReason::PositionUnknown => ("POSITION_UNKNOWN", None),
         NotStoredReason::Present => ("PRESENT", None),
+        NotStoredReason::DependencyChanged => ("DEPENDENCY_CHANGED", None),
+        NotStoredReason::TooManyDependencies => ("TOO_MANY_DEPENDENCIES", None),
         NotStoredReason::SidecarUnavailable => ("SIDECAR_UNAVAILABLE", None),
         NotStoredReason::Failed { reason } => (reason.as_str(), None),
         NotStoredReason::OlderSourceVersion { min_source_version } => {

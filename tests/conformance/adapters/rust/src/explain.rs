@@ -45,9 +45,15 @@ fn entry(held: &Explained) -> Json {
         "ttl_by": held.ttl_by.as_str(), "jitter": seconds(held.jitter),
         "stale_for": seconds(held.stale_for), "stale_for_by": held.stale_for_by.as_str(),
         "valid_for": held.valid_for.map(seconds), "ttl_left": seconds(held.ttl_left),
-        "stale_left": seconds(held.stale_left),
+        "stale_left": seconds(held.stale_left), "depends_on": depends_on(held),
     });
     joined(told, judged(&held.judged))
+}
+
+fn depends_on(held: &Explained) -> Json {
+    let each = held.depends_on.iter();
+    each.map(|(key, level)| json!({"key": key, "level": level}))
+        .collect()
 }
 
 fn lease(held: &ExplainedLease) -> Json {

@@ -122,6 +122,8 @@ pub(crate) fn voided(voided: Voided) -> Json {
     let (reason, least) = match voided {
         Voided::Invalidated => ("INVALIDATED", None),
         Voided::Expired => ("EXPIRED", None),
+        Voided::DependencyChanged => ("DEPENDENCY_CHANGED", None),
+        Voided::TooManyDependencies => ("TOO_MANY_DEPENDENCIES", None),
         Voided::OlderSourceVersion { min_source_version } => {
             ("OLDER_SOURCE_VERSION", Some(min_source_version))
         }
