@@ -9,7 +9,7 @@ test_coverage.py.
 #: A value: exactly one of these, in arguments and in results.
 VALUES = frozenset({"text", "data", "json", "not_found"})
 #: How an entry is stored.
-ENTRY = frozenset({"content_type", "ttl", "tags", "stale_for", "valid_for", "jitter", "source_version"})
+ENTRY = frozenset({"content_type", "ttl", "tags", "stale_for", "valid_for", "jitter", "source_version", "depends_on"})
 #: How current a read is.
 READ = frozenset({"level", "max_staleness", "min_position", "as"})
 
