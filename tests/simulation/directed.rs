@@ -112,6 +112,7 @@ impl Mix {
             Bug::TokenReused => extra.strays = 4,
             Bug::AgeByStamps => self.retention = Self::LONG_RETENTION,
             Bug::KeyNotChecked => extra.mixed_up = 3,
+            Bug::NoDependencyFloor => self.depends = true,
             _ => {}
         }
     }

@@ -5,6 +5,7 @@
 //! term; what covers its key meanwhile, or covered it so shortly before that
 //! the grant may not have known, excuses another.
 
+use crate::mix::Mix;
 use crate::world::{D_US, SWAPPED};
 use std::collections::{HashMap, HashSet};
 
@@ -43,12 +44,24 @@ pub(crate) struct Grants {
     tokens: HashSet<u128>,
     accepted: HashMap<u128, u32>,
     refused: HashSet<String>,
+    /// Keys depend on each other: what covers one may cover all.
+    depends: bool,
 }
 
 impl Grants {
+    pub(crate) fn of(mix: &Mix) -> Self {
+        Self {
+            depends: mix.depends,
+            ..Self::default()
+        }
+    }
+
     /// Something covers a key, or may.
     pub(crate) fn raised(&mut self, key: usize, now: u64) {
-        self.raised[key] = Some(now);
+        match self.depends {
+            true => self.all_raised(now),
+            false => self.raised[key] = Some(now),
+        }
     }
 
     pub(crate) fn all_raised(&mut self, now: u64) {

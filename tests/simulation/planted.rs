@@ -145,6 +145,7 @@ fn note(bug: Bug) -> &'static str {
         Bug::ConsumerErrorSwallowed => {
             "in the engine; the modelled driver reports the end, and the consumer in its place misses records"
         }
+        Bug::NoDependencyFloor => "the schedules are those in which values are made of others",
         Bug::DroppingChannel => "in the engine; deliveries get lost on the modelled way to it",
         Bug::KeyNotChecked => "the modelled tier answers with another key's record now and then",
         Bug::ExpiryByOwnClock => {

@@ -2,6 +2,7 @@
 //! every answer judged as that of a single read. What was found is set again at
 //! the answer's position in some schedules.
 
+use super::derived::Made;
 use super::judge::Demand;
 use super::{Client, key};
 use crate::table::Operation;
@@ -58,6 +59,7 @@ impl Client {
         }
         let (number, value) = fresh[self.shared.draw(fresh.len())];
         self.shared.delay(100, 400_000).await;
-        self.set(number, value, answer.position).await;
+        let made = Made::default();
+        self.set(number, value, answer.position, made).await;
     }
 }

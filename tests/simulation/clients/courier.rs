@@ -47,8 +47,9 @@ async fn set(fleet: &Fleet, number: usize, value: u64, position: Position) {
     let to = fleet.shared.draw(fleet.size());
     let set = Setting::new(&fleet.shared, to, number, value, position);
     set.begins(&fleet.shared);
+    let calling = set.clone();
     let call = move |engine: std::sync::Arc<unstale_engine::Engine>| async move {
-        set.call(&engine).await
+        calling.call(&engine).await
     };
     let outcome = fleet.call(to, call).await;
     set.ended(&fleet.shared, outcome.flatten());

@@ -1,9 +1,10 @@
 //! What a read is asked to satisfy when it begins, and whether it did.
 
 use super::Client;
-use super::names;
+use super::{derived, names};
 use crate::checker::Bounds;
 use crate::timeline::Scope;
+use crate::world::KEYS;
 use std::time::Duration;
 use unstale_engine::position::Position;
 use unstale_engine::request::{Found, Level, Payload};
@@ -27,6 +28,14 @@ pub(crate) struct Asked {
     /// What the pod had processed.
     from: Position,
     losses: usize,
+    own: Leasts,
+    /// What is demanded of the values that it is made of.
+    others: Vec<(usize, Leasts)>,
+}
+
+/// The least values of one key.
+#[derive(Clone, Copy)]
+struct Leasts {
     /// Of a value called fresh, of one that is flagged.
     fresh: Least,
     stale: Least,
@@ -47,13 +56,18 @@ impl Client {
         let from = self.engine.status().position;
         self.shared.with(|w| {
             let bound = (position, w.bounds(position));
+            let leasts = |of| Leasts {
+                fresh: w.judged.required(who, of, bound, at),
+                stale: w.judged.required_stale(who, of, bound, at),
+                current: before.map_or((0, ""), |before| w.judged.current(of, before, at)),
+            };
+            let others = (0..KEYS).filter(|of| w.mix.depends && *of != number);
             Asked {
                 at,
                 from,
                 losses: w.judged.losses.len(),
-                fresh: w.judged.required(who, number, bound, at),
-                stale: w.judged.required_stale(who, number, bound, at),
-                current: before.map_or((0, ""), |before| w.judged.current(number, before, at)),
+                own: leasts(number),
+                others: others.map(|of| (of, leasts(of))).collect(),
             }
         })
     }
@@ -64,7 +78,7 @@ impl Client {
         let Some((of, got)) = self.content(found) else {
             return;
         };
-        let (least, rule) = self.least(found, asked);
+        let (least, rule) = self.least(found, asked, &asked.own);
         self.note_read(number, got, found, least);
         let pod = self.pod;
         if of != number {
@@ -87,6 +101,24 @@ impl Client {
             self.shared.violate("I-7", Some(number), what);
         }
         self.judge_ends(number, got, found, asked);
+        self.judge_others(number, found, asked);
+        self.note_seen(number, found);
+    }
+
+    /// The values that it is made of, as if they had been read.
+    fn judge_others(&self, number: usize, found: &Found, asked: &Asked) {
+        for (of, got) in derived::counters(found) {
+            let leasts = asked.others.iter().find(|(other, _)| *other == of);
+            let Some((_, leasts)) = leasts else { continue };
+            let (least, rule) = self.least(found, asked, leasts);
+            if got < least {
+                let (pod, tier, stale) = (self.pod, found.tier, found.stale);
+                let what = format!(
+                    "pod {pod} returned key {number} from {tier:?} (stale: {stale:?}), made of {got} of key {of}, not {least}"
+                );
+                self.shared.violate(rule, Some(of), what);
+            }
+        }
     }
 
     /// What was answered under a position is covered by no record below it that
@@ -96,6 +128,19 @@ impl Client {
         let Some((_, got)) = self.content(found) else {
             return;
         };
+        let made = derived::counters(found);
+        for (number, got) in [vec![(number, got)], made].concat() {
+            self.judge_content_there((number, got), found, asked, at);
+        }
+    }
+
+    fn judge_content_there(
+        &self,
+        (number, got): (usize, u64),
+        found: &Found,
+        asked: &Asked,
+        at: Position,
+    ) {
         let who = (self.pod, self.start);
         let (least, rule) = self.shared.with(|w| {
             let bounds = w.bounds(Some(at));
@@ -138,17 +183,17 @@ impl Client {
         }
     }
 
-    fn least(&self, found: &Found, asked: &Asked) -> Least {
+    fn least(&self, found: &Found, asked: &Asked, leasts: &Leasts) -> Least {
         if found.stale.is_some() {
-            return asked.stale;
+            return leasts.stale;
         }
         let now = self.shared.handle.now();
         let sure = self
             .shared
             .with(|w| !w.judged.suspect(now) && w.judged.losses.len() == asked.losses);
-        match sure && asked.current.0 > asked.fresh.0 {
-            true => asked.current,
-            false => asked.fresh,
+        match sure && leasts.current.0 > leasts.fresh.0 {
+            true => leasts.current,
+            false => leasts.fresh,
         }
     }
 

@@ -1,8 +1,9 @@
 //! Loads keys under leases, two of them at once now and then: fills them,
 //! renews them, gives them back.
 
+use super::derived::Made;
 use super::judge::Demand;
-use super::{Client, entry, key};
+use super::{Client, key};
 use crate::grants::Grant;
 use crate::lives::Terms;
 use crate::origin;
@@ -21,10 +22,11 @@ struct Granted {
 }
 
 /// What the origin gave, and on what terms it is to be kept.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Loaded {
     value: u64,
     terms: Terms,
+    made: Made,
 }
 
 /// So long one fill waits for another one of its token at most (µs), unless its
@@ -66,18 +68,20 @@ impl Client {
             }
         }
         let number = granted.number;
+        let made = self.made_of_others(number).await;
         let loaded = Loaded {
             value: origin::read(&self.shared, number).await,
             terms: self.terms_of(number),
+            made,
         };
         match self.shared.chance(10) {
-            true => self.fill_at_once(&granted, loaded).await,
-            false => self.fill_in_turn(&granted, loaded).await,
+            true => self.fill_at_once(&granted, &loaded).await,
+            false => self.fill_in_turn(&granted, &loaded).await,
         }
     }
 
     /// Two fills of one token at once: one at most is accepted.
-    async fn fill_at_once(&self, granted: &Granted, loaded: Loaded) {
+    async fn fill_at_once(&self, granted: &Granted, loaded: &Loaded) {
         // The second may wait for the first before it is stamped.
         let within = TURN + self.shared.with(|w| w.mix.size.longest);
         let first = self.fill(granted, loaded, within);
@@ -86,7 +90,7 @@ impl Client {
     }
 
     /// A fill, and another one of the same token if it was accepted.
-    async fn fill_in_turn(&self, granted: &Granted, loaded: Loaded) {
+    async fn fill_in_turn(&self, granted: &Granted, loaded: &Loaded) {
         let number = granted.number;
         let voided = self.shared.with(|w| {
             let now = self.shared.handle.now();
@@ -200,10 +204,11 @@ impl Client {
     async fn fill(
         &self,
         granted: &Granted,
-        Loaded { value, terms }: Loaded,
+        loaded: &Loaded,
         within: u64,
     ) -> Result<FillOutcome, Error> {
         let (number, token) = (granted.number, granted.token);
+        let (value, terms) = (loaded.value, loaded.terms);
         self.shared.began(Operation::Fill);
         let stamped = self.shared.handle.now() + within;
         self.shared.with(|w| {
@@ -215,7 +220,7 @@ impl Client {
         });
         let fill = Fill {
             token,
-            entry: entry(number, value, terms),
+            entry: loaded.made.entry(number, value, terms),
             deadline: self.deadline(500),
         };
         let answer = self.engine.fill(fill).await;

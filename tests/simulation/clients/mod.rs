@@ -2,6 +2,7 @@
 
 mod batch;
 pub(crate) mod courier;
+pub(crate) mod derived;
 mod evictor;
 mod flooder;
 pub(crate) mod judge;

@@ -1,7 +1,8 @@
 //! Loads without a lease and sets with the position held before: sometimes
 //! what is cached already, sometimes with a position of long ago.
 
-use super::{Client, entry, key};
+use super::derived::Made;
+use super::{Client, key};
 use crate::lives::Terms;
 use crate::origin;
 use crate::table::Operation;
@@ -13,26 +14,29 @@ use unstale_engine::request::{Ack, Set, SetOutcome};
 
 impl Client {
     pub(super) async fn load_and_set(&self, number: usize, position: Position) {
+        let made = self.made_of_others(number).await;
         let value = origin::read(&self.shared, number).await;
-        self.set(number, value, position).await;
+        self.set(number, value, position, made).await;
     }
 
-    pub(super) async fn set(&self, number: usize, value: u64, position: Position) {
+    pub(super) async fn set(&self, number: usize, value: u64, position: Position, made: Made) {
         let set = Setting::new(&self.shared, self.pod, number, value, position);
+        let set = Setting { made, ..set };
         set.begins(&self.shared);
-        let outcome = set.call(&self.engine).await;
+        let outcome = set.clone().call(&self.engine).await;
         set.ended(&self.shared, outcome);
     }
 }
 
 /// A Set of what was loaded.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Setting {
     pod: usize,
     number: usize,
     value: u64,
     position: Position,
     terms: Terms,
+    made: Made,
 }
 
 impl Setting {
@@ -53,10 +57,11 @@ impl Setting {
             value,
             position,
             terms,
+            made: Made::default(),
         }
     }
 
-    pub(crate) fn begins(self, shared: &Shared) {
+    pub(crate) fn begins(&self, shared: &Shared) {
         shared.began(Operation::Set);
         let content = (self.number, self.value);
         let now = shared.handle.now();
@@ -70,7 +75,7 @@ impl Setting {
         let deadline = engine.now().plus(std::time::Duration::from_millis(500));
         let set = Set {
             key: key(self.number),
-            entry: entry(self.number, self.value, self.terms),
+            entry: self.made.entry(self.number, self.value, self.terms),
             position: Some(self.position),
             if_absent: false,
             ack: Ack::Log,

@@ -6,6 +6,7 @@ mod shared;
 pub(crate) use shared::Shared;
 
 use crate::checker::{Bounds, Judged};
+use crate::clients::derived::Seen;
 use crate::clients::{Role, names};
 use crate::executor::Rng;
 use crate::faults::Fault;
@@ -94,6 +95,9 @@ pub(crate) struct World {
     pub(crate) judged: Judged,
     pub(crate) lives: Lives,
     pub(crate) grants: Grants,
+    /// What was read of each key as fresh, in schedules whose values depend on
+    /// others.
+    pub(crate) seen: [Option<Seen>; KEYS],
     pub(crate) timeline: Timeline,
     /// Told when the log grows.
     changed: Arc<Notify>,
