@@ -35,6 +35,7 @@ impl Shared {
             rng: Rng(plan.randomness()),
             log: LogServer::new(&mix),
             tier: TierServer::default(),
+            references: ReferenceServer::default(),
             links: vec![Link::default(); mix.pods],
             sessions: HashMap::new(),
             lossy: 0,
