@@ -36,10 +36,11 @@ fn named(error: &Error) -> Named {
         Error::Overloaded { retry_after } => {
             (Code::ResourceExhausted, "OVERLOADED", Some(*retry_after))
         }
-        Error::ReferencesUnavailable(_) => {
-            let reason = "REFERENCES_UNAVAILABLE";
-            (Code::Unavailable, reason, Some(RETRY_AFTER))
-        }
+        Error::ReferencesUnavailable(_) => (
+            Code::Unavailable,
+            "REFERENCES_UNAVAILABLE",
+            Some(RETRY_AFTER),
+        ),
         Error::ReferencesFull => (
             Code::ResourceExhausted,
             "REFERENCES_FULL",

@@ -10,6 +10,7 @@ use crate::lives::Lives;
 use crate::log::LogServer;
 use crate::origin::Origin;
 use crate::plan::Plan;
+use crate::refs::ReferenceServer;
 use crate::table::{Operation, Table};
 use crate::tier::TierServer;
 use crate::timeline::{Scope, Timeline};
