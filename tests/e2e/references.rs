@@ -80,7 +80,8 @@ async fn owners_are_counted_once_in_the_whole_fleet() {
         counts(pod, "k", 1).await;
     }
     // One that came later knows them all.
-    let late = client(&fleet.late().await).await;
+    let pod = fleet.late().await;
+    let late = client(&pod).await;
     counts(&late, "other", 1).await;
     assert_eq!(release(&late, "k", "a").await, Some(0));
 }
@@ -193,8 +194,8 @@ async fn counts_are_right_after_a_restart_of_nats() {
         pod.kill();
     }
     fleet.nats.restart();
-    let late = client(&fleet.late().await).await;
-    counts(&late, "k", 2).await;
+    let pod = fleet.late().await;
+    counts(&client(&pod).await, "k", 2).await;
 }
 
 /// Where the pod has the key.
