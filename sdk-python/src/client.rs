@@ -10,13 +10,17 @@ use crate::error::raised;
 use crate::link::Link;
 use crate::options::{Store, ack, content, expected, level, mode, seconds, stored};
 use crate::reply::Reply;
+use crate::retained::Held;
 use crate::runtime;
 use pyo3::prelude::*;
 use std::pin::pin;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use unstale::{Builder, Cache, Error, Invalidate, ReadOptions, SetItem, SetOptions, WatchOptions};
+use unstale::{
+    Builder, Cache, Error, Invalidate, ReadOptions, RetainOptions, SetItem, SetOptions,
+    WatchOptions,
+};
 
 /// A client of one sidecar and namespace.
 #[pyclass(frozen, module = "unstale._native")]
@@ -373,6 +377,48 @@ impl Client {
         })
     }
 
+    /// A call that refers to a key once, as this owner, or renews that.
+    #[pyo3(signature = (key, owner, term=None, drop_at_zero=false))]
+    fn retain(
+        &self,
+        py: Python<'_>,
+        key: String,
+        owner: String,
+        term: Option<f64>,
+        drop_at_zero: bool,
+    ) -> PyResult<Call> {
+        let options = referring(None, term, drop_at_zero)?;
+        self.call(py, move |cache| async move {
+            let told = cache.retain_as(key, owner, options).await?;
+            Ok(Reply::Reference(told))
+        })
+    }
+
+    /// A call that ends an owner's reference to a key.
+    fn release(&self, py: Python<'_>, key: String, owner: String) -> PyResult<Call> {
+        self.call(py, move |cache| async move {
+            Ok(Reply::Released(cache.release(key, owner).await?))
+        })
+    }
+
+    /// A call that refers to a key until that is released.
+    #[pyo3(signature = (key, owner=None, term=None, drop_at_zero=false))]
+    fn retained(
+        &self,
+        py: Python<'_>,
+        key: String,
+        owner: Option<String>,
+        term: Option<f64>,
+        drop_at_zero: bool,
+    ) -> PyResult<Call> {
+        let options = referring(owner, term, drop_at_zero)?;
+        let driver = runtime::current(py)?;
+        self.attempt(py, move |cache| async move {
+            let guard = cache.retain_with(key, options).await?;
+            Ok(Reply::Retained(Box::new(Held::new(driver, guard))))
+        })
+    }
+
     /// A call that starts a watch.
     #[pyo3(signature = (position, keys, prefixes, tags))]
     fn watch(
@@ -421,5 +467,17 @@ fn reading(
         max_staleness: seconds(max_staleness)?,
         min_position,
         if_none_match: None,
+    })
+}
+
+fn referring(
+    owner: Option<String>,
+    term: Option<f64>,
+    drop_at_zero: bool,
+) -> PyResult<RetainOptions> {
+    Ok(RetainOptions {
+        owner,
+        term: seconds(term)?,
+        drop_at_zero,
     })
 }

@@ -28,6 +28,33 @@ pub(crate) struct Explanation {
     invalidations_after: u64,
     /// The pod remembers every write after this sequence.
     writes_after: u64,
+    /// Who refers to the key; none when nobody does.
+    references: Option<ExplainedReferences>,
+}
+
+/// Who refers to a key.
+#[pyclass(frozen, get_all, module = "unstale._native")]
+#[derive(Clone)]
+pub(crate) struct ExplainedReferences {
+    /// Owners, in the whole fleet.
+    count: u32,
+    /// The first of them by name: owner, pod, seconds left, whether the entry is
+    /// dropped if it is the last to go.
+    owners: Vec<(String, String, f64, bool)>,
+    /// Whether the pod's L1 keeps the entry.
+    pinned: bool,
+}
+
+impl From<unstale::ExplainedReferences> for ExplainedReferences {
+    fn from(told: unstale::ExplainedReferences) -> Self {
+        let owners = told.owners.into_iter();
+        let owners = owners.map(|of| (of.owner, of.pod, seconds(of.left), of.drop_at_zero));
+        Self {
+            count: told.count,
+            owners: owners.collect(),
+            pinned: told.pinned,
+        }
+    }
 }
 
 /// What the remote tier holds under a key.
@@ -135,6 +162,7 @@ impl From<unstale::Explanation> for Explanation {
             changes: told.changes.into_iter().map(Change::from).collect(),
             invalidations_after: told.invalidations_after,
             writes_after: told.writes_after,
+            references: told.references.map(ExplainedReferences::from),
         }
     }
 }

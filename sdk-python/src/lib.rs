@@ -21,6 +21,7 @@ mod options;
 mod pods;
 mod reactor;
 mod reply;
+mod retained;
 mod runtime;
 mod watch;
 
@@ -36,7 +37,9 @@ mod _native {
     #[pymodule_export]
     use super::entry::{Answer, RawEntry};
     #[pymodule_export]
-    use super::explain::{Change, Explained, ExplainedLease, ExplainedRemote, Explanation, Floor};
+    use super::explain::{
+        Change, Explained, ExplainedLease, ExplainedReferences, ExplainedRemote, Explanation, Floor,
+    };
     #[pymodule_export]
     use super::grant::Grant;
     #[pymodule_export]
@@ -45,6 +48,8 @@ mod _native {
     use super::reactor::Reactor;
     #[pymodule_export]
     use super::reply::{Invalidated, Written};
+    #[pymodule_export]
+    use super::retained::{Reference, Released, Retained};
     #[pymodule_export]
     use super::watch::{Watch, WatchEvent};
 }

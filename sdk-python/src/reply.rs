@@ -5,6 +5,7 @@ use crate::error::exception;
 use crate::explain::Explanation;
 use crate::grant::{Grant, Held};
 use crate::pods::{Status, peers};
+use crate::retained::{Held as Referring, Reference, Released, Retained};
 use crate::watch::{Watch, WatchEvent};
 use pyo3::prelude::*;
 use pyo3::{PyClass, PyClassInitializer};
@@ -32,6 +33,9 @@ pub(crate) enum Reply {
     Status(Box<unstale::Status>),
     Peers(Vec<unstale::Peer>),
     Explanation(Box<unstale::Explanation>),
+    Reference(unstale::Reference),
+    Retained(Box<Referring>),
+    Released(unstale::Released),
 }
 
 impl Reply {
@@ -62,6 +66,9 @@ impl Reply {
             Self::Status(status) => object(py, Status::from(*status))?,
             Self::Peers(known) => peers(py, known)?,
             Self::Explanation(told) => object(py, Explanation::from(*told))?,
+            Self::Reference(told) => object(py, Reference::from(told))?,
+            Self::Retained(held) => object(py, Retained::new(*held))?,
+            Self::Released(told) => object(py, Released::from(told))?,
         })
     }
 }

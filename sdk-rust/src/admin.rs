@@ -57,6 +57,16 @@ pub struct Status {
     pub instance: String,
     /// How long an invalidation binds a silent pod.
     pub staleness_bound: Duration,
+    /// References in the fleet, as the pod follows them.
+    pub references: u64,
+    /// What keeps the references away; empty when they are followed.
+    pub references_error: String,
+    /// Entries that L1 keeps because their keys are referred to.
+    pub pinned_entries: u64,
+    /// Weighed bytes of them.
+    pub pinned_bytes: u64,
+    /// Bound of them in weighed bytes, beside `l1_max_bytes`.
+    pub pinned_max_bytes: u64,
 }
 
 /// Whether a session may call anything fresh.
@@ -157,6 +167,11 @@ impl Cache {
             config: s.config,
             config_error: s.config_error,
             instance: s.instance,
+            references: s.references,
+            references_error: s.references_error,
+            pinned_entries: s.pinned_entries,
+            pinned_bytes: s.pinned_bytes,
+            pinned_max_bytes: s.pinned_max_bytes,
             staleness_bound: std_duration(s.staleness_bound),
         })
     }

@@ -49,6 +49,34 @@ pub struct Explanation {
     pub invalidations_after: u64,
     /// The pod remembers every write after this sequence.
     pub writes_after: u64,
+    /// Who refers to the key; none when nobody does.
+    pub references: Option<ExplainedReferences>,
+}
+
+/// Who refers to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExplainedReferences {
+    /// Owners, in the whole fleet.
+    pub count: u32,
+    /// The first of them by name, at most 16.
+    pub owners: Vec<ExplainedReference>,
+    /// Whether the pod's L1 keeps the entry.
+    pub pinned: bool,
+}
+
+/// One owner's reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExplainedReference {
+    /// The owner.
+    pub owner: String,
+    /// The pod that was told.
+    pub pod: String,
+    /// The rest of its term, by the answering pod's clock.
+    pub left: Duration,
+    /// Whether the entry is dropped if this one is the last to go.
+    pub drop_at_zero: bool,
 }
 
 /// What the remote tier holds under a key.
@@ -225,7 +253,22 @@ fn explanation(told: v1::ExplainResponse) -> Result<Explanation, Error> {
         position: told.position,
         invalidations_after: told.invalidations_after,
         writes_after: told.writes_after,
+        references: told.references.map(references),
     })
+}
+
+fn references(told: v1::ExplainedReferences) -> ExplainedReferences {
+    let owners = told.owners.into_iter().map(|owner| ExplainedReference {
+        owner: owner.owner,
+        pod: owner.pod,
+        left: std_duration(owner.left),
+        drop_at_zero: owner.drop_at_zero,
+    });
+    ExplainedReferences {
+        count: told.count,
+        owners: owners.collect(),
+        pinned: told.pinned,
+    }
 }
 
 fn remote(told: v1::ExplainedRemote) -> ExplainedRemote {

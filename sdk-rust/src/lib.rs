@@ -70,6 +70,8 @@ mod outcome;
 mod read;
 mod refresh;
 mod renewing;
+mod retain;
+mod retained;
 mod session;
 mod status;
 mod typed;
@@ -92,7 +94,10 @@ pub use codec::{Codec, CodecError};
 pub use depends::Dependency;
 pub use entry::{Entry, Lookup, Negative, NotModified};
 pub use error::{Error, LoadError, Violation};
-pub use explain::{Change, Explained, ExplainedLease, ExplainedRemote, Explanation, Floor, Judged};
+pub use explain::{
+    Change, Explained, ExplainedLease, ExplainedReference, ExplainedReferences, ExplainedRemote,
+    Explanation, Floor, Judged,
+};
 pub use explained::{Decider, FloorKind, Giver, Judgement};
 pub use fill::{AbandonOptions, Filled, Renewal, Voided};
 pub use freshness::{Freshness, StaleReason, Tier};
@@ -104,6 +109,8 @@ pub use loading::Loading;
 pub use options::EntryOptions;
 pub use outcome::{NotStoredReason, SetOutcome};
 pub use read::{ReadLevel, ReadOptions};
+pub use retain::{Pinning, Reference, Released, RetainOptions};
+pub use retained::Retained;
 pub use typed::{Decoded, Typed};
 pub use typed_load::{TypedLoad, TypedLoaded};
 pub use value::{Content, Value};

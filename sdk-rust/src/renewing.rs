@@ -1,5 +1,5 @@
-//! Keeps a lease alive while its holder works, in a task of its own. Dropped,
-//! it ends at once; what the renewal under way does then is unknown.
+//! Keeps a lease or a reference alive while its holder works, in a task of its
+//! own. Dropped, it ends at once; what the renewal under way does then is unknown.
 
 use crate::fill::Renewal;
 use crate::lease::Grant;
@@ -12,7 +12,17 @@ use tokio::time::sleep;
 /// The shortest pause between renewals.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 
-/// The renewals of one lease.
+/// What a renewal came to.
+pub(crate) enum Turn {
+    /// It lasts for so long from now on.
+    Lasts(Duration),
+    /// It cannot be renewed any more.
+    Over,
+    /// Two thirds of the term are left: try again.
+    Again,
+}
+
+/// The renewals of one lease or reference.
 #[derive(Debug)]
 pub(crate) struct Renewing {
     over: Option<oneshot::Sender<()>>,
@@ -21,11 +31,19 @@ pub(crate) struct Renewing {
 
 impl Renewing {
     pub(crate) fn new(cache: &Cache, grant: &Grant) -> Self {
+        let (cache, token) = (cache.clone(), grant.token.clone());
+        Self::every(grant.term, move || renew(cache.clone(), token.clone()))
+    }
+
+    /// Renews at a third of the term, again and again.
+    pub(crate) fn every<R>(term: Duration, renewal: impl FnMut() -> R + Send + 'static) -> Self
+    where
+        R: Future<Output = Turn> + Send + 'static,
+    {
         let (over, ended) = oneshot::channel();
-        let (cache, token, term) = (cache.clone(), grant.token.clone(), grant.term);
         Self {
             over: Some(over),
-            task: tokio::spawn(renew(cache, token, term, ended)),
+            task: tokio::spawn(turns(term, ended, renewal)),
         }
     }
 
@@ -44,20 +62,31 @@ impl Drop for Renewing {
     }
 }
 
-async fn renew(cache: Cache, token: String, mut term: Duration, mut ended: oneshot::Receiver<()>) {
+async fn turns<R: Future<Output = Turn>>(
+    mut term: Duration,
+    mut ended: oneshot::Receiver<()>,
+    mut renewal: impl FnMut() -> R,
+) {
     loop {
         tokio::select! {
             biased;
             _ = &mut ended => return,
             () = sleep((term / 3).max(PAUSE_MIN)) => {}
         }
-        match cache.renew(&token).await {
-            Ok(Renewal::Renewed { term: renewed }) => term = renewed,
-            // The loader goes on: its caller still wants the value. The fill
-            // will say why it was refused.
-            Ok(Renewal::Voided(_)) | Err(Error::UnknownLease(_)) => return,
-            // Two thirds of the term are left: try again.
-            Err(_) => {}
+        match renewal().await {
+            Turn::Lasts(renewed) => term = renewed,
+            Turn::Over => return,
+            Turn::Again => {}
         }
+    }
+}
+
+async fn renew(cache: Cache, token: String) -> Turn {
+    match cache.renew(&token).await {
+        Ok(Renewal::Renewed { term }) => Turn::Lasts(term),
+        // The loader goes on: its caller still wants the value. The fill
+        // will say why it was refused.
+        Ok(Renewal::Voided(_)) | Err(Error::UnknownLease(_)) => Turn::Over,
+        Err(_) => Turn::Again,
     }
 }

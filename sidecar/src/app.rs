@@ -63,6 +63,7 @@ impl App {
         let ports = Ports {
             remote: tiers.remote.clone(),
             log: tiers.log.clone(),
+            references: tiers.references.clone(),
             clock,
             random: Arc::new(OsRandom),
         };
@@ -171,6 +172,7 @@ fn options(config: &Config) -> Options {
     Options {
         pod: config.pod.clone(),
         l1_bytes: config.l1_bytes,
+        l1_pinned_share: config.l1_pinned_share,
         policies: config.policies.clone(),
         remote_timeout: config.remote_calls.timeout * REMOTE_TIMEOUTS,
         max_appends: MAX_APPENDS,

@@ -5,13 +5,13 @@
 //! application ── gRPC ──► grpc ─► engine ─► L1
 //!                                  │  ▲ └──► remote (memory | NATS | Redis | memcached)
 //!                                  ▼  │
-//!                                  log (local | NATS) ◄──► the other pods
+//!                                  log, references (local | NATS) ◄──► the other pods
 //! people, Kubernetes ── HTTP ──► admin
 //! ```
 //!
 //! One line for a request: grpc → engine → (L1 | remote). One line for
 //! coherence: log → engine → L1. [`app`] is the only part that sees all others;
-//! [`grpc`], [`remote`], [`log`] and [`admin`] never import each other (a test
+//! [`grpc`], [`remote`], [`log`], [`references`] and [`admin`] never import each other (a test
 //! reads the sources); what two of them need has a home of its own ([`keyring`], [`nats`],
 //! [`telemetry`]). Every
 //! task is spawned in [`shutdown`], every mistake in the settings is found in
@@ -29,6 +29,7 @@ pub mod grpc;
 pub mod keyring;
 pub mod log;
 pub mod nats;
+pub mod references;
 pub mod remote;
 pub mod shutdown;
 pub mod telemetry;

@@ -1,4 +1,4 @@
-//! Which log and which remote tier the settings ask for.
+//! Which log, which references and which remote tier the settings ask for.
 
 mod servers;
 
@@ -8,6 +8,8 @@ use crate::config::{Config, Nats, Redis, RemoteTier};
 use crate::entropy::OsRandom;
 use crate::log::local::LocalLog;
 use crate::log::nats::{NatsLog, NatsLogConfig};
+use crate::references::local::LocalReferences;
+use crate::references::nats::{NatsReferences, NatsReferencesConfig};
 use crate::remote::hints::Hints;
 use crate::remote::memcached::MemcachedTier;
 use crate::remote::memory::MemoryTier;
@@ -24,20 +26,30 @@ use unstale_engine::clock::Clock;
 use unstale_engine::limits;
 use unstale_engine::log::{Log, Sink};
 use unstale_engine::random::Random;
+use unstale_engine::references::{self, References};
 use unstale_engine::remote::Remote;
 
-/// The log and the remote tier, not running yet.
+/// The log, the references and the remote tier, not running yet.
 pub struct Tiers {
     /// The log.
     pub log: Arc<dyn Log>,
+    /// The references.
+    pub references: Arc<dyn References>,
     /// The remote tier, with everything around it.
     pub remote: Arc<dyn Remote>,
     /// What is counted around it.
     pub counts: Arc<RemoteCounts>,
     local: Option<Arc<LocalLog>>,
     nats_log: Option<Arc<NatsLog>>,
+    followed: Followed,
     driver: Driver,
     key_file: Mutex<Option<KeyFile>>,
+}
+
+/// What follows the references.
+enum Followed {
+    Local(Arc<LocalReferences>),
+    Nats(Arc<NatsReferences>),
 }
 
 /// What keeps the remote tier's connections up.
@@ -49,7 +61,7 @@ enum Driver {
 }
 
 impl Tiers {
-    /// Builds both. Nothing is connected, nothing fails.
+    /// Builds all of them. Nothing is connected, nothing fails.
     pub fn new(config: &Config, clock: &Arc<dyn Clock>) -> Self {
         let nats_log = config
             .nats
@@ -64,6 +76,7 @@ impl Tiers {
             (None, Some(log)) => log.clone(),
             (None, None) => unreachable!("one of the two was built above"),
         };
+        let (references, followed) = references_of(config, clock);
         let (remote, driver) = remote_of(config, clock);
         let counts = Arc::default();
         let (remote, key_file) = match driver {
@@ -73,6 +86,8 @@ impl Tiers {
         };
         Self {
             log,
+            references,
+            followed,
             remote,
             counts,
             local,
@@ -90,7 +105,19 @@ impl Tiers {
     }
 
     /// Starts the drivers; they end with `shutdown`.
-    pub fn run(&self, shutdown: &Shutdown, sink: Arc<dyn Sink>) {
+    pub fn run<S>(&self, shutdown: &Shutdown, sink: Arc<S>)
+    where
+        S: Sink + references::Sink,
+    {
+        let (followed, token) = (sink.clone(), shutdown.token());
+        match &self.followed {
+            Followed::Local(local) => {
+                shutdown.spawn("references", local.clone().run(followed, token));
+            }
+            Followed::Nats(nats) => {
+                shutdown.spawn("references", nats.clone().run(followed, token));
+            }
+        }
         if let Some(log) = &self.local {
             shutdown.spawn("log", log.clone().run(sink.clone(), shutdown.token()));
         }
@@ -112,6 +139,23 @@ impl Tiers {
             Driver::Nats(tier) => shutdown.spawn("remote", tier.clone().run(token)),
             Driver::Redis(tier) => shutdown.spawn("remote", tier.clone().run(token)),
             Driver::Memcached(tier) => shutdown.spawn("remote", tier.clone().run(token)),
+        }
+    }
+}
+
+fn references_of(config: &Config, clock: &Arc<dyn Clock>) -> (Arc<dyn References>, Followed) {
+    match &config.nats {
+        Some(nats) => {
+            let references = NatsReferences::new(NatsReferencesConfig {
+                connection: connection(nats),
+                fleet: nats.fleet.clone(),
+                replicas: nats.replicas,
+            });
+            (references.clone(), Followed::Nats(references))
+        }
+        None => {
+            let references = LocalReferences::new(clock.clone());
+            (references.clone(), Followed::Local(references))
         }
     }
 }

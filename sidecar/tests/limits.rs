@@ -71,6 +71,12 @@ fn values() -> Vec<(&'static str, String)> {
         TERM_DEFAULT,
         DEADLINE_MAX,
         DEADLINE_DEFAULT,
+        OWNER_BYTES,
+        REFERENCES,
+        REFERENCE_TERM_MIN,
+        REFERENCE_TERM_MAX,
+        REFERENCE_TERM_DEFAULT,
+        EXPLAINED_OWNERS,
     ]
     .into()
 }

@@ -10,7 +10,7 @@ RPCS = {
     "Get": "get", "BatchGet": "get_many", "Set": "set", "BatchSet": "set_many", "CompareAndSet": "compare_and_set",
     "Lease": "lease", "BatchLease": "lease_many", "Renew": "renew", "Fill": "fill", "Abandon": "abandon",
     "Invalidate": "invalidate", "Watch": "watch", "Status": "status", "Peers": "peers",
-    "Explain": "explain",
+    "Explain": "explain", "Retain": "retain", "Release": "let_go",
 }  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def test_every_reason_and_flag_is_expected():
 
     for kind in ("StaleReason", "Tier", "Freshness", "DegradedReason", "InvalidateMode"):
         _is_expected(entry_pb2.DESCRIPTOR.enum_types_by_name[kind])
-    for kind in ("NotStoredReason", "VoidedReason"):
+    for kind in ("NotStoredReason", "VoidedReason", "NotPinnedReason"):
         _is_expected(cache_service_pb2.DESCRIPTOR.enum_types_by_name[kind])
 
 

@@ -30,7 +30,7 @@ def test_the_table_and_the_sources_know_the_same_reasons():
 
 def test_codes_and_retries_of_the_engines_errors_are_those_of_the_sources():
     text = sources()[GRPC / "status.rs"]
-    arms = re.findall(r'Error::(\w+)[^=]*=>[^(]*\(Code::(\w+), "([A-Z_]+)", (None|Some\(.+?\))\)', text)
+    arms = re.findall(r'Error::(\w+)[^=]*=>[^(]*\(\s*Code::(\w+),\s*"([A-Z_]+)",\s*(None|Some\(.+?\)),?\s*\)', text)
     named = text[text.index("fn named(") : text.index("/// What the caller sees")]
     assert len(arms) == len(re.findall(r"Error::\w+", named)), "every arm is read"
     for error, code, reason, retry in arms:

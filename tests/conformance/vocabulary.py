@@ -39,6 +39,8 @@ CALLS = {
     "status": set(),
     "peers": set(),
     "explain": {"key"},
+    "retain": {"key", "owner", "term", "drop_at_zero"},
+    "let_go": {"key", "owner"},
     "loads": {"loader"},
     "release": {"gate"},
 }

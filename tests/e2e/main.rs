@@ -26,6 +26,7 @@ mod old_nats;
 mod outages;
 mod process;
 mod raw;
+mod references;
 mod remote_calls;
 mod remote_tiers;
 mod renew;

@@ -1,7 +1,7 @@
 //! Starting pods, each with its clients.
 
 use crate::clients::{self, Client, Role};
-use crate::ports::{Fuse, Pod, PodLog, Registry};
+use crate::ports::{Fuse, Pod, PodLog, PodReferences, Registry, references};
 use crate::world::{NOBODY, Shared, World};
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::oneshot;
@@ -11,6 +11,9 @@ use unstale_engine::{Engine, Options, Ports};
 
 /// Loads take some milliseconds, and lives some seconds.
 const EARLY_REFRESH: f32 = 20.0;
+
+/// Room for a few entries, and for fewer to be kept (bytes).
+const TINY_L1: u64 = 8 << 10;
 
 /// Clients that belong to no pod.
 const COURIERS: usize = 2;
@@ -44,6 +47,9 @@ impl Fleet {
             fleet.shared.handle.spawn(NOBODY, courier);
         }
         clients::spawn_directed(&fleet);
+        if fleet.refers() {
+            references::serve(&fleet.shared);
+        }
         fleet
     }
 
@@ -71,8 +77,16 @@ impl Fleet {
             start: pod.start,
             engine,
         };
+        let follows = self.refers().then(|| Arc::clone(&pod));
         handle.spawn(number, async move { pod.open() });
+        if let Some(pod) = follows {
+            handle.spawn(number, pod.follow_references());
+        }
         client.spawn_all();
+    }
+
+    fn refers(&self) -> bool {
+        self.shared.with(|w| w.mix.refers)
     }
 
     fn pod_of(&self, number: usize) -> Pod {
@@ -103,6 +117,7 @@ impl Fleet {
         let ports = Ports {
             remote: Arc::<Pod>::clone(pod),
             log: Arc::new(PodLog(Arc::clone(pod))),
+            references: Arc::new(PodReferences(Arc::clone(pod))),
             clock: Arc::<Pod>::clone(pod),
             random: Arc::<Pod>::clone(pod),
         };
@@ -119,6 +134,10 @@ impl Fleet {
         };
         let options = Options {
             policies,
+            l1_bytes: match self.refers() {
+                true => TINY_L1,
+                false => Options::default().l1_bytes,
+            },
             pod: format!("pod-{}", pod.number),
             floor_width: self.shared.with(|w| w.mix.floor_width),
             beat_ttl: self.shared.with(|w| w.mix.extra.beat_ttl()),

@@ -2,8 +2,8 @@
 //! returns the newest version and hits again.
 
 use crate::clients::judge::Demand;
-use crate::clients::recorder;
 use crate::clients::{Client, Role, key};
+use crate::clients::{recorder, referrer};
 use crate::fleet::Fleet;
 use crate::world::{KEYS, SWAPPED, Shared};
 use unstale_engine::request::{Get, SessionState};
@@ -31,6 +31,7 @@ pub(crate) async fn demand(fleet: &Fleet) {
         shared.with(|w| w.not_hitting += 1);
         shared.handle.spawn(number, hits_again(client));
     }
+    referrer::demand_counts(fleet);
 }
 
 fn sessions_are_fresh(fleet: &Fleet) {

@@ -24,6 +24,7 @@ mod origin;
 mod plan;
 mod planted;
 mod ports;
+mod refs;
 mod report;
 mod runs;
 mod schedule;

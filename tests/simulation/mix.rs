@@ -40,6 +40,8 @@ pub(crate) struct Mix {
     pub(crate) early: bool,
     /// Values are made of other keys' values, and stored so.
     pub(crate) depends: bool,
+    /// Owners refer to keys.
+    pub(crate) refers: bool,
     /// What only directed schedules have.
     pub(crate) extra: Extra,
 }
@@ -90,6 +92,7 @@ impl Mix {
             derives: seed % DERIVES.0 == DERIVES.1,
             early: seed % EARLY.0 == EARLY.1,
             depends: seed % DEPENDS.0 == DEPENDS.1,
+            refers: seed % REFERS.0 == REFERS.1,
             extra: Extra {
                 beat_ttl: rng.chance(20).then_some(SHORT_BEATS),
                 ..Extra::default()
@@ -138,6 +141,8 @@ const EARLY: (u64, u64) = (18, 11);
 
 /// One schedule in eighteen stores values that depend on others; as before.
 const DEPENDS: (u64, u64) = (18, 3);
+/// One schedule in eighteen refers to keys; as before.
+const REFERS: (u64, u64) = (18, 14);
 
 /// Beats that the log forgets soon: consumers are made again the more often (µs).
 const SHORT_BEATS: u64 = 4_000_000;

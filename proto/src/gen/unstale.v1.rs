@@ -1336,6 +1336,117 @@ pub struct Heartbeat {}
 /// Events were lost.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Lagged {}
+/// Request of Retain.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetainRequest {
+    /// The namespace; empty means "default".
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The key. Nothing has to be cached under it.
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    /// Who refers to it, 1 to 128 bytes: the same name is one owner, whatever pod it
+    /// calls. A name that nobody else draws, unless calls of several are to be one.
+    #[prost(string, tag = "3")]
+    pub owner: ::prost::alloc::string::String,
+    /// How long the reference lasts unless it is renewed: 1 s to 1 h, rounded up to
+    /// whole seconds; 30 s when not set. There is none that lasts for ever.
+    #[prost(message, optional, tag = "4")]
+    pub term: ::core::option::Option<::prost_types::Duration>,
+    /// When this owner's is the last reference to go, by Release or by its term, the
+    /// entry is invalidated in the whole fleet. Not set: it stays. The owner's newest
+    /// Retain counts.
+    #[prost(message, optional, tag = "5")]
+    pub drop_at_zero: ::core::option::Option<DropAtZero>,
+}
+/// The entry is invalidated when nobody refers to its key any more.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DropAtZero {}
+/// Response of Retain.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetainResponse {
+    /// Owners that refer to the key now, in the whole fleet; this one included.
+    #[prost(uint32, tag = "1")]
+    pub references: u32,
+    /// How long this reference lasts unless it is renewed.
+    #[prost(message, optional, tag = "2")]
+    pub term: ::core::option::Option<::prost_types::Duration>,
+    /// Whether this pod keeps the entry in its L1.
+    #[prost(oneof = "retain_response::Here", tags = "3, 4")]
+    pub here: ::core::option::Option<retain_response::Here>,
+}
+/// Nested message and enum types in `RetainResponse`.
+pub mod retain_response {
+    /// Whether this pod keeps the entry in its L1.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Here {
+        /// It does: the entry is not evicted while the key is referred to.
+        #[prost(message, tag = "3")]
+        Pinned(super::Pinned),
+        /// It does not.
+        #[prost(message, tag = "4")]
+        NotPinned(super::NotPinned),
+    }
+}
+/// The entry is kept in this pod's L1.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Pinned {}
+/// The entry is not kept in this pod's L1.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NotPinned {
+    /// Why.
+    #[prost(enumeration = "NotPinnedReason", tag = "1")]
+    pub reason: i32,
+}
+/// Request of Release.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseRequest {
+    /// The namespace; empty means "default".
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The key.
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    /// Whose reference ends.
+    #[prost(string, tag = "3")]
+    pub owner: ::prost::alloc::string::String,
+}
+/// Response of Release.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseResponse {
+    /// What became of the reference.
+    #[prost(oneof = "release_response::Result", tags = "1, 2")]
+    pub result: ::core::option::Option<release_response::Result>,
+}
+/// Nested message and enum types in `ReleaseResponse`.
+pub mod release_response {
+    /// What became of the reference.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Result {
+        /// It has ended.
+        #[prost(message, tag = "1")]
+        Released(super::Released),
+        /// There was none: it was never there, was released before, or its term has
+        /// passed.
+        #[prost(message, tag = "2")]
+        NotRetained(super::NotRetained),
+    }
+}
+/// A reference has ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Released {
+    /// Owners that still refer to the key, in the whole fleet.
+    #[prost(uint32, optional, tag = "1")]
+    pub references: ::core::option::Option<u32>,
+    /// The position of the invalidation that dropped the entry; empty when it was
+    /// not dropped: others refer to it, its owner did not want that, or the log is
+    /// away (it is dropped then when the log is back).
+    #[prost(string, tag = "2")]
+    pub dropped_position: ::prost::alloc::string::String,
+}
+/// The owner does not refer to the key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NotRetained {}
 /// Why a write was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1433,6 +1544,40 @@ impl VoidedReason {
             "VOIDED_REASON_OLDER_SOURCE_VERSION" => Some(Self::OlderSourceVersion),
             "VOIDED_REASON_DEPENDENCY_CHANGED" => Some(Self::DependencyChanged),
             "VOIDED_REASON_TOO_MANY_DEPENDENCIES" => Some(Self::TooManyDependencies),
+            _ => None,
+        }
+    }
+}
+/// Why an entry is not kept in L1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NotPinnedReason {
+    /// Not set.
+    Unspecified = 0,
+    /// L1 does not hold it. When it comes, it is kept.
+    NotCached = 1,
+    /// What may be kept (`l1_pinned_share`) is full. It is kept when there is room
+    /// again; until then it may be evicted.
+    NoRoom = 2,
+}
+impl NotPinnedReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NOT_PINNED_REASON_UNSPECIFIED",
+            Self::NotCached => "NOT_PINNED_REASON_NOT_CACHED",
+            Self::NoRoom => "NOT_PINNED_REASON_NO_ROOM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NOT_PINNED_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "NOT_PINNED_REASON_NOT_CACHED" => Some(Self::NotCached),
+            "NOT_PINNED_REASON_NO_ROOM" => Some(Self::NoRoom),
             _ => None,
         }
     }
@@ -1821,6 +1966,56 @@ pub mod cache_service_client {
                 .insert(GrpcMethod::new("unstale.v1.CacheService", "Watch"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Refers to a key for a while, as one owner: while anybody refers to it, no pod
+        /// evicts its entry to make room (within a bounded share of L1). Called again
+        /// by the same owner it renews. It neither loads the entry nor keeps it fresh:
+        /// its ttl ends it, and invalidations cover it, as ever.
+        pub async fn retain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetainRequest>,
+        ) -> std::result::Result<tonic::Response<super::RetainResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/unstale.v1.CacheService/Retain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("unstale.v1.CacheService", "Retain"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends an owner's reference to a key.
+        pub async fn release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/unstale.v1.CacheService/Release",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("unstale.v1.CacheService", "Release"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1924,6 +2119,19 @@ pub mod cache_service_server {
             &self,
             request: tonic::Request<super::WatchRequest>,
         ) -> std::result::Result<tonic::Response<Self::WatchStream>, tonic::Status>;
+        /// Refers to a key for a while, as one owner: while anybody refers to it, no pod
+        /// evicts its entry to make room (within a bounded share of L1). Called again
+        /// by the same owner it renews. It neither loads the entry nor keeps it fresh:
+        /// its ttl ends it, and invalidations cover it, as ever.
+        async fn retain(
+            &self,
+            request: tonic::Request<super::RetainRequest>,
+        ) -> std::result::Result<tonic::Response<super::RetainResponse>, tonic::Status>;
+        /// Ends an owner's reference to a key.
+        async fn release(
+            &self,
+            request: tonic::Request<super::ReleaseRequest>,
+        ) -> std::result::Result<tonic::Response<super::ReleaseResponse>, tonic::Status>;
     }
     /// The cache beside the application.
     #[derive(Debug)]
@@ -2531,6 +2739,96 @@ pub mod cache_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/unstale.v1.CacheService/Retain" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetainSvc<T: CacheService>(pub Arc<T>);
+                    impl<
+                        T: CacheService,
+                    > tonic::server::UnaryService<super::RetainRequest>
+                    for RetainSvc<T> {
+                        type Response = super::RetainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CacheService>::retain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/unstale.v1.CacheService/Release" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseSvc<T: CacheService>(pub Arc<T>);
+                    impl<
+                        T: CacheService,
+                    > tonic::server::UnaryService<super::ReleaseRequest>
+                    for ReleaseSvc<T> {
+                        type Response = super::ReleaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CacheService>::release(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -3143,6 +3441,21 @@ pub struct StatusResponse {
     /// This process: another one after each start, whatever its sessions.
     #[prost(string, tag = "18")]
     pub instance: ::prost::alloc::string::String,
+    /// References in the fleet, as this pod follows them.
+    #[prost(uint64, tag = "40")]
+    pub references: u64,
+    /// What keeps the references away; empty when they are followed.
+    #[prost(string, tag = "41")]
+    pub references_error: ::prost::alloc::string::String,
+    /// Entries that L1 keeps because their keys are referred to.
+    #[prost(uint64, tag = "42")]
+    pub pinned_entries: u64,
+    /// Weighed bytes of them.
+    #[prost(uint64, tag = "43")]
+    pub pinned_bytes: u64,
+    /// Bound of them in weighed bytes, beside `l1_max_bytes`.
+    #[prost(uint64, tag = "44")]
+    pub pinned_max_bytes: u64,
 }
 /// Request of Peers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3219,6 +3532,38 @@ pub struct ExplainResponse {
     /// This pod remembers every write after this sequence.
     #[prost(uint64, tag = "10")]
     pub writes_after: u64,
+    /// Who refers to the key; not set when nobody does.
+    #[prost(message, optional, tag = "40")]
+    pub references: ::core::option::Option<ExplainedReferences>,
+}
+/// Who refers to a key.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainedReferences {
+    /// Owners, in the whole fleet.
+    #[prost(uint32, tag = "1")]
+    pub count: u32,
+    /// The first of them by name, at most 16.
+    #[prost(message, repeated, tag = "2")]
+    pub owners: ::prost::alloc::vec::Vec<ExplainedReference>,
+    /// Whether this pod's L1 keeps the entry.
+    #[prost(bool, tag = "3")]
+    pub pinned: bool,
+}
+/// One owner's reference.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedReference {
+    /// The owner.
+    #[prost(string, tag = "1")]
+    pub owner: ::prost::alloc::string::String,
+    /// The pod whose Retain it is.
+    #[prost(string, tag = "2")]
+    pub pod: ::prost::alloc::string::String,
+    /// The rest of its term, by this pod's clock.
+    #[prost(message, optional, tag = "3")]
+    pub left: ::core::option::Option<::prost_types::Duration>,
+    /// Whether the entry is dropped if this one is the last to go.
+    #[prost(bool, tag = "4")]
+    pub drop_at_zero: bool,
 }
 /// What the remote tier holds under a key.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -12,8 +12,9 @@ functions run uncached, and a warning says so now and then (`strict=True`
 raises); what did not get invalidated always raises.
 """
 
-from ._native import Change, Explained, ExplainedLease, ExplainedRemote, Explanation, Floor
-from ._native import Invalidated, Peer, Status, WatchEvent
+from ._native import Change, Explained, ExplainedLease, ExplainedReferences, ExplainedRemote
+from ._native import Explanation, Floor
+from ._native import Invalidated, Peer, Reference, Released, Status, WatchEvent
 from .aio import AsyncCache
 from .cache import Cache
 from .codecs import Codec
@@ -40,6 +41,7 @@ from .errors import (
     Unsupported,
 )
 from .leases import AsyncLease, AsyncLeases, Lease, Leases
+from .retained import AsyncRetained, Retained
 
 __all__ = [
     "NOT_FOUND",
@@ -47,6 +49,7 @@ __all__ = [
     "AsyncCache",
     "AsyncLease",
     "AsyncLeases",
+    "AsyncRetained",
     "BatchError",
     "Busy",
     "Cache",
@@ -63,6 +66,7 @@ __all__ = [
     "Error",
     "Explained",
     "ExplainedLease",
+    "ExplainedReferences",
     "ExplainedRemote",
     "Explanation",
     "Floor",
@@ -78,6 +82,9 @@ __all__ = [
     "OutcomeUnknown",
     "Overloaded",
     "Peer",
+    "Reference",
+    "Released",
+    "Retained",
     "Status",
     "TemplateError",
     "Unavailable",

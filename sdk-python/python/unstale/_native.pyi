@@ -13,12 +13,16 @@ __all__ = [
     "Change",
     "Explained",
     "ExplainedLease",
+    "ExplainedReferences",
     "ExplainedRemote",
     "Explanation",
     "Floor",
     "Invalidated",
     "Peer",
     "Status",
+    "Reference",
+    "Released",
+    "Retained",
     "Written",
     "Watch",
     "WatchEvent",
@@ -147,6 +151,21 @@ class Client:
         min_source_version: int | None,
         traceparent: str,
     ) -> Call: ...
+    def retain(
+        self,
+        key: str,
+        owner: str,
+        term: float | None = None,
+        drop_at_zero: bool = False,
+    ) -> Call: ...
+    def release(self, key: str, owner: str) -> Call: ...
+    def retained(
+        self,
+        key: str,
+        owner: str | None = None,
+        term: float | None = None,
+        drop_at_zero: bool = False,
+    ) -> Call: ...
     def watch(
         self,
         position: str | None,
@@ -209,6 +228,32 @@ class Grant:
     def abandon(
         self, serve_stale_for: float | None = None, retry_after: float | None = None
     ) -> Call: ...
+
+@final
+class Retained:
+    @property
+    def owner(self) -> str: ...
+    def newest(self) -> Reference | None: ...
+    def release(self) -> Call: ...
+    def let_go(self) -> None: ...
+
+@final
+class Reference:
+    @property
+    def references(self) -> int: ...
+    @property
+    def term(self) -> float: ...
+    @property
+    def here(self) -> str: ...
+
+@final
+class Released:
+    @property
+    def released(self) -> bool: ...
+    @property
+    def references(self) -> int | None: ...
+    @property
+    def dropped_position(self) -> str | None: ...
 
 @final
 class Written:
@@ -292,6 +337,17 @@ class Explanation:
     def invalidations_after(self) -> int: ...
     @property
     def writes_after(self) -> int: ...
+    @property
+    def references(self) -> ExplainedReferences | None: ...
+
+@final
+class ExplainedReferences:
+    @property
+    def count(self) -> int: ...
+    @property
+    def owners(self) -> list[tuple[str, str, float, bool]]: ...
+    @property
+    def pinned(self) -> bool: ...
 
 @final
 class ExplainedRemote:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._native import Explanation, Invalidated, Peer, Status, Watch, WatchEvent
+from ._native import Explanation, Invalidated, Peer, Reference, Released, Status, Watch, WatchEvent
 from .base import Base, expectation
 from .codecs import UNHINTED
 from .decorators import Decorating
@@ -14,6 +14,7 @@ from .entries import Dependencies, Lookup, Outcome
 from .leases import AsyncLease, AsyncLeases
 from .loading import LoadingOperations
 from .options import Ack, Level, Load, Store, names
+from .retained import AsyncRetained, release, retain
 from .steps import Loop, Operation
 
 if TYPE_CHECKING:
@@ -323,6 +324,38 @@ class AsyncCache(Decorating, Base):
         """
         asked = optional_seconds(term), seconds(wait), min_position
         return AsyncLeases(self._operations, list(dict.fromkeys(keys)), asked, type)
+
+    def retained(
+        self,
+        key: str,
+        *,
+        owner: str | None = None,
+        term: Duration | None = None,
+        drop_at_zero: bool = False,
+    ) -> AsyncRetained:
+        """Refers to a key for a block: `async with cache.retained(key)`. While anybody
+        refers to it, no pod evicts its entry, within a bounded share of L1; its ttl
+        and invalidations end it as ever. Without a sidecar the block runs all the
+        same (`newest` is None), unless strict.
+
+        owner: who refers to it; a name drawn at random unless given.
+        term: how long the reference outlives a process that died; it is renewed.
+        drop_at_zero: invalidate the entry if this is the last reference to go.
+        """
+        return AsyncRetained(self._operations, (key, owner, optional_seconds(term), drop_at_zero))
+
+    async def retain(
+        self, key: str, owner: str, *, term: Duration | None = None, drop_at_zero: bool = False
+    ) -> Reference:
+        """Refers to a key once, as this owner, or renews that; it ends with its term.
+        Raises when the sidecar could not be told. `retained` keeps one up."""
+        asked = key, owner, optional_seconds(term), drop_at_zero
+        return await Loop.current().run(retain(self._operations, *asked))
+
+    async def release(self, key: str, owner: str) -> Released:
+        """Ends an owner's reference. That there was none is an outcome (`released` is
+        False); raises when the sidecar could not be told."""
+        return await Loop.current().run(release(self._operations, key, owner))
 
     async def watch(
         self,

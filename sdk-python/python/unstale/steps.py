@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar, Union
 from weakref import WeakKeyDictionary
 
 from . import patience
-from ._native import Answer, Call, Reactor
+from ._native import Answer, Call, Reactor, Retained
 from .flights import Flights
 
 T = TypeVar("T")
@@ -171,3 +171,5 @@ def _let_go(value: Any) -> None:
     for answer in value if isinstance(value, list) else [value]:
         if isinstance(answer, Answer) and answer.grant is not None:
             answer.grant.release()
+        if isinstance(answer, Retained):
+            answer.let_go()

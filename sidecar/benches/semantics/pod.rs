@@ -11,6 +11,7 @@ use unstale_engine::{Engine, Options, Ports};
 use unstale_sidecar::boottime::BootTime;
 use unstale_sidecar::entropy::OsRandom;
 use unstale_sidecar::log::local::LocalLog;
+use unstale_sidecar::references::local::LocalReferences;
 use unstale_sidecar::remote::memory::MemoryTier;
 
 /// A pod; it stops when it is dropped.
@@ -29,6 +30,7 @@ impl Pod {
             Ports {
                 remote: MemoryTier::new(256 << 20, clock.clone()),
                 log: log.clone(),
+                references: LocalReferences::new(clock.clone()),
                 clock,
                 random: Arc::new(OsRandom),
             },

@@ -162,6 +162,7 @@ fn tick(engine: &Arc<Engine>, due: &mut Due) {
     if now >= due.sweep {
         due.sweep = now.plus(SWEEP_EVERY);
         engine.leases.sweep(now);
+        crate::retained::sweep(engine, now);
     }
     if now >= due.ping {
         due.ping = now.plus(PING_EVERY);

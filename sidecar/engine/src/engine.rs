@@ -17,12 +17,14 @@ use crate::leases::Leases;
 use crate::log::{BEAT_TTL, Event, Log, Sink};
 use crate::many::GetManyFar;
 use crate::metrics::Meter;
-use crate::policy::{Policies, Policy};
+use crate::policy::{Policies, Policy, refs};
 use crate::position::Position;
 use crate::random::Random;
 use crate::read::GetFar;
+use crate::references::{self, References};
 use crate::remote::Remote;
 use crate::request::*;
+use crate::retained;
 use crate::watch::{Ring, Watch};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +38,8 @@ pub struct Ports {
     pub remote: Arc<dyn Remote>,
     /// The log.
     pub log: Arc<dyn Log>,
+    /// The references.
+    pub references: Arc<dyn References>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -49,6 +53,8 @@ pub struct Options {
     pub pod: String,
     /// Bound of L1, in weighed bytes.
     pub l1_bytes: u64,
+    /// What L1 keeps of what is referred to beside that, in percent of it.
+    pub l1_pinned_share: u8,
     /// What each namespace says; see [`Engine::set_policies`].
     pub policies: Policies,
     /// How long one call to the remote tier may take.
@@ -72,6 +78,7 @@ impl Default for Options {
         Self {
             pod: String::new(),
             l1_bytes: 64 << 20,
+            l1_pinned_share: refs::PINNED_SHARE_DEFAULT,
             policies: Policies::default(),
             remote_timeout: Duration::from_millis(500),
             max_appends: 4096,
@@ -98,6 +105,10 @@ pub struct Engine {
     pub(crate) leases: Leases,
     pub(crate) flights: Flights,
     pub(crate) ring: Mutex<Ring>,
+    /// Locked within the machine, never around it.
+    pub(crate) references: Mutex<retained::Table>,
+    /// Up to where the records of references are reflected.
+    pub(crate) followed: watch::Sender<u64>,
     /// Held by the Explain under way.
     pub(crate) explaining: tokio::sync::Mutex<()>,
     pub(crate) meter: Meter,
@@ -125,7 +136,7 @@ impl Engine {
             Self {
                 me: Weak::clone(me),
                 machine: Mutex::new(machine),
-                l1: L1::new(options.l1_bytes),
+                l1: L1::new(options.l1_bytes, pinned_max(&options)),
                 progress: watch::Sender::new(Progress::default()),
                 deciders: Mutex::default(),
                 fleets: Mutex::default(),
@@ -133,6 +144,8 @@ impl Engine {
                 leases: Leases::default(),
                 flights: Flights::default(),
                 ring: Mutex::default(),
+                references: Mutex::new(retained::Table::new()),
+                followed: watch::Sender::new(0),
                 explaining: tokio::sync::Mutex::default(),
                 meter: Meter::default(),
                 remote_error: Mutex::new(Some("it was not asked yet".into())),
@@ -240,6 +253,16 @@ impl Engine {
         crate::invalidate::invalidate(self, invalidate).await
     }
 
+    /// Refers to a key for a while, or renews that.
+    pub async fn retain(&self, retain: Retain) -> Result<Retained, Error> {
+        crate::retained::retain(self, retain).await
+    }
+
+    /// Ends a reference; none: there was none.
+    pub async fn release(&self, release: Release) -> Result<Option<Released>, Error> {
+        crate::retained::release(self, release).await
+    }
+
     /// Why the entry under a key is served, or is not. Changes nothing.
     pub async fn explain(
         &self,
@@ -283,7 +306,11 @@ impl Engine {
 
     /// What the engine is doing. Does not wait.
     pub fn status(&self) -> Status {
-        let (l1_entries, l1_bytes) = self.l1.size();
+        let l1 = self.l1.size();
+        let (references, references_error) = {
+            let table = lock(&self.references);
+            (table.len() as u64, table.away().map(Into::into))
+        };
         let remote_error = lock(&self.remote_error).clone();
         let now = self.now();
         let machine = self.machine();
@@ -299,9 +326,14 @@ impl Engine {
             horizon: machine.horizon(),
             log_error: machine.log_error().map(Into::into),
             remote_error,
-            l1_entries,
-            l1_bytes,
+            l1_entries: l1.entries,
+            l1_bytes: l1.bytes,
             staleness_bound: machine.staleness_bound(),
+            references,
+            references_error,
+            pinned_entries: l1.pinned_entries,
+            pinned_bytes: l1.pinned_bytes,
+            pinned_max_bytes: pinned_max(&self.options),
         }
     }
 
@@ -334,9 +366,10 @@ impl Engine {
         self.ports.clock.now()
     }
 
-    /// Drops a key from L1, as making room would. For tests of what follows.
+    /// Drops a key from L1, as making room would: not what is kept because its key
+    /// is referred to. For tests of what follows.
     pub fn evict(&self, key: &crate::key::Key) {
-        self.l1.remove(key.hash());
+        self.l1.evict(key.hash());
     }
 
     /// Whether the pod is leaving: it takes no new writes and grants nothing.
@@ -430,6 +463,7 @@ impl Engine {
             for key in &what.keys {
                 self.drop_older(&namespace, key, sequence);
             }
+            retained::invalidated(self, &namespace, &what.keys);
         }
         lock(&self.ring).push(sequence, what, reason);
     }
@@ -454,6 +488,17 @@ impl Sink for Engine {
         self.with(|machine, now| machine.event(event, now));
         self.background.wake();
     }
+}
+
+impl references::Sink for Engine {
+    fn told(&self, event: references::Event) {
+        retained::told(self, event);
+    }
+}
+
+/// Weighed bytes that L1 keeps of what is referred to.
+fn pinned_max(options: &Options) -> u64 {
+    refs::pinned_bytes(options.l1_bytes, options.l1_pinned_share)
 }
 
 /// Locks; a panic elsewhere while it was held does not spread.

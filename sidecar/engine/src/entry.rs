@@ -28,6 +28,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Whether its source was read after that of the other, as the log counts.
+    pub(crate) fn is_newer(&self, other: &Self) -> bool {
+        self.facts.epoch == other.facts.epoch && self.facts.as_of > other.facts.as_of
+    }
+
     /// Whether a Set of this would change nothing.
     pub(crate) fn equals(&self, new: &NewEntry) -> bool {
         let tags = &new.tags;

@@ -37,6 +37,13 @@ pub enum Error {
     /// This pod granted no such lease token.
     #[error("this sidecar did not grant this lease token, or it was used long ago")]
     UnknownLease,
+    /// The references are away: whether it was done is not known. Repeat the call,
+    /// later.
+    #[error("the references are unavailable, perhaps it was done; repeat the call: {0}")]
+    ReferencesUnavailable(String),
+    /// There are as many references as this pod follows; nothing was done.
+    #[error("there are {max} references in the fleet already, as many as may be", max = crate::limits::REFERENCES)]
+    ReferencesFull,
     /// The sidecar is draining; nothing was done. Use another connection.
     #[error("the sidecar is shutting down")]
     ShuttingDown,

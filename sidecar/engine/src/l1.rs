@@ -1,14 +1,20 @@
 //! L1: this pod's memory. A bounded map and nothing else: entries are judged
 //! by the hit rule whenever they are read, and loads do not run through it.
 //!
+//! What is referred to is kept beside the map that evicts ([`pinned`]).
+//!
 //! moka's own load and invalidation paths race with each other; only insert,
 //! get and remove are used. When an entry ends is judged by the hit rule, too.
+
+mod pinned;
 
 use crate::entry::Entry;
 use crate::hashed::ByName;
 use crate::key::NameHash;
 use crate::request::Payload;
 use bytes::Bytes;
+pub use pinned::Here;
+use pinned::{Pinned, Slot};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -28,25 +34,39 @@ const WALK: usize = 512;
 
 pub(crate) struct L1 {
     map: moka::sync::Cache<NameHash, Arc<Entry>, ByName>,
+    pinned: Pinned,
 }
 
 impl L1 {
-    pub(crate) fn new(max_bytes: u64) -> Self {
+    /// Holds so many bytes, and so many more of what is referred to.
+    pub(crate) fn new(max_bytes: u64, max_pinned: u64) -> Self {
         let map = moka::sync::Cache::builder()
             .max_capacity(max_bytes)
             .weigher(weigh)
             .build_with_hasher(ByName::default());
-        Self { map }
+        let pinned = Pinned::new(max_pinned);
+        Self { map, pinned }
     }
 
     pub(crate) fn get(&self, key: NameHash) -> Option<Arc<Entry>> {
-        self.map.get(&key)
+        match self.pinned.slot(key) {
+            Slot::Free => self.map.get(&key),
+            Slot::Holds(entry) => Some(entry),
+            Slot::Empty => {
+                let entry = self.map.get(&key)?;
+                self.keep(&entry);
+                Some(entry)
+            }
+        }
     }
 
     /// The entry, without that a key which is not held counts as wanted once more:
     /// each key that was read in vain, and then stored, would have counted twice,
     /// and driven out what is read as often.
     pub(crate) fn peek(&self, key: NameHash) -> Option<Arc<Entry>> {
+        if let Slot::Holds(entry) = self.pinned.slot(key) {
+            return Some(entry);
+        }
         let held = self.map.contains_key(&key);
         held.then(|| self.map.get(&key)).flatten()
     }
@@ -54,6 +74,9 @@ impl L1 {
     /// The entry, for who must not count as one who wants it. It takes a walk over
     /// all keys, so others have their turn on the way.
     pub(crate) async fn look_at(&self, key: NameHash) -> Option<Arc<Entry>> {
+        if let Slot::Holds(entry) = self.pinned.slot(key) {
+            return Some(entry);
+        }
         if !self.map.contains_key(&key) {
             return None;
         }
@@ -78,30 +101,97 @@ impl L1 {
     /// once: nobody has looked for it, and a full map lets nothing in that was
     /// wanted less than what it would drive out.
     pub(crate) fn insert_written(&self, entry: Entry) {
-        let held = self.map.get(&entry.facts.key.hash());
+        let held = self.get(entry.facts.key.hash());
         self.replace(held, entry);
     }
 
     fn replace(&self, held: Option<Arc<Entry>>, entry: Entry) {
-        if let Some(held) = held
-            && held.facts.epoch == entry.facts.epoch
-            && held.facts.as_of > entry.facts.as_of
-        {
+        if held.is_some_and(|held| held.is_newer(&entry)) {
             return;
         }
+        let entry = Arc::new(own_bytes(entry));
         let key = entry.facts.key.hash();
-        self.map.insert(key, Arc::new(own_bytes(entry)));
+        if matches!(self.pinned.slot(key), Slot::Free) || !self.keep(&entry) {
+            self.map.insert(key, entry);
+        }
+    }
+
+    /// Keeps the entry for who refers to its key; false: it is to be evicted like
+    /// others.
+    fn keep(&self, entry: &Arc<Entry>) -> bool {
+        let key = entry.facts.key.hash();
+        let kept = self.pinned.keep(entry, weigh(&key, entry));
+        if kept {
+            self.map.invalidate(&key);
+        }
+        kept
     }
 
     pub(crate) fn remove(&self, key: NameHash) {
+        self.pinned.remove(key);
         self.map.invalidate(&key);
     }
 
-    /// Entries and weighed bytes, as of moka's last housekeeping.
-    pub(crate) fn size(&self) -> (u64, u64) {
-        self.map.run_pending_tasks();
-        (self.map.entry_count(), self.map.weighted_size())
+    /// Makes room of what is not kept.
+    pub(crate) fn evict(&self, key: NameHash) {
+        self.map.invalidate(&key);
     }
+
+    /// The key is referred to from now on: its entry is kept, while there is room.
+    pub(crate) fn pin(&self, key: NameHash) {
+        self.pinned.refer(key);
+        if let Some(entry) = self.peek(key) {
+            self.keep(&entry);
+        }
+    }
+
+    /// Nobody refers to the key any more: its entry is evicted like others.
+    pub(crate) fn unpin(&self, key: NameHash) {
+        if let Some(entry) = self.pinned.forget(key) {
+            // It counts as wanted, or it would not be let in at all.
+            let held = self.map.get(&key);
+            if !held.is_some_and(|held| held.is_newer(&entry)) {
+                self.map.insert(key, entry);
+            }
+        }
+    }
+
+    /// Whether the entry of a key that is referred to is kept.
+    pub(crate) fn here(&self, key: NameHash) -> Here {
+        match self.pinned.slot(key) {
+            Slot::Holds(_) => Here::Pinned,
+            Slot::Empty | Slot::Free if self.map.contains_key(&key) => Here::NoRoom,
+            Slot::Empty | Slot::Free => Here::NotCached,
+        }
+    }
+
+    /// All that is kept, if something found no room since this was asked last:
+    /// what of it is of no more use should go.
+    pub(crate) fn when_full(&self) -> Vec<Arc<Entry>> {
+        self.pinned.when_full()
+    }
+
+    /// Entries and weighed bytes, as of moka's last housekeeping; of them what is
+    /// kept for references.
+    pub(crate) fn size(&self) -> Size {
+        self.map.run_pending_tasks();
+        let (pinned_entries, pinned_bytes) = self.pinned.size();
+        Size {
+            entries: self.map.entry_count() + pinned_entries,
+            bytes: self.map.weighted_size() + pinned_bytes,
+            pinned_entries,
+            pinned_bytes,
+        }
+    }
+}
+
+/// What L1 holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    pub(crate) pinned_entries: u64,
+    pub(crate) pinned_bytes: u64,
 }
 
 /// Ready when it is polled again.

@@ -1,8 +1,8 @@
 //! The decisions of unstale.
 //!
 //! Guarantees: nothing here opens a socket, reads a clock or draws a random
-//! number; all three come through ports ([`remote::Remote`], [`log::Log`],
-//! [`clock::Clock`], [`random::Random`]). The coherence protocol is a state
+//! number; all of it comes through ports ([`remote::Remote`], [`log::Log`],
+//! [`references::References`], [`clock::Clock`], [`random::Random`]). The coherence protocol is a state
 //! machine ([`coherence`]): events in, actions out. Start reading at
 //! [`Engine`], the table of contents of the system.
 
@@ -36,9 +36,11 @@ pub mod policy;
 pub mod position;
 pub mod random;
 mod read;
+pub mod references;
 mod refresh;
 pub mod remote;
 pub mod request;
+mod retained;
 mod store;
 pub mod text;
 mod tier;

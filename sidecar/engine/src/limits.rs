@@ -95,3 +95,15 @@ pub const TERM_DEFAULT: Duration = Duration::from_secs(10);
 pub const DEADLINE_MAX: Duration = Duration::from_secs(60);
 /// Deadline of a call that brings none (FLEET: D + 2 s).
 pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(1);
+/// Longest name of an owner of references, in bytes.
+pub const OWNER_BYTES: usize = 128;
+/// Most references that a pod follows.
+pub const REFERENCES: usize = 65_536;
+/// Shortest term of a reference.
+pub const REFERENCE_TERM_MIN: Duration = Duration::from_secs(1);
+/// Longest term of a reference.
+pub const REFERENCE_TERM_MAX: Duration = Duration::from_secs(3600);
+/// Term of a reference when the caller gives none.
+pub const REFERENCE_TERM_DEFAULT: Duration = Duration::from_secs(30);
+/// Owners of a key that Explain names.
+pub const EXPLAINED_OWNERS: usize = 16;

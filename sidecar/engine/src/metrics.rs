@@ -37,5 +37,6 @@ meter! {
     fill_voided => fills_voided,
     appended => appended,
     overloaded => overloaded,
+    reference_drop => reference_drops,
     local_dropped => locals_dropped,
 }

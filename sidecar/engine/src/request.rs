@@ -6,6 +6,7 @@ mod found;
 mod invalidate;
 mod lease;
 mod read;
+mod references;
 mod status;
 mod watch;
 mod write;
@@ -18,6 +19,7 @@ pub use lease::{
 };
 pub(crate) use read::Demand;
 pub use read::{Get, GetMany, GetOutcome, Level};
+pub use references::{Here, Release, Released, Retain, Retained};
 pub use status::{Counters, Peer, Session, SessionState, Status};
 pub use watch::{WatchEvent, WatchFilter, Watched};
 pub use write::{Ack, CasOutcome, CompareAndSet, Expected, NotStored, Set, SetOutcome};

@@ -57,7 +57,8 @@ fn memory(config: &Config, limit: Option<u64>) -> Vec<Finding> {
         RemoteTier::Memory => config.memory_bytes,
         RemoteTier::Nats | RemoteTier::Redis(_) | RemoteTier::Memcached(_) => 0,
     };
-    let wanted = config.l1_bytes + local + config.floor_bytes;
+    let pinned = config.l1_bytes / 100 * u64::from(config.l1_pinned_share);
+    let wanted = config.l1_bytes + pinned + local + config.floor_bytes;
     let Some(limit) = limit else {
         return vec![Finding::Good("memory: no container limit".into())];
     };

@@ -15,6 +15,7 @@ mod loader;
 mod output;
 mod own_namespace;
 mod peers;
+mod retain;
 mod set;
 mod spread;
 mod status;
@@ -40,6 +41,10 @@ pub enum ClientCommand {
     Lease(lease::Lease),
     /// Make entries unreadable everywhere.
     Invalidate(invalidate::Invalidate),
+    /// Refer to a key for a while: no pod evicts its entry meanwhile.
+    Retain(retain::Retain),
+    /// End a reference to a key.
+    Release(retain::Release),
     /// Follow the invalidations of the fleet.
     Watch(watch::Watch),
     /// Show what the sidecar is doing.
@@ -62,6 +67,8 @@ pub async fn run(command: ClientCommand) -> ExitCode {
         ClientCommand::Cas(cas) => cas.run().await,
         ClientCommand::Lease(lease) => lease.run().await,
         ClientCommand::Invalidate(invalidate) => invalidate.run().await,
+        ClientCommand::Retain(retain) => retain.run().await,
+        ClientCommand::Release(release) => release.run().await,
         ClientCommand::Watch(watch) => watch.run().await,
         ClientCommand::Status(status) => status.run().await,
         ClientCommand::Peers(peers) => peers.run().await,
@@ -107,6 +114,8 @@ mod tests {
             "invalidate --prefix page: --prefix img/",
             "invalidate --all",
             "watch --position 1-2 --key a --key b --tag t --prefix p:",
+            "retain k --owner o --term 30s --drop-at-zero",
+            "release k --owner o --json",
             "status --json",
             "peers",
             "explain k --json --namespace shop",
@@ -143,6 +152,10 @@ mod tests {
             "lease k --negative-exit 256 -- x",
             "invalidate",
             "invalidate --ack log",
+            "retain k",
+            "retain --owner o",
+            "retain k --owner o --term ever",
+            "release k",
             "explain",
             "explain a b",
             "lease k",

@@ -66,6 +66,9 @@ pub struct Flags {
     /// Bound of L1 [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub l1_bytes: Option<String>,
+    /// What L1 keeps beside it of what is referred to [default: 25%]
+    #[arg(long, value_name = "SHARE")]
+    pub l1_pinned_share: Option<String>,
     /// Bound of the memory tier [default: 64MiB]
     #[arg(long, value_name = "SIZE")]
     pub memory_bytes: Option<String>,
@@ -144,6 +147,7 @@ impl Flags {
             "compress_from" => &self.compress_from,
             "encryption_key_file" => &self.encryption_key_file,
             "l1_bytes" => &self.l1_bytes,
+            "l1_pinned_share" => &self.l1_pinned_share,
             "memory_bytes" => &self.memory_bytes,
             "session_ttl" => &self.session_ttl,
             "default_ttl" => &self.default_ttl,

@@ -58,6 +58,8 @@ pub struct Config {
     pub records: Records,
     /// Bound of L1 in weighed bytes.
     pub l1_bytes: u64,
+    /// What L1 keeps of what is referred to beside that, in percent of it.
+    pub l1_pinned_share: u8,
     /// Bound of the memory tier in bytes.
     pub memory_bytes: u64,
     /// How long one beat keeps a session fresh (a log that exists says itself).
@@ -207,6 +209,7 @@ impl Config {
             }
         }
         line("l1_bytes", &show_size(self.l1_bytes));
+        line("l1_pinned_share", &format!("{}%", self.l1_pinned_share));
         line("memory_bytes", &show_size(self.memory_bytes));
         line("session_ttl", &show_duration(self.session_ttl));
         line(

@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 use unstale_engine::key::Delimiters;
 use unstale_engine::limits;
+use unstale_engine::policy::refs;
 
 /// Every setting.
-pub(super) const NAMES: [&str; 36] = [
+pub(super) const NAMES: [&str; 37] = [
     "listen",
     "uds",
     "admin",
@@ -30,6 +31,7 @@ pub(super) const NAMES: [&str; 36] = [
     "compress_from",
     "encryption_key_file",
     "l1_bytes",
+    "l1_pinned_share",
     "memory_bytes",
     "session_ttl",
     "default_ttl",
@@ -108,6 +110,7 @@ impl Reader {
             remote_calls,
             records,
             l1_bytes: self.size("l1_bytes", 64 << 20),
+            l1_pinned_share: self.pinned_share(),
             memory_bytes: self.size("memory_bytes", 64 << 20),
             session_ttl: self.time("session_ttl", 15_000, (500, 600_000)),
             policies,
@@ -137,6 +140,19 @@ impl Reader {
         self.read("prefix_delimiters", ":/.".into(), allowed, |text| {
             Delimiters::new(text).is_ok().then(|| text.into())
         })
+    }
+
+    fn pinned_share(&mut self) -> u8 {
+        let allowed = format!("a share from 0% to {}%, like 25%", refs::PINNED_SHARE_MAX);
+        self.read(
+            "l1_pinned_share",
+            refs::PINNED_SHARE_DEFAULT,
+            &allowed,
+            |text| {
+                let percent = text.strip_suffix('%')?.parse().ok();
+                percent.filter(|percent| *percent <= refs::PINNED_SHARE_MAX)
+            },
+        )
     }
 
     fn log_level(&mut self) -> String {

@@ -26,6 +26,11 @@ pub(super) fn status(engine: &Engine, facts: &Facts) -> v1::StatusResponse {
         staleness_bound: Some(encode::duration(status.staleness_bound)),
         config_error: in_force.error.clone(),
         instance: facts.instance.clone(),
+        references: status.references,
+        references_error: status.references_error.unwrap_or_default(),
+        pinned_entries: status.pinned_entries,
+        pinned_bytes: status.pinned_bytes,
+        pinned_max_bytes: status.pinned_max_bytes,
     }
 }
 

@@ -163,6 +163,11 @@ pub(super) fn duration(duration: Duration) -> prost_types::Duration {
     }
 }
 
+/// A count; none of ours comes near the limit of the message.
+pub(super) fn count(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// What was not available; not set when everything was.
 pub(super) fn degraded(degraded: Degraded) -> Option<v1::Degraded> {
     let reasons = [

@@ -39,7 +39,24 @@ fn response(told: Explanation) -> v1::ExplainResponse {
         changes: told.changes.into_iter().map(change).collect(),
         invalidations_after: told.invalidations_after,
         writes_after: told.writes_after,
+        references: references(told.references),
     }
+}
+
+fn references(referred: Referred) -> Option<v1::ExplainedReferences> {
+    let owners = referred.owners.into_iter();
+    let owners = owners.map(|referring| v1::ExplainedReference {
+        owner: referring.reference.owner.as_str().to_owned(),
+        pod: referring.reference.pod.as_ref().to_owned(),
+        left: Some(encode::duration(referring.left)),
+        drop_at_zero: referring.reference.drop_at_zero,
+    });
+    let owners = owners.collect();
+    (referred.count > 0).then(|| v1::ExplainedReferences {
+        count: encode::count(referred.count),
+        owners,
+        pinned: referred.pinned,
+    })
 }
 
 fn remote(told: Result<InTier, String>) -> v1::ExplainedRemote {

@@ -18,7 +18,9 @@ mod invalidate;
 mod lease;
 pub mod listener;
 mod observe;
+mod release;
 mod renew;
+mod retain;
 mod rounds;
 mod serve;
 mod session;
@@ -156,6 +158,16 @@ impl CacheService for Service {
         request: Request<v1::InvalidateRequest>,
     ) -> Answered<v1::InvalidateResponse> {
         let answer = invalidate::invalidate_alone(&self.engine, request);
+        answer.await.map(Response::new)
+    }
+
+    async fn retain(&self, request: Request<v1::RetainRequest>) -> Answered<v1::RetainResponse> {
+        let answer = retain::retain(&self.engine, request.into());
+        answer.await.map(Response::new)
+    }
+
+    async fn release(&self, request: Request<v1::ReleaseRequest>) -> Answered<v1::ReleaseResponse> {
+        let answer = release::release(&self.engine, request.into());
         answer.await.map(Response::new)
     }
 

@@ -36,6 +36,16 @@ fn named(error: &Error) -> Named {
         Error::Overloaded { retry_after } => {
             (Code::ResourceExhausted, "OVERLOADED", Some(*retry_after))
         }
+        Error::ReferencesUnavailable(_) => (
+            Code::Unavailable,
+            "REFERENCES_UNAVAILABLE",
+            Some(RETRY_AFTER),
+        ),
+        Error::ReferencesFull => (
+            Code::ResourceExhausted,
+            "REFERENCES_FULL",
+            Some(RETRY_AFTER),
+        ),
         Error::UnknownLease => (Code::FailedPrecondition, "UNKNOWN_LEASE", None),
         Error::ShuttingDown => (Code::Unavailable, "SHUTTING_DOWN", Some(RETRY_AFTER)),
     };
@@ -285,6 +295,18 @@ mod tests {
                 false,
             ),
             (Error::ShuttingDown, Unavailable, "SHUTTING_DOWN", true),
+            (
+                Error::ReferencesUnavailable(why()),
+                Unavailable,
+                "REFERENCES_UNAVAILABLE",
+                true,
+            ),
+            (
+                Error::ReferencesFull,
+                ResourceExhausted,
+                "REFERENCES_FULL",
+                true,
+            ),
         ]
     }
 

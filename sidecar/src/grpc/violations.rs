@@ -15,6 +15,7 @@ use tonic_types::FieldViolation;
 use unstale_engine::key::{BadName, Key, Namespace, Prefix, Tag};
 use unstale_engine::limits;
 use unstale_engine::position::{NotAPosition, Position};
+use unstale_engine::references::Owner;
 use unstale_engine::request::{Ack, Level, Mode};
 use unstale_proto::v1;
 
@@ -127,6 +128,10 @@ impl Violations {
         let check = |key: &str| Key::new(judged_in.clone(), key);
         let judged = self.names("keys", keys, max, check);
         judged.filter(|_| namespace.is_some())
+    }
+
+    pub(super) fn owner(&mut self, text: &str) -> Option<Owner> {
+        self.name("owner", Owner::new(text))
     }
 
     /// Tags; one that is repeated is one.

@@ -62,6 +62,10 @@ async fn look(link: &Link, wanted: &Wanted, found: &mut Findings) {
         report(&log.0, streams::judge_log(&config, fleet), found);
         agree(&log.0, &config, wanted, found);
     }
+    let refs = (streams::refs_stream(fleet), streams::refs_subjects(fleet));
+    if let Some(config) = stream(link, &client, &refs, found).await {
+        report(&refs.0, streams::judge_refs(&config, fleet), found);
+    }
     let data = (streams::data_stream(fleet), streams::data_subjects(fleet));
     if wanted.remote
         && let Some(config) = stream(link, &client, &data, found).await

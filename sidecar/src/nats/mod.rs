@@ -1,12 +1,12 @@
-//! What the NATS log and the NATS remote tier share: how to connect and who
-//! keeps the connection up.
+//! What the NATS log, the NATS remote tier and the references share: how to
+//! connect, who keeps the connection up, and how a stream is read.
 //!
-//! The log and the remote tier each open a connection of their own ([`link`]),
-//! with the options of one [`NatsConfig`]. No secret is in `Debug` output, in
+//! Each opens a connection of its own ([`link`]), with the options of one [`NatsConfig`]. No secret is in `Debug` output, in
 //! an error text or in a log line.
 
 pub(crate) mod api;
 pub mod check;
+pub(crate) mod consumer;
 pub(crate) mod hints;
 pub(crate) mod link;
 mod options;

@@ -1,7 +1,7 @@
-//! What the two streams of a fleet must be: names, subjects, and the one judge
+//! What the streams of a fleet must be: names, subjects, and the one judge
 //! of their configuration.
 //!
-//! The driver of the log, the remote tier and `unstale check` all ask here, so
+//! The drivers of the log and the references, the remote tier and `unstale check` all ask here, so
 //! that a check approves exactly what `serve` accepts. Judges what the server
 //! says; asks nothing itself.
 
@@ -37,6 +37,16 @@ pub(crate) fn data_stream(fleet: &str) -> String {
 /// Every subject of the remote tier.
 pub(crate) fn data_subjects(fleet: &str) -> String {
     format!("unstale.{fleet}.data.*")
+}
+
+/// The references' stream.
+pub(crate) fn refs_stream(fleet: &str) -> String {
+    format!("UNSTALE_{fleet}_REFS")
+}
+
+/// Every subject of the references: a key's hash and an owner's.
+pub(crate) fn refs_subjects(fleet: &str) -> String {
+    format!("unstale.{fleet}.refs.*.*")
 }
 
 /// What a log says about itself; every pod adopts it.
@@ -156,6 +166,23 @@ pub(crate) fn judge_data(config: &Value, fleet: &str) -> Verdict {
     verdict
 }
 
+/// Judges the stream of the references: records end with their terms, and the
+/// pods are told.
+pub(crate) fn judge_refs(config: &Value, fleet: &str) -> Verdict {
+    let mut verdict = Verdict::default();
+    judge_both(&mut verdict, config, &refs_subjects(fleet));
+    let one = config["max_msgs_per_subject"] == 1;
+    let text = "must have max_msgs_per_subject 1: one record per key and owner";
+    verdict.must(one, text);
+    let text = "has no subject_delete_marker_ttl: pods are not told when a term has passed, and drop entries late";
+    verdict.should(limited(&config["subject_delete_marker_ttl"]), text);
+    for field in ["max_msgs", "max_bytes", "max_age"] {
+        let text = format!("has {field}: references may end before their terms");
+        verdict.should(!limited(&config[field]), text);
+    }
+    verdict
+}
+
 fn judge_both(verdict: &mut Verdict, config: &Value, subjects: &str) {
     let ours = |all: &Vec<Value>| all.iter().any(|subject| subject == subjects);
     let has = config["subjects"].as_array().is_some_and(ours);
@@ -242,6 +269,27 @@ mod tests {
             let refusal = refusal.unwrap_or_else(|| panic!("{field} {value} passes"));
             assert!(!refusal.contains("; must have"), "only {field}: {refusal}");
         }
+    }
+
+    #[test]
+    fn a_stream_of_references_keeps_one_record_each_and_tells_of_ends() {
+        let good = json!({
+            "subjects": ["unstale.f.refs.*.*"], "retention": "limits", "num_replicas": 3,
+            "storage": "file", "allow_msg_ttl": true, "max_msgs_per_subject": 1,
+            "subject_delete_marker_ttl": 60_000_000_000_u64, "max_age": 0, "max_bytes": -1,
+        });
+        let with = |field: &str, value: Value| {
+            let mut config = good.clone();
+            config[field] = value;
+            judge_refs(&config, "f")
+        };
+        let verdict = judge_refs(&good, "f");
+        assert_eq!((verdict.wrong.len(), verdict.unwise.len()), (0, 0));
+        assert!(with("max_msgs_per_subject", json!(-1)).refusal().is_some());
+        assert!(with("allow_msg_ttl", json!(false)).refusal().is_some());
+        let unwise = with("subject_delete_marker_ttl", json!(null));
+        assert_eq!((unwise.wrong.len(), unwise.unwise.len()), (0, 1));
+        assert_eq!(with("max_bytes", json!(1024)).unwise.len(), 1);
     }
 
     #[test]

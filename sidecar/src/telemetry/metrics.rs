@@ -123,6 +123,7 @@ counters! {
     epochs: "log_epochs", "Epochs of the log met: what was cached before is not used";
     set_backs: "log_clock_set_back", "Times the wall clock of the log's server was seen to go back";
     undecodable: "log_undecodable", "Records of the log that could not be decoded";
+    reference_drops: "reference_drops", "Entries dropped here because nobody referred to their keys any more";
     overloaded: "overloaded", "Calls refused because too much was in flight";
     locals_dropped: "locals_dropped", "Sets with ack LOCAL whose value was not stored: refused or undecided";
 }
@@ -212,7 +213,7 @@ impl Sources {
         family.encode(encoder.encode_descriptor("remote_breaker", help, None, kind)?)
     }
 
-    fn gauges(&self) -> [(&'static str, &'static str, u64); 8] {
+    fn gauges(&self) -> [(&'static str, &'static str, u64); 12] {
         let s = self.engine.status();
         let connected = u64::from(s.log_error.is_none());
         let fresh = u64::from(s.state == SessionState::Fresh);
@@ -239,6 +240,26 @@ impl Sources {
             ),
             ("l1_entries", "Entries in L1", s.l1_entries),
             ("l1_bytes", "Weighed bytes in L1", s.l1_bytes),
+            (
+                "references_followed",
+                "1 while the references of the fleet are followed",
+                u64::from(s.references_error.is_none()),
+            ),
+            (
+                "references",
+                "References in the fleet, as this pod follows them",
+                s.references,
+            ),
+            (
+                "pinned_entries",
+                "Entries that L1 keeps because their keys are referred to",
+                s.pinned_entries,
+            ),
+            (
+                "pinned_bytes",
+                "Weighed bytes of entries that L1 keeps",
+                s.pinned_bytes,
+            ),
         ]
     }
 }

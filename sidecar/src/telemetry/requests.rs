@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tonic::Code;
 
 /// The calls that have a label of their own; everything else is "other".
-const RPCS: [&str; 17] = [
+const RPCS: [&str; 19] = [
     "Get",
     "BatchGet",
     "Set",
@@ -18,6 +18,8 @@ const RPCS: [&str; 17] = [
     "Abandon",
     "Invalidate",
     "Watch",
+    "Retain",
+    "Release",
     "Session",
     "Status",
     "Peers",

@@ -21,6 +21,7 @@ use unstale_engine::{Engine, Options, Ports};
 use unstale_sidecar::boottime::BootTime;
 use unstale_sidecar::entropy::OsRandom;
 use unstale_sidecar::log::local::LocalLog;
+use unstale_sidecar::references::local::LocalReferences;
 
 /// Long enough for every call here, and for every entry.
 const LONG: Duration = Duration::from_secs(3600);
@@ -164,6 +165,7 @@ async fn start(l1_bytes: u64, stop: CancellationToken) -> Result<Arc<Engine>> {
     let ports = Ports {
         remote: Arc::new(Forgetful),
         log: log.clone(),
+        references: LocalReferences::new(clock.clone()),
         clock,
         random: Arc::new(OsRandom),
     };

@@ -140,6 +140,20 @@ class Calls:
     def explain(self, args):
         return explained(self.ask(self.admin.Explain, self.request(admin.ExplainRequest, args)))
 
+    def retain(self, args):
+        told = self.ask(self.cache.Retain, self.request(pb.RetainRequest, args))
+        said = {"kind": told.WhichOneof("here"), "references": told.references, "term": told.term.seconds}
+        if said["kind"] == "not_pinned":
+            said["reason"] = word(pb.NotPinnedReason, "NOT_PINNED_REASON", told.not_pinned.reason)
+        return said
+
+    def let_go(self, args):
+        told = self.ask(self.cache.Release, self.request(pb.ReleaseRequest, args))
+        said = {"kind": told.WhichOneof("result")}
+        if said["kind"] == "released":
+            said |= {"references": told.released.references, "dropped_position": told.released.dropped_position or None}
+        return said
+
     def watch(self, args):
         """A stream whose first event has come."""
         request = self.request(pb.WatchRequest, args, "stream")

@@ -61,7 +61,7 @@ def fields(message, args, *more):
             message.ack = enum(entry.Ack, "ACK", value)
         elif name == "mode":
             message.mode = enum(entry.InvalidateMode, "INVALIDATE_MODE", value)
-        elif name in ("not_found", "if_absent", "absent", "all"):
+        elif name in ("not_found", "if_absent", "absent", "all", "drop_at_zero"):
             if value:
                 getattr(message, name).SetInParent()
         elif name not in more:

@@ -197,6 +197,18 @@ class Calls:
             "changes": [_change(each) for each in told.changes],
         }
 
+    def retain(self, args):
+        how = _some(args, ("term", "drop_at_zero"))
+        told = self._cache(None).retain(args["key"], args["owner"], **how)
+        pinned = {"kind": "pinned"} if told.here == "PINNED" else {"kind": "not_pinned", "reason": told.here}
+        return {**pinned, "references": told.references, "term": told.term}
+
+    def let_go(self, args):
+        told = self._cache(None).release(args["key"], args["owner"])
+        if not told.released:
+            return {"kind": "not_retained"}
+        return {"kind": "released", "references": told.references, "dropped_position": told.dropped_position}
+
     def _only(self, args, known, where):
         unknown = set(args) - known
         if unknown:

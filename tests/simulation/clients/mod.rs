@@ -10,6 +10,7 @@ mod loader;
 pub(crate) mod names;
 mod reader;
 pub(crate) mod recorder;
+pub(crate) mod referrer;
 mod setter;
 mod stray;
 mod swapper;
@@ -97,6 +98,9 @@ impl Client {
         if there(Role::Watcher) {
             handle.spawn(pod, self.clone().follow(None));
             handle.spawn(pod, self.clone().follow(Some(0)));
+        }
+        if self.shared.with(|w| w.mix.refers) {
+            handle.spawn(pod, self.clone().refer());
         }
         if there(Role::Evictor) {
             handle.spawn(pod, self.clone().evict());

@@ -3,10 +3,12 @@
 mod fuse;
 mod log;
 mod reading;
+pub(crate) mod references;
 mod remote;
 
 pub(crate) use fuse::{Fuse, Point};
 pub(crate) use log::PodLog;
+pub(crate) use references::PodReferences;
 
 use crate::timeline::Scope;
 use crate::world::{Shared, scope_of};

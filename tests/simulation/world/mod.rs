@@ -16,6 +16,7 @@ use crate::log::{LogServer, Ticket};
 use crate::mix::Mix;
 use crate::origin::Origin;
 use crate::plan::Strike;
+use crate::refs::ReferenceServer;
 use crate::table::Table;
 use crate::tier::TierServer;
 use crate::timeline::{Scope, Timeline};
@@ -80,6 +81,7 @@ pub(crate) struct World {
     pub(crate) absent: Vec<Role>,
     pub(crate) log: LogServer,
     pub(crate) tier: TierServer,
+    pub(crate) references: ReferenceServer,
     pub(crate) links: Vec<Link>,
     pub(crate) sessions: HashMap<SessionId, usize>,
     /// How many faults make answers, words and deliveries get lost.

@@ -10,6 +10,7 @@ use crate::lives::Lives;
 use crate::log::LogServer;
 use crate::origin::Origin;
 use crate::plan::Plan;
+use crate::refs::ReferenceServer;
 use crate::table::{Operation, Table};
 use crate::tier::TierServer;
 use crate::timeline::{Scope, Timeline};
@@ -35,6 +36,7 @@ impl Shared {
             rng: Rng(plan.randomness()),
             log: LogServer::new(&mix),
             tier: TierServer::default(),
+            references: ReferenceServer::default(),
             links: vec![Link::default(); mix.pods],
             sessions: HashMap::new(),
             lossy: 0,

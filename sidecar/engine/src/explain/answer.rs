@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::coherence::{Depends, Machine};
-use crate::engine::Engine;
+use crate::engine::{Engine, lock};
 use crate::entry::{Content, Entry, Marker};
 use crate::error::Error;
+use crate::limits;
 use crate::look::{self, Vantage};
-use crate::request::Payload;
+use crate::request::{Here, Payload};
 use crate::tier;
 
 /// What is held, taken before it is judged.
@@ -94,8 +95,25 @@ pub(crate) async fn explain(engine: &Engine, explain: Explain) -> Result<Explana
     Ok(Explanation {
         local_lease: (!local.is_zero()).then_some(local),
         remote: judged.remote.map(|held| with_term(held, term)),
+        references: referred(engine, &key),
         ..judged
     })
+}
+
+fn referred(engine: &Engine, key: &Key) -> Referred {
+    let now = engine.now();
+    let all = lock(&engine.references).of(key, now);
+    let count = all.len();
+    let first = all.into_iter().take(limits::EXPLAINED_OWNERS);
+    let owners = first.map(|held| Referring {
+        left: held.until.since(now),
+        reference: held.reference,
+    });
+    Referred {
+        count,
+        owners: owners.collect(),
+        pinned: engine.l1.here(key.hash()) == Here::Pinned,
+    }
 }
 
 /// Not by way of those who read: they could be given what was asked for here.
@@ -150,6 +168,7 @@ fn judge((machine, now): (&Machine, Moment), names: &Names<'_>, taken: &Taken) -
         changes: machine.changes_of(names, &from.at),
         invalidations_after,
         writes_after,
+        references: Referred::default(),
     }
 }
 

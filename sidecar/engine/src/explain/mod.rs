@@ -15,6 +15,7 @@ use crate::coherence::{Depends, Freshness};
 use crate::key::{Key, Tag};
 pub use crate::policy::ttl::Giver;
 use crate::position::Position;
+use crate::references::Reference;
 use crate::request::{Etag, Mode, Session, SessionState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,28 @@ pub struct Explanation {
     pub invalidations_after: u64,
     /// Every write after this sequence is remembered.
     pub writes_after: u64,
+    /// Who refers to the key.
+    pub references: Referred,
+}
+
+/// Who refers to a key.
+#[derive(Clone, Debug, Default)]
+pub struct Referred {
+    /// How many owners.
+    pub count: usize,
+    /// The first of them by name.
+    pub owners: Vec<Referring>,
+    /// Whether L1 keeps the entry.
+    pub pinned: bool,
+}
+
+/// One owner's reference.
+#[derive(Clone, Debug)]
+pub struct Referring {
+    /// The reference.
+    pub reference: Reference,
+    /// The rest of its term.
+    pub left: Duration,
 }
 
 /// What the remote tier holds under a key.

@@ -55,7 +55,7 @@ fn reads() -> impl Iterator<Item = usize> {
 fn l1_hits_as_often_as_moka_alone() {
     let entries: Vec<_> = (0..KEYS).map(|n| entry(&format!("{n:05}"), 64)).collect();
     let weight = weigh(&entries[0].facts.key.hash(), &Arc::new(entries[0].clone()));
-    let l1 = L1::new(ROOM * u64::from(weight));
+    let l1 = L1::new(ROOM * u64::from(weight), 0);
     let moka = moka::sync::Cache::builder()
         .max_capacity(ROOM * u64::from(weight))
         .weigher(move |_, ()| weight)
@@ -81,7 +81,7 @@ fn l1_hits_as_often_as_moka_alone() {
 fn a_full_l1_lets_a_write_in() {
     let entries: Vec<_> = (0..140).map(|n| entry(&format!("{n:03}"), 64)).collect();
     let weight = weigh(&entries[0].facts.key.hash(), &Arc::new(entries[0].clone()));
-    let l1 = L1::new(50 * u64::from(weight));
+    let l1 = L1::new(50 * u64::from(weight), 0);
     let (old, new) = entries.split_at(100);
     old.iter()
         .for_each(|entry| l1.insert_written(entry.clone()));
@@ -105,7 +105,7 @@ async fn held_after(first: impl AsyncFn(&L1, NameHash)) -> Vec<bool> {
     let all = ROOM as usize * 2;
     let entries: Vec<_> = (0..all).map(|n| entry(&format!("{n:05}"), 64)).collect();
     let weight = weigh(&entries[0].facts.key.hash(), &Arc::new(entries[0].clone()));
-    let l1 = L1::new(ROOM * u64::from(weight));
+    let l1 = L1::new(ROOM * u64::from(weight), 0);
     let name = |entry: &Entry| entry.facts.key.hash();
     for (n, entry) in entries.iter().enumerate() {
         if n == ROOM as usize {
@@ -132,7 +132,7 @@ async fn who_looks_does_not_count_as_who_wants_it() {
 
 #[tokio::test]
 async fn a_look_finds_each_that_is_held_however_many_there_are() {
-    let l1 = L1::new(u64::MAX);
+    let l1 = L1::new(u64::MAX, 0);
     let entries: Vec<_> = (0..WALK * 3)
         .map(|n| entry(&format!("{n:05}"), 64))
         .collect();

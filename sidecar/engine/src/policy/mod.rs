@@ -5,6 +5,7 @@
 
 pub mod early;
 pub(crate) mod grants;
+pub mod refs;
 pub(crate) mod stale;
 pub(crate) mod ttl;
 

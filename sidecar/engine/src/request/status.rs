@@ -49,6 +49,16 @@ pub struct Status {
     pub l1_bytes: u64,
     /// D of the coherence protocol.
     pub staleness_bound: Duration,
+    /// References that are followed.
+    pub references: u64,
+    /// What keeps them away.
+    pub references_error: Option<String>,
+    /// Entries that L1 keeps for them; they are among its entries.
+    pub pinned_entries: u64,
+    /// Weighed bytes of those.
+    pub pinned_bytes: u64,
+    /// Bound of them.
+    pub pinned_max_bytes: u64,
 }
 
 /// A session as this pod knows it.
@@ -118,6 +128,8 @@ pub struct Counters {
     pub undecodable: u64,
     /// Reads or waits refused because too much was in flight.
     pub overloaded: u64,
+    /// Entries dropped here because nobody referred to their keys any more.
+    pub reference_drops: u64,
     /// Sets with ack LOCAL whose value was not stored: refused, or undecided.
     pub locals_dropped: u64,
 }

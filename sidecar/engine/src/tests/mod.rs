@@ -12,5 +12,6 @@ mod leases;
 mod log;
 mod many;
 mod positions;
+mod references;
 mod world;
 mod writes;

@@ -1,6 +1,7 @@
 //! A few engines over one log and one tier in memory.
 
 use super::log::*;
+use super::references::{PodReferences, ReferenceCore};
 use crate::clock::*;
 use crate::key::*;
 use crate::remote::*;
@@ -125,12 +126,16 @@ pub(super) struct Pod {
     pub(super) e: Arc<Engine>,
     pub(super) log: Arc<PodLog>,
     pub(super) tier: Arc<PodTier>,
+    pub(super) references: Arc<PodReferences>,
 }
 /// What the pods share.
 pub(super) struct World {
     pub(super) core: Arc<Mutex<Core>>,
     tier: Arc<Tier>,
     pub(super) clk: Arc<Time>,
+    pub(super) references: Arc<Mutex<ReferenceCore>>,
+    /// Of the pods that are made from now on.
+    pub(super) l1_bytes: u64,
     n: u64,
 }
 impl World {
@@ -139,6 +144,8 @@ impl World {
             core: Arc::default(),
             tier: Arc::default(),
             clk: Arc::new(Time(Instant::now(), AtomicU64::new(0), Mutex::default())),
+            references: Arc::default(),
+            l1_bytes: 64 << 20,
             n: 0,
         }
     }
@@ -168,14 +175,18 @@ impl World {
             AtomicU64::new(0),
             AtomicU64::new(0),
         ));
+        let references = PodReferences::new(self.references.clone(), self.clk.clone());
         let e = Engine::new(
             Options {
+                l1_bytes: self.l1_bytes,
+                pod: format!("pod-{}", self.n),
                 floor_width: 1 << 12,
                 ..Options::default()
             },
             Ports {
                 remote: tier.clone(),
                 log: log.clone(),
+                references: references.clone(),
                 clock: self.clk.clone(),
                 random: Arc::new(Counting(AtomicU64::new(self.n * 1_000_000))),
             },
@@ -184,7 +195,13 @@ impl World {
         self.core.lock().unwrap().pods.push(Arc::downgrade(&log));
         tokio::spawn(follow(log.clone(), rx));
         tokio::spawn(e.clone().run());
-        let p = Pod { e, log, tier };
+        references.follow(e.clone());
+        let p = Pod {
+            e,
+            log,
+            tier,
+            references,
+        };
         p.fresh().await;
         p
     }

@@ -48,11 +48,21 @@ fn text_of(status: &unstale::Status) -> String {
         ("log", part(&status.log, &status.log_error)),
         ("remote", part(&status.remote, &status.remote_error)),
         ("l1", l1),
+        ("references", references(status)),
         ("settings", settings(&status.config_error)),
     ];
     let rows = rows.iter().filter(|(_, value)| !value.is_empty());
     let lines = rows.map(|(name, value)| format!("{name:<16}{value}\n"));
     lines.collect()
+}
+
+/// How many, and what L1 keeps for them.
+fn references(status: &unstale::Status) -> String {
+    let followed = part(&status.references.to_string(), &status.references_error);
+    format!(
+        "{followed}; kept {} entries, {} of {} bytes",
+        status.pinned_entries, status.pinned_bytes, status.pinned_max_bytes
+    )
 }
 
 fn part(kind: &str, error: &str) -> String {
@@ -88,6 +98,11 @@ fn json_of(status: &unstale::Status) -> Json {
         "l1_entries": status.l1_entries,
         "l1_bytes": status.l1_bytes,
         "l1_max_bytes": status.l1_max_bytes,
+        "references": status.references,
+        "references_error": status.references_error,
+        "pinned_entries": status.pinned_entries,
+        "pinned_bytes": status.pinned_bytes,
+        "pinned_max_bytes": status.pinned_max_bytes,
         "config": status.config,
         "config_error": status.config_error,
     })

@@ -4,8 +4,8 @@ use super::super::output;
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
 use unstale::{
-    Change, Explained, ExplainedLease, ExplainedRemote, Explanation, Floor, FloorKind,
-    InvalidateMode, Judged,
+    Change, Explained, ExplainedLease, ExplainedReference, ExplainedReferences, ExplainedRemote,
+    Explanation, Floor, FloorKind, InvalidateMode, Judged,
 };
 
 pub(super) fn of(told: &Explanation) -> Json {
@@ -20,6 +20,23 @@ pub(super) fn of(told: &Explanation) -> Json {
         "changes": told.changes.iter().map(change).collect::<Vec<_>>(),
         "invalidations_after": told.invalidations_after,
         "writes_after": told.writes_after,
+        "references": told.references.as_ref().map(references),
+    })
+}
+
+fn references(told: &ExplainedReferences) -> Json {
+    let owner = |owner: &ExplainedReference| {
+        json!({
+            "owner": owner.owner,
+            "pod": owner.pod,
+            "left_seconds": seconds(owner.left),
+            "drop_at_zero": owner.drop_at_zero,
+        })
+    };
+    json!({
+        "count": told.count,
+        "owners": told.owners.iter().map(owner).collect::<Vec<_>>(),
+        "pinned": told.pinned,
     })
 }
 

@@ -6,8 +6,8 @@ use super::json::mode;
 use std::fmt::Write as _;
 use std::time::Duration;
 use unstale::{
-    Change, Decider, Explained, ExplainedLease, ExplainedRemote, Explanation, Floor, FloorKind,
-    Giver, Judged,
+    Change, Decider, Explained, ExplainedLease, ExplainedReference, ExplainedReferences,
+    ExplainedRemote, Explanation, Floor, FloorKind, Giver, Judged,
 };
 
 pub(super) fn of(told: &Explanation) -> String {
@@ -27,6 +27,9 @@ pub(super) fn of(told: &Explanation) -> String {
     if let Some(left) = told.local_lease_left {
         let lease = format!("of this pod only, {} left", time(left));
         lines.row("lease", &lease);
+    }
+    if let Some(told) = &told.references {
+        references(&mut lines, told);
     }
     lines.rows("floors", told.floors.iter().map(raised));
     lines.rows("changes", told.changes.iter().map(change));
@@ -94,6 +97,24 @@ impl Lines {
             self.entry("  stale", stale);
         }
     }
+}
+
+fn references(lines: &mut Lines, told: &ExplainedReferences) {
+    let kept = match told.pinned {
+        true => "this pod keeps the entry",
+        false => "this pod does not keep the entry",
+    };
+    lines.row("references", &format!("{}, {kept}", told.count));
+    lines.rows("  owners", told.owners.iter().map(referring));
+}
+
+fn referring(owner: &ExplainedReference) -> String {
+    let drops = match owner.drop_at_zero {
+        true => ", drops the entry if it is the last",
+        false => "",
+    };
+    let (name, pod, left) = (&owner.owner, &owner.pod, time(owner.left));
+    format!("{name:?} of {pod:?}, {left} left{drops}")
 }
 
 fn remote(lines: &mut Lines, held: &ExplainedRemote) {

@@ -5,7 +5,8 @@ use crate::{Answered, Refused, args, explain};
 use serde_json::{Value as Json, json};
 use unstale::{
     AbandonOptions, Cache, CasOutcome, Codec, Decoded, Error, Expected, Filled, Leased, Lookup,
-    NotStoredReason, Renewal, SessionState, SetItem, SetOptions, SetOutcome,
+    NotStoredReason, Pinning, Released, Renewal, RetainOptions, SessionState, SetItem, SetOptions,
+    SetOutcome,
 };
 
 /// Makes the call.
@@ -39,6 +40,8 @@ pub(crate) async fn call(cache: &Cache, call: &str, args: &Json) -> Answered {
             told.map(|told| explain::explained(&told))
                 .map_err(|error| refused(&error))
         }
+        "retain" => retain(cache, args).await,
+        "let_go" => let_go(cache, args).await,
         other => Err(Refused::Unsupported(format!("the call {other}"))),
     }
 }
@@ -236,6 +239,36 @@ async fn invalidate(cache: &Cache, args: &Json) -> Answered {
         };
         let (acked, lapsed) = (pods(&done.acked), pods(&done.lapsed));
         json!({"position": done.position, "acked": acked, "lapsed": lapsed})
+    }))
+}
+
+async fn retain(cache: &Cache, args: &Json) -> Answered {
+    let options = RetainOptions {
+        owner: None,
+        term: args::seconds(args, "term"),
+        drop_at_zero: args["drop_at_zero"] == true,
+    };
+    let (key, owner) = (args::text(args, "key"), args::text(args, "owner"));
+    told(cache.retain_as(key, owner, options).await.map(|told| {
+        let said = match told.here {
+            Pinning::Pinned => json!({"kind": "pinned"}),
+            not => json!({"kind": "not_pinned", "reason": not.as_str()}),
+        };
+        let (references, term) = (told.references, say::seconds(told.term));
+        joined(json!({"references": references, "term": term}), said)
+    }))
+}
+
+async fn let_go(cache: &Cache, args: &Json) -> Answered {
+    let (key, owner) = (args::text(args, "key"), args::text(args, "owner"));
+    told(cache.release(key, owner).await.map(|told| match told {
+        Released::NotRetained => json!({"kind": "not_retained"}),
+        Released::Done {
+            references,
+            dropped,
+        } => json!({
+            "kind": "released", "references": references, "dropped_position": dropped,
+        }),
     }))
 }
 
