@@ -28,6 +28,24 @@ pub(crate) struct Explanation {
     invalidations_after: u64,
     /// The pod remembers every write after this sequence.
     writes_after: u64,
+    /// What the pod has learned of keys like it, where ttls are learned.
+    family: Option<ExplainedFamily>,
+}
+
+/// What a pod has learned of the keys that one template stands for.
+#[pyclass(frozen, get_all, module = "unstale._native")]
+#[derive(Clone)]
+pub(crate) struct ExplainedFamily {
+    /// Empty: the rest.
+    template: String,
+    configured: bool,
+    ttl: f64,
+    /// "NOTHING", "MIN", "MAX" or "FAMILY_SHARE".
+    bound: &'static str,
+    changes_per_second: f64,
+    reads_per_second: f64,
+    observations: f64,
+    stale_share: f64,
 }
 
 /// What the remote tier holds under a key.
@@ -134,6 +152,22 @@ impl From<unstale::Explanation> for Explanation {
             changes: told.changes.into_iter().map(Change::from).collect(),
             invalidations_after: told.invalidations_after,
             writes_after: told.writes_after,
+            family: told.family.map(ExplainedFamily::from),
+        }
+    }
+}
+
+impl From<unstale::ExplainedFamily> for ExplainedFamily {
+    fn from(told: unstale::ExplainedFamily) -> Self {
+        Self {
+            template: told.template,
+            configured: told.configured,
+            ttl: seconds(told.ttl),
+            bound: told.bound.as_str(),
+            changes_per_second: told.changes_per_second,
+            reads_per_second: told.reads_per_second,
+            observations: told.observations,
+            stale_share: told.stale_share,
         }
     }
 }

@@ -36,7 +36,9 @@ mod _native {
     #[pymodule_export]
     use super::entry::{Answer, RawEntry};
     #[pymodule_export]
-    use super::explain::{Change, Explained, ExplainedLease, ExplainedRemote, Explanation, Floor};
+    use super::explain::{
+        Change, Explained, ExplainedFamily, ExplainedLease, ExplainedRemote, Explanation, Floor,
+    };
     #[pymodule_export]
     use super::grant::Grant;
     #[pymodule_export]

@@ -90,8 +90,10 @@ pub use cas::{CasOutcome, Expected};
 pub use codec::{Codec, CodecError};
 pub use entry::{Entry, Lookup, Negative, NotModified};
 pub use error::{Error, LoadError, Violation};
-pub use explain::{Change, Explained, ExplainedLease, ExplainedRemote, Explanation, Floor, Judged};
-pub use explained::{Decider, FloorKind, Giver, Judgement};
+pub use explain::{
+    Change, Explained, ExplainedFamily, ExplainedLease, ExplainedRemote, Explanation, Floor, Judged,
+};
+pub use explained::{Decider, FloorKind, Giver, Judgement, TtlBound};
 pub use fill::{AbandonOptions, Filled, Renewal, Voided};
 pub use freshness::{Freshness, StaleReason, Tier};
 pub use invalidate::{Invalidate, InvalidateMode, Invalidated};

@@ -12,7 +12,7 @@ functions run uncached, and a warning says so now and then (`strict=True`
 raises); what did not get invalidated always raises.
 """
 
-from ._native import Change, Explained, ExplainedLease, ExplainedRemote, Explanation, Floor
+from ._native import Change, Explained, ExplainedFamily, ExplainedLease, ExplainedRemote, Explanation, Floor
 from ._native import Invalidated, Peer, Status, WatchEvent
 from .aio import AsyncCache
 from .cache import Cache
@@ -62,6 +62,7 @@ __all__ = [
     "Entry",
     "Error",
     "Explained",
+    "ExplainedFamily",
     "ExplainedLease",
     "ExplainedRemote",
     "Explanation",

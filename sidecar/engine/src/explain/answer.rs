@@ -79,6 +79,7 @@ pub(crate) async fn explain(engine: &Engine, explain: Explain) -> Result<Explana
     Ok(Explanation {
         local_lease: (!local.is_zero()).then_some(local),
         remote: judged.remote.map(|held| with_term(held, term)),
+        family: crate::adaptive::family(engine, &key),
         ..judged
     })
 }
@@ -135,6 +136,7 @@ fn judge((machine, now): (&Machine, Moment), names: &Names<'_>, taken: &Taken) -
         changes: machine.changes_of(names, &from.at),
         invalidations_after,
         writes_after,
+        family: None,
     }
 }
 

@@ -5,6 +5,7 @@
     reason = "the pods of a test are tasks of its own runtime"
 )]
 
+mod adaptive;
 mod early;
 mod explain;
 mod leases;

@@ -4,8 +4,8 @@ use super::super::output;
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
 use unstale::{
-    Change, Explained, ExplainedLease, ExplainedRemote, Explanation, Floor, FloorKind,
-    InvalidateMode, Judged,
+    Change, Explained, ExplainedFamily, ExplainedLease, ExplainedRemote, Explanation, Floor,
+    FloorKind, InvalidateMode, Judged,
 };
 
 pub(super) fn of(told: &Explanation) -> Json {
@@ -20,6 +20,20 @@ pub(super) fn of(told: &Explanation) -> Json {
         "changes": told.changes.iter().map(change).collect::<Vec<_>>(),
         "invalidations_after": told.invalidations_after,
         "writes_after": told.writes_after,
+        "family": told.family.as_ref().map(family),
+    })
+}
+
+fn family(family: &ExplainedFamily) -> Json {
+    json!({
+        "template": family.template,
+        "configured": family.configured,
+        "ttl_seconds": seconds(family.ttl),
+        "bound": family.bound.as_str(),
+        "changes_per_second": family.changes_per_second,
+        "reads_per_second": family.reads_per_second,
+        "observations": family.observations,
+        "stale_share": family.stale_share,
     })
 }
 
