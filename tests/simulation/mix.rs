@@ -38,6 +38,8 @@ pub(crate) struct Mix {
     pub(crate) derives: bool,
     /// What is still fresh is loaded again now and then.
     pub(crate) early: bool,
+    /// Entries have ttls that are learned.
+    pub(crate) learns: bool,
     /// What only directed schedules have.
     pub(crate) extra: Extra,
 }
@@ -87,6 +89,7 @@ impl Mix {
             batches: seed % BATCHES.0 == BATCHES.1,
             derives: seed % DERIVES.0 == DERIVES.1,
             early: seed % EARLY.0 == EARLY.1,
+            learns: seed % LEARNS.0 == LEARNS.1,
             extra: Extra {
                 beat_ttl: rng.chance(20).then_some(SHORT_BEATS),
                 ..Extra::default()
@@ -132,6 +135,9 @@ const DERIVES: (u64, u64) = (18, 7);
 
 /// One schedule in eighteen refreshes early; as before.
 const EARLY: (u64, u64) = (18, 11);
+
+/// One schedule in eighteen learns ttls; as before.
+const LEARNS: (u64, u64) = (18, 4);
 
 /// Beats that the log forgets soon: consumers are made again the more often (µs).
 const SHORT_BEATS: u64 = 4_000_000;
