@@ -30,6 +30,8 @@ pub(crate) struct Explanation {
     writes_after: u64,
     /// Who refers to the key; none when nobody does.
     references: Option<ExplainedReferences>,
+    /// What the pod has learned of keys like it, where ttls are learned.
+    family: Option<ExplainedFamily>,
 }
 
 /// Who refers to a key.
@@ -55,6 +57,22 @@ impl From<unstale::ExplainedReferences> for ExplainedReferences {
             pinned: told.pinned,
         }
     }
+}
+
+/// What a pod has learned of the keys that one template stands for.
+#[pyclass(frozen, get_all, module = "unstale._native")]
+#[derive(Clone)]
+pub(crate) struct ExplainedFamily {
+    /// Empty: the rest.
+    template: String,
+    configured: bool,
+    ttl: f64,
+    /// "NOTHING", "MIN", "MAX" or "FAMILY_SHARE".
+    bound: &'static str,
+    changes_per_second: f64,
+    reads_per_second: f64,
+    observations: f64,
+    stale_share: f64,
 }
 
 /// What the remote tier holds under a key.
@@ -163,6 +181,22 @@ impl From<unstale::Explanation> for Explanation {
             invalidations_after: told.invalidations_after,
             writes_after: told.writes_after,
             references: told.references.map(ExplainedReferences::from),
+            family: told.family.map(ExplainedFamily::from),
+        }
+    }
+}
+
+impl From<unstale::ExplainedFamily> for ExplainedFamily {
+    fn from(told: unstale::ExplainedFamily) -> Self {
+        Self {
+            template: told.template,
+            configured: told.configured,
+            ttl: seconds(told.ttl),
+            bound: told.bound.as_str(),
+            changes_per_second: told.changes_per_second,
+            reads_per_second: told.reads_per_second,
+            observations: told.observations,
+            stale_share: told.stale_share,
         }
     }
 }

@@ -38,7 +38,8 @@ mod _native {
     use super::entry::{Answer, RawEntry};
     #[pymodule_export]
     use super::explain::{
-        Change, Explained, ExplainedLease, ExplainedReferences, ExplainedRemote, Explanation, Floor,
+        Change, Explained, ExplainedFamily, ExplainedLease, ExplainedReferences, ExplainedRemote,
+        Explanation, Floor,
     };
     #[pymodule_export]
     use super::grant::Grant;

@@ -2,7 +2,7 @@
 //! program should depend on what is told here staying the same.
 
 use crate::answer::{Session, std_duration};
-use crate::explained::{Decider, FloorKind, Giver, Judgement};
+use crate::explained::{Decider, FloorKind, Giver, Judgement, TtlBound};
 use crate::invalidate::InvalidateMode;
 use crate::{Cache, Error, SessionState};
 use std::time::Duration;
@@ -26,7 +26,7 @@ use unstale_proto::v1::explained_remote::Holds;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Explanation {
     /// The pod's position when it judged.
@@ -51,6 +51,9 @@ pub struct Explanation {
     pub writes_after: u64,
     /// Who refers to the key; none when nobody does.
     pub references: Option<ExplainedReferences>,
+    /// What the pod has learned of keys like it; none: the namespace's ttls are
+    /// not learned.
+    pub family: Option<ExplainedFamily>,
 }
 
 /// Who refers to a key.
@@ -77,6 +80,30 @@ pub struct ExplainedReference {
     pub left: Duration,
     /// Whether the entry is dropped if this one is the last to go.
     pub drop_at_zero: bool,
+}
+
+/// What a pod has learned of the keys that one template stands for.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ExplainedFamily {
+    /// The template; empty: the rest.
+    pub template: String,
+    /// Whether the configuration names it.
+    pub configured: bool,
+    /// The ttl of an entry that is stored now and whose writer gives none.
+    pub ttl: Duration,
+    /// What cut it.
+    pub bound: TtlBound,
+    /// Changes of one key per second.
+    pub changes_per_second: f64,
+    /// Reads of one key per second, in this pod; 0: not known.
+    pub reads_per_second: f64,
+    /// How often a key was stored again, and its contents were compared; the old
+    /// counts less.
+    pub observations: f64,
+    /// The share of reads, from 0 to 1, that this ttl makes stale if nothing tells
+    /// of the changes.
+    pub stale_share: f64,
 }
 
 /// What the remote tier holds under a key.
@@ -254,6 +281,7 @@ fn explanation(told: v1::ExplainResponse) -> Result<Explanation, Error> {
         invalidations_after: told.invalidations_after,
         writes_after: told.writes_after,
         references: told.references.map(references),
+        family: told.family.map(family),
     })
 }
 
@@ -268,6 +296,19 @@ fn references(told: v1::ExplainedReferences) -> ExplainedReferences {
         count: told.count,
         owners: owners.collect(),
         pinned: told.pinned,
+    }
+}
+
+fn family(told: v1::ExplainedFamily) -> ExplainedFamily {
+    ExplainedFamily {
+        bound: told.bound().into(),
+        ttl: std_duration(told.ttl),
+        configured: told.configured,
+        changes_per_second: told.changes_per_second,
+        reads_per_second: told.reads_per_second,
+        observations: told.observations,
+        stale_share: told.stale_share,
+        template: told.template,
     }
 }
 

@@ -137,6 +137,37 @@ words! {
         NegativeTtl = "NEGATIVE_TTL",
         /// An abandoned load that lets the entry be served for longer.
         FailSafe = "FAIL_SAFE",
+        /// The namespace's `adaptive_ttl`.
+        Adaptive = "ADAPTIVE",
+    }
+}
+
+words! {
+    /// What cut a learned ttl.
+    ///
+    /// ```
+    /// assert_eq!(unstale::TtlBound::FamilyShare.to_string(), "FAMILY_SHARE");
+    /// ```
+    TtlBound {
+        /// Nothing.
+        Nothing = "NOTHING",
+        /// The namespace's shortest ttl.
+        Min = "MIN",
+        /// The namespace's longest ttl.
+        Max = "MAX",
+        /// What a single family may have stale.
+        FamilyShare = "FAMILY_SHARE",
+    }
+}
+
+impl From<v1::TtlBound> for TtlBound {
+    fn from(told: v1::TtlBound) -> Self {
+        match told {
+            v1::TtlBound::Unspecified => Self::Nothing,
+            v1::TtlBound::Min => Self::Min,
+            v1::TtlBound::Max => Self::Max,
+            v1::TtlBound::FamilyShare => Self::FamilyShare,
+        }
     }
 }
 
@@ -197,6 +228,7 @@ impl From<v1::Giver> for Giver {
             v1::Giver::Namespace => Self::Namespace,
             v1::Giver::NegativeTtl => Self::NegativeTtl,
             v1::Giver::FailSafe => Self::FailSafe,
+            v1::Giver::Adaptive => Self::Adaptive,
         }
     }
 }

@@ -95,10 +95,10 @@ pub use depends::Dependency;
 pub use entry::{Entry, Lookup, Negative, NotModified};
 pub use error::{Error, LoadError, Violation};
 pub use explain::{
-    Change, Explained, ExplainedLease, ExplainedReference, ExplainedReferences, ExplainedRemote,
-    Explanation, Floor, Judged,
+    Change, Explained, ExplainedFamily, ExplainedLease, ExplainedReference, ExplainedReferences,
+    ExplainedRemote, Explanation, Floor, Judged,
 };
-pub use explained::{Decider, FloorKind, Giver, Judgement};
+pub use explained::{Decider, FloorKind, Giver, Judgement, TtlBound};
 pub use fill::{AbandonOptions, Filled, Renewal, Voided};
 pub use freshness::{Freshness, StaleReason, Tier};
 pub use invalidate::{Invalidate, InvalidateMode, Invalidated};

@@ -9,6 +9,7 @@
 //! A row that misses its goal stays in the table: this measures, it does not
 //! judge.
 
+mod adaptive;
 mod calls;
 mod echo;
 mod figure;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
             client().and_then(|c| c.block_on(instructions::judge(sidecar)))
         }
         ["versus", ref sidecars @ ..] => client().and_then(|c| c.block_on(versus::run(sidecars))),
+        [_, _, "--to", _, "adaptive"] => adaptive::run(),
         [sidecar, _, "--to", _, "ratio", ref parts @ ..] => ratio::run(sidecar, parts),
         [sidecar, nats, "--to", _, "scale", ref parts @ ..] => scale::run(sidecar, nats, parts),
         [sidecar, nats, ref more @ ..] => bench(rows::Programs { sidecar, nats }, more),

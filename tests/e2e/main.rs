@@ -1,6 +1,7 @@
 //! End to end: real sidecar processes on a real NATS server, through the gRPC
 //! contract only. Every test has its own server and its own fleet.
 
+mod adaptive;
 mod admin;
 mod batch;
 mod bench;

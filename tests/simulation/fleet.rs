@@ -1,11 +1,14 @@
 //! Starting pods, each with its clients.
 
 use crate::clients::{self, Client, Role};
+use crate::lives::Terms;
 use crate::ports::{Fuse, Pod, PodLog, PodReferences, Registry, references};
 use crate::world::{NOBODY, Shared, World};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 use tokio::sync::oneshot;
 use unstale_engine::coherence::Bugs;
+use unstale_engine::policy::adaptive_ttl::AdaptiveTtl;
 use unstale_engine::policy::{Policies, Policy};
 use unstale_engine::{Engine, Options, Ports};
 
@@ -126,7 +129,7 @@ impl Fleet {
                 true => EARLY_REFRESH,
                 false => 0.0,
             },
-            ..Policy::default()
+            ..self.learning()
         };
         let policies = Policies {
             default: policy.into(),
@@ -145,6 +148,26 @@ impl Fleet {
             ..Options::default()
         };
         Engine::new(options, ports)
+    }
+
+    /// Has ttls learned, if the mix says so.
+    fn learning(&self) -> Policy {
+        if !self.shared.with(|w| w.mix.learns) {
+            return Policy::default();
+        }
+        let (min, max) = Terms::LEARNED;
+        let (min, max) = (Duration::from_micros(min), Duration::from_micros(max));
+        let config = AdaptiveTtl {
+            min,
+            max,
+            stale_budget: 0.1,
+            families: Vec::new(),
+        };
+        Policy {
+            adaptive_ttl: Some(Arc::new(config)),
+            negative_ttl: max,
+            ..Policy::default()
+        }
     }
 
     pub(crate) fn engine(&self, number: usize) -> Option<Arc<Engine>> {

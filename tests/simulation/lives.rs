@@ -9,7 +9,10 @@ use std::collections::HashMap;
 /// On what terms an entry is stored (µs).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
+    /// The longest it can be, if it is learned.
     pub(crate) ttl: u64,
+    /// The writer gives none.
+    pub(crate) learned: bool,
     pub(crate) stale_for: Option<u64>,
     pub(crate) valid_for: Option<u64>,
     pub(crate) jitter: Option<u64>,
@@ -21,11 +24,15 @@ impl Terms {
     /// Longer than a schedule.
     pub(crate) const LONG: Self = Self {
         ttl: 60_000_000,
+        learned: false,
         stale_for: None,
         valid_for: None,
         jitter: None,
         negative: false,
     };
+
+    /// The bounds of a ttl that is learned; also of one that was not found.
+    pub(crate) const LEARNED: (u64, u64) = (150_000, 1_500_000);
 
     /// The ends of what was stored at `at`.
     fn ends(self, at: u64) -> Ends {

@@ -42,6 +42,8 @@ pub(crate) struct Mix {
     pub(crate) depends: bool,
     /// Owners refer to keys.
     pub(crate) refers: bool,
+    /// Entries have ttls that are learned.
+    pub(crate) learns: bool,
     /// What only directed schedules have.
     pub(crate) extra: Extra,
 }
@@ -93,6 +95,7 @@ impl Mix {
             early: seed % EARLY.0 == EARLY.1,
             depends: seed % DEPENDS.0 == DEPENDS.1,
             refers: seed % REFERS.0 == REFERS.1,
+            learns: seed % LEARNS.0 == LEARNS.1,
             extra: Extra {
                 beat_ttl: rng.chance(20).then_some(SHORT_BEATS),
                 ..Extra::default()
@@ -143,6 +146,8 @@ const EARLY: (u64, u64) = (18, 11);
 const DEPENDS: (u64, u64) = (18, 3);
 /// One schedule in eighteen refers to keys; as before.
 const REFERS: (u64, u64) = (18, 14);
+/// One schedule in eighteen learns ttls; as before.
+const LEARNS: (u64, u64) = (18, 4);
 
 /// Beats that the log forgets soon: consumers are made again the more often (µs).
 const SHORT_BEATS: u64 = 4_000_000;

@@ -12,7 +12,8 @@ functions run uncached, and a warning says so now and then (`strict=True`
 raises); what did not get invalidated always raises.
 """
 
-from ._native import Change, Explained, ExplainedLease, ExplainedReferences, ExplainedRemote
+from ._native import Change, Explained, ExplainedFamily, ExplainedLease, ExplainedReferences
+from ._native import ExplainedRemote
 from ._native import Explanation, Floor
 from ._native import Invalidated, Peer, Reference, Released, Status, WatchEvent
 from .aio import AsyncCache
@@ -65,6 +66,7 @@ __all__ = [
     "Entry",
     "Error",
     "Explained",
+    "ExplainedFamily",
     "ExplainedLease",
     "ExplainedReferences",
     "ExplainedRemote",

@@ -5,6 +5,7 @@
 //! held by every append under way, so the queue of jobs never overflows;
 //! cleaning has a queue of its own and is left out when that is full.
 
+use crate::adaptive;
 use crate::clock::Moment;
 use crate::engine::{Engine, lock};
 use crate::error::Error;
@@ -132,6 +133,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut queues: JobQueues) {
                 .map(|append| append_own(Arc::clone(&engine), append)),
         );
         let next = engine.ask(|machine, _| machine.next_tick());
+        let next = due.learned.map_or(next, |due| next.min(due));
         tokio::select! {
             biased;
             () = background.wake.notified() => {}
@@ -151,6 +153,8 @@ pub(crate) async fn run(engine: Arc<Engine>, mut queues: JobQueues) {
 struct Due {
     sweep: Moment,
     ping: Moment,
+    /// None: nobody asks for it.
+    learned: Option<Moment>,
 }
 
 /// Looks at the timers that are due, however busy the rest is.
@@ -168,6 +172,7 @@ fn tick(engine: &Arc<Engine>, due: &mut Due) {
         due.ping = now.plus(PING_EVERY);
         ping(engine);
     }
+    due.learned = adaptive::tick(engine, due.learned);
 }
 
 /// Status and metrics tell of a tier that is back without waiting for a caller.
@@ -206,6 +211,11 @@ pub(crate) async fn leave(engine: &Engine, deadline: Moment) {
     tokio::select! {
         biased;
         _ = background.permits.acquire_many(all) => {}
+        () = engine.ports.clock.sleep_until(patience) => {}
+    }
+    tokio::select! {
+        biased;
+        () = adaptive::keep_all(engine) => {}
         () = engine.ports.clock.sleep_until(patience) => {}
     }
     engine.with(|machine, _| machine.leave());

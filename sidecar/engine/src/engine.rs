@@ -5,6 +5,7 @@
 //! Guarantees: every public future is cancel safe: what it began is finished
 //! in [`Engine::run`] or leaves nothing behind.
 
+use crate::adaptive::{self, Adaptive};
 use crate::background::Background;
 use crate::clock::{Clock, Moment};
 use crate::coherence::record::RecordId;
@@ -17,6 +18,7 @@ use crate::leases::Leases;
 use crate::log::{BEAT_TTL, Event, Log, Sink};
 use crate::many::GetManyFar;
 use crate::metrics::Meter;
+use crate::policy::adaptive_ttl::Family;
 use crate::policy::{Policies, Policy, refs};
 use crate::position::Position;
 use crate::random::Random;
@@ -112,6 +114,7 @@ pub struct Engine {
     /// Held by the Explain under way.
     pub(crate) explaining: tokio::sync::Mutex<()>,
     pub(crate) meter: Meter,
+    pub(crate) adaptive: Adaptive,
     pub(crate) remote_error: Mutex<Option<String>>,
     closing: AtomicBool,
     closing_began: Notify,
@@ -123,6 +126,8 @@ pub struct Engine {
 impl Engine {
     /// Builds the engine. Nothing happens before [`Engine::run`] is polled.
     pub fn new(options: Options, ports: Ports) -> Arc<Self> {
+        let adaptive = Adaptive::default();
+        adaptive.configure(&options.policies, ports.clock.now());
         Arc::new_cyclic(|me| {
             let settings = Settings {
                 pod: options.pod.clone(),
@@ -148,6 +153,7 @@ impl Engine {
                 followed: watch::Sender::new(0),
                 explaining: tokio::sync::Mutex::default(),
                 meter: Meter::default(),
+                adaptive,
                 remote_error: Mutex::new(Some("it was not asked yet".into())),
                 closing: AtomicBool::new(false),
                 closing_began: Notify::new(),
@@ -293,10 +299,16 @@ impl Engine {
 
     /// Puts other policies in force, for the calls that come after.
     pub fn set_policies(&self, policies: Policies) {
+        self.adaptive.configure(&policies, self.now());
         *self
             .policies
             .write()
             .unwrap_or_else(PoisonError::into_inner) = policies;
+    }
+
+    /// What is known of the families of every namespace whose ttls are learned.
+    pub fn families(&self) -> Vec<(Namespace, Vec<Family>)> {
+        adaptive::families(self)
     }
 
     /// The key that a lease was granted for, if this pod knows the lease.
@@ -457,13 +469,14 @@ impl Engine {
         what: Arc<crate::coherence::record::Invalidation>,
         reason: Option<String>,
     ) {
-        if let Ok(namespace) = Namespace::new(&what.namespace)
-            && !what.soft
-        {
-            for key in &what.keys {
-                self.drop_older(&namespace, key, sequence);
+        if let Ok(namespace) = Namespace::new(&what.namespace) {
+            adaptive::told(self, &namespace, &what.keys);
+            if !what.soft {
+                for key in &what.keys {
+                    self.drop_older(&namespace, key, sequence);
+                }
+                retained::invalidated(self, &namespace, &what.keys);
             }
-            retained::invalidated(self, &namespace, &what.keys);
         }
         lock(&self.ring).push(sequence, what, reason);
     }

@@ -235,7 +235,7 @@ impl Delimiters {
         Ok(Self(text.as_bytes().into()))
     }
 
-    fn has(&self, byte: u8) -> bool {
+    pub(crate) fn has(&self, byte: u8) -> bool {
         self.0.contains(&byte)
     }
 }
@@ -287,6 +287,11 @@ impl NameHash {
     pub fn of_namespace(namespace: &Namespace) -> Self {
         let hash = || Self::of("namespace", namespace, "");
         *namespace.0.hash.get_or_init(hash)
+    }
+
+    /// Under which what was learned of a namespace is kept: no key has it.
+    pub(crate) fn of_learned(namespace: &Namespace) -> Self {
+        Self::of("learned", namespace, "")
     }
 
     /// 32 hex digits.

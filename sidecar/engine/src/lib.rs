@@ -7,6 +7,7 @@
 //! [`Engine`], the table of contents of the system.
 
 mod abandon;
+mod adaptive;
 mod append;
 mod background;
 mod cas;

@@ -4,6 +4,7 @@
 //! answer, so whatever keeps a tier away is a miss that says it is degraded.
 //! What is not fresh but may be served comes back beside the miss.
 
+use crate::adaptive;
 use crate::clock::Moment;
 use crate::coherence::{At, Bug, Facts, Freshness, Machine, Source};
 use crate::engine::Engine;
@@ -187,7 +188,9 @@ pub(crate) async fn ask(
 
 /// A hit in L1.
 pub(crate) fn hit(engine: &Engine, held: &Entry, vantage: &Vantage) -> Lookup {
-    engine.meter.hit_l1();
+    if engine.meter.hit_l1() {
+        adaptive::read(engine, held.facts.key.hash());
+    }
     Lookup::Hit(found(held, Tier::L1, vantage))
 }
 
@@ -315,7 +318,9 @@ pub(crate) fn fresh_in_l1(engine: &Engine, key: &Key) -> Option<Found> {
     if freshness != Freshness::Fresh {
         return None;
     }
-    engine.meter.hit_l1();
+    if engine.meter.hit_l1() {
+        adaptive::read(engine, key.hash());
+    }
     Some(found(&held, Tier::L1, &vantage))
 }
 
@@ -360,7 +365,9 @@ fn settle_entry(
     let version = entry.facts.source_version;
     let lookup = match freshness {
         Freshness::Fresh => {
-            engine.meter.hit_remote();
+            if engine.meter.hit_remote() {
+                adaptive::read(engine, entry.facts.key.hash());
+            }
             let found = found(&entry, Tier::Remote, vantage);
             engine.l1.insert(entry);
             Lookup::Hit(found)
@@ -400,7 +407,9 @@ fn settle_marker(
         match freshness {
             // Refreshed early, or another pod's clock had it expire before.
             Freshness::Fresh => {
-                engine.meter.hit_remote();
+                if engine.meter.hit_remote() {
+                    adaptive::read(engine, entry.facts.key.hash());
+                }
                 let found = found(entry, Tier::Remote, &vantage);
                 let entry = Entry::clone(entry);
                 // Its term counts from here, for who misses the entry later.
@@ -433,7 +442,9 @@ fn settle_marker(
 
 /// What a caller is told of an entry that may be served stale.
 pub(crate) fn found_stale(engine: &Engine, stale: &Stale) -> Found {
-    engine.meter.hit_stale();
+    if engine.meter.hit_stale() {
+        adaptive::read(engine, stale.entry.facts.key.hash());
+    }
     let flag = match engine.options.bugs.has(Bug::StaleUnflagged) {
         true => None,
         false => Some(stale.reason),

@@ -8,6 +8,7 @@
 //! other pods hold the entry with the one it has. FLEET always appends: other
 //! pods may still serve what the cached entry replaced.
 
+use crate::adaptive;
 use crate::clock::Moment;
 use crate::coherence::{Bug, Freshness, Source};
 use crate::engine::{Engine, lock};
@@ -88,8 +89,10 @@ async fn entry_there(engine: &Engine, set: &Set, deadline: Moment) -> Option<(Re
 fn prolong(engine: &Engine, set: &Set, there: &mut Entry) -> bool {
     let stored = engine.ask(|machine, now| machine.log_time(now));
     let policy = engine.policy(set.key.namespace());
+    let learned = adaptive::stored(engine, &set.key, there.etag, &policy);
+    let policy = (&*policy, learned);
     let facts = &mut there.facts;
-    let full = ttl::life(&set.entry, &policy, stored, 0);
+    let full = ttl::life(&set.entry, policy, stored, 0);
     let shorter = full.expires < facts.expires
         || full.gone < facts.gone
         || full.valid_until < there.valid_until;
@@ -100,7 +103,7 @@ fn prolong(engine: &Engine, set: &Set, there: &mut Entry) -> bool {
         expires, gone, why, ..
     } = ttl::life(
         &set.entry,
-        &policy,
+        policy,
         stored,
         engine.ports.random.bits() as u64,
     );

@@ -4,6 +4,7 @@
 //! outranks nothing. With the tier away only L1 has the value, and the answer
 //! says so.
 
+use crate::adaptive;
 use crate::clock::Moment;
 use crate::coherence::Bug;
 use crate::engine::Engine;
@@ -62,7 +63,9 @@ pub(crate) fn make(
     let stored = engine.ask(|machine, now| machine.log_time(now));
     let policy = engine.policy(key.namespace());
     let random = engine.ports.random.bits() as u64;
-    let life = ttl::life(&new, &policy, stored, random);
+    let etag = entry::etag(&new.payload);
+    let learned = adaptive::stored(engine, key, etag, &policy);
+    let life = ttl::life(&new, (&policy, learned), stored, random);
     let mut facts = entry::facts(key, &new.tags, at, &engine.options.delimiters);
     facts.source_version = new.source_version;
     facts.depends = new.depends_on.found().cloned();
@@ -70,7 +73,7 @@ pub(crate) fn make(
     Entry {
         facts,
         version,
-        etag: entry::etag(&new.payload),
+        etag,
         payload: new.payload,
         tags: entry::shared(new.tags),
         stored,

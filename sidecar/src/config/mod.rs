@@ -10,6 +10,7 @@
 //! Policies of namespaces stand in tables of the file only; they alone can be
 //! changed while the sidecar runs ([`Reload`]).
 
+mod adaptive;
 mod address;
 mod calls;
 mod file;

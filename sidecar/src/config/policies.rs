@@ -4,6 +4,7 @@
 //! what differs from the built-in policy. A ttl that is not given but inherited
 //! is cut to `max_ttl`; one that is given must not be over it.
 
+use super::adaptive;
 use super::given::{Given, Mistake};
 use super::units;
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use unstale_engine::policy::early::BETA_MAX;
 use unstale_engine::policy::{OnSessionLoss, Policies, Policy};
 
 /// What a table may hold.
-pub(super) const FIELDS: [&str; 9] = [
+pub(super) const FIELDS: [&str; 10] = [
     "default_ttl",
     "max_ttl",
     "negative_ttl",
@@ -25,11 +26,13 @@ pub(super) const FIELDS: [&str; 9] = [
     "on_session_loss",
     "grants_per_second",
     "early_refresh",
+    adaptive::NAME,
 ];
 
 const MOST_GRANTS: u32 = 1_000_000;
 
-type Table = BTreeMap<&'static str, Given>;
+/// What a table holds, by field, those of a table inside by their paths.
+pub(super) type Table = BTreeMap<&'static str, Given>;
 
 /// The tables of a file, not judged yet.
 #[derive(Default)]
@@ -115,6 +118,10 @@ fn table(origin: &str, value: toml::Value, mistakes: &mut Vec<Mistake>) -> Table
             mistakes.push(Mistake(why));
             continue;
         };
+        if field == adaptive::NAME {
+            adaptive::take(&format!("{origin}.{key}"), value, &mut table, mistakes);
+            continue;
+        }
         match Given::from_toml(value, format!("{origin}.{key}")) {
             Ok(given) => drop(table.insert(field, given)),
             Err(mistake) => mistakes.push(mistake),
@@ -136,16 +143,17 @@ fn policy(table: &Table, inherited: &Policy, mistakes: &mut Vec<Mistake>) -> Pol
         on_session_loss: read.on_session_loss(inherited.on_session_loss),
         grants_per_second: read.grants_per_second(inherited.grants_per_second),
         early_refresh: read.early_refresh(inherited.early_refresh),
+        adaptive_ttl: adaptive::judge(&mut read, max_ttl, inherited.adaptive_ttl.as_ref()),
     }
 }
 
-struct Reader<'a> {
-    table: &'a Table,
-    mistakes: &'a mut Vec<Mistake>,
+pub(super) struct Reader<'a> {
+    pub(super) table: &'a Table,
+    pub(super) mistakes: &'a mut Vec<Mistake>,
 }
 
 impl Reader<'_> {
-    fn read<T>(
+    pub(super) fn read<T>(
         &mut self,
         field: &str,
         inherited: T,
@@ -161,7 +169,7 @@ impl Reader<'_> {
         })
     }
 
-    fn time(&mut self, field: &str, min: Duration, inherited: Duration) -> Duration {
+    pub(super) fn time(&mut self, field: &str, min: Duration, inherited: Duration) -> Duration {
         let (from, max) = (units::show_duration(min), limits::TTL_MAX);
         let to = units::show_duration(max);
         let allowed = format!("a duration from {from} to {to}, like 90s");
@@ -170,7 +178,7 @@ impl Reader<'_> {
         })
     }
 
-    fn ttl(&mut self, field: &str, max_ttl: Duration, inherited: Duration) -> Duration {
+    pub(super) fn ttl(&mut self, field: &str, max_ttl: Duration, inherited: Duration) -> Duration {
         let ttl = self.time(field, limits::TTL_MIN, inherited);
         if let Some(given) = self.table.get(field)
             && ttl > max_ttl
@@ -232,6 +240,7 @@ pub(super) fn shown(policy: &Policy) -> [(&'static str, String); FIELDS.len()] {
         on_session_loss.into(),
         policy.grants_per_second.to_string(),
         policy.early_refresh.to_string(),
+        adaptive::shown(policy.adaptive_ttl.as_deref()),
     ];
     let mut values = values.into_iter();
     FIELDS.map(|field| (field, values.next().unwrap_or_default()))
@@ -250,6 +259,10 @@ pub(super) fn as_toml(policies: &Policies) -> String {
 
 fn lines(text: &mut String, fields: &[(&'static str, String)]) {
     for (field, value) in fields {
-        *text += &format!("{field} = {}\n", toml::Value::String(value.clone()));
+        *text += &match value.starts_with('{') {
+            // A table is TOML already.
+            true => format!("{field} = {value}\n"),
+            false => format!("{field} = {}\n", toml::Value::String(value.clone())),
+        };
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStringExt as _;
+use unstale_engine::policy::adaptive_ttl::{AdaptiveTtl, Template};
 
 fn load(flags: &Flags) -> Result<Config, Vec<Mistake>> {
     load_with(flags, &|_| None)
@@ -112,19 +113,31 @@ fn a_namespace_inherits_from_the_defaults_and_those_from_what_is_built_in() {
         [namespace_defaults]
         stale_for = "1h"
         on_session_loss = "serve_stale"
+        adaptive_ttl = { min = "1s", stale_budget = 0.05 }
+        [namespace.plain]
+        adaptive_ttl = "off"
         [namespace.shop]
         max_ttl = "1m"
         stale_for = "0s"
         max_value_bytes = "64KiB"
         grants_per_second = 3
         early_refresh = 1.5
+        [namespace.shop.adaptive_ttl]
+        max = "1m"
+        families = ["user:*", "*"]
         "#,
     );
     let policies = load(&flags).unwrap().policies;
+    let adaptive = AdaptiveTtl {
+        min: Duration::from_secs(1),
+        stale_budget: 0.05,
+        ..AdaptiveTtl::default()
+    };
     let defaults = Policy {
         default_ttl: Duration::from_secs(120),
         stale_for: Duration::from_secs(3600),
         on_session_loss: unstale_engine::policy::OnSessionLoss::ServeStale,
+        adaptive_ttl: Some(Arc::new(adaptive.clone())),
         ..Policy::default()
     };
     let shop = Policy {
@@ -135,12 +148,18 @@ fn a_namespace_inherits_from_the_defaults_and_those_from_what_is_built_in() {
         max_value_bytes: 64 << 10,
         grants_per_second: 3,
         early_refresh: 1.5,
+        adaptive_ttl: Some(Arc::new(AdaptiveTtl {
+            max: Duration::from_secs(60),
+            families: ["user:*", "*"].map(|t| Template::new(t).unwrap()).into(),
+            ..adaptive
+        })),
         ..defaults.clone()
     };
     assert_eq!(*policies.default, defaults);
     let own: Vec<_> = policies.namespaces.iter().collect();
-    assert_eq!(own.len(), 1);
-    assert_eq!((own[0].0.as_str(), own[0].1.as_ref()), ("shop", &shop));
+    assert_eq!(own.len(), 2);
+    assert_eq!(own[0].1.adaptive_ttl, None);
+    assert_eq!((own[1].0.as_str(), own[1].1.as_ref()), ("shop", &shop));
 }
 
 #[test]
@@ -166,6 +185,19 @@ fn every_mistake_of_policies_is_reported_at_once_with_its_path() {
         on_session_loss = "panic"
         grants_per_second = 0
         early_refresh = -0.5
+        [namespace.a.adaptive_ttl]
+        min = "2m"
+        max = "50s"
+        stale_budget = 0
+        families = ["user:*", "a:**", "", "user:*"]
+        often = 1
+        [namespace.b]
+        adaptive_ttl = "on"
+        [namespace.c]
+        max_ttl = "1m"
+        adaptive_ttl = { max = "2m", families = "*" }
+        [namespace.d]
+        adaptive_ttl = { families = [1] }
         "#,
     );
     let mistakes = load(&flags).unwrap_err();
@@ -187,6 +219,16 @@ fn every_mistake_of_policies_is_reported_at_once_with_its_path() {
         "namespace.a.on_session_loss is \"panic\": must be bypass or serve_stale",
         "namespace.a.grants_per_second is \"0\"",
         "namespace.a.early_refresh is \"-0.5\": must be a number from 0 (none) to 100",
+        "namespace.a.adaptive_ttl.min is \"2m\": is over its max, which is 50s",
+        "namespace.a.adaptive_ttl.stale_budget is \"0\": must be a share of reads from 0.0001",
+        "namespace.a.adaptive_ttl.families: the template \"a:**\" holds two *",
+        "namespace.a.adaptive_ttl.families: the template \"\" must not be empty",
+        "namespace.a.adaptive_ttl.families: the template \"user:*\" is there twice",
+        "namespace.a.adaptive_ttl.often is not part of it; it has min, max",
+        "namespace.b.adaptive_ttl is \"on\": must be off or a table",
+        "namespace.c.adaptive_ttl.max is \"2m\": is over max_ttl, which is 1m",
+        "namespace.c.adaptive_ttl.families: write it as [\"TEMPLATE\", ...]",
+        "namespace.d.adaptive_ttl.families: 1 is not a template",
     ];
     for part in expected {
         let said = lines.iter().any(|line| line.contains(part));
@@ -197,7 +239,9 @@ fn every_mistake_of_policies_is_reported_at_once_with_its_path() {
 
 #[test]
 fn policies_in_force_load_again_as_they_are_shown() {
-    let (_file, flags) = file("[namespace.shop]\njitter = \"1500ms\"\nmax_value_bytes = \"1B\"\n");
+    let (_file, flags) = file(
+        "[namespace.shop]\njitter = \"1500ms\"\nmax_value_bytes = \"1B\"\nadaptive_ttl = {families = ['user:*', 'a\"b*']}\n",
+    );
     let config = load(&flags).unwrap();
     let (_again, flags) = file(&config.as_toml());
     assert_eq!(load(&flags).unwrap().policies, config.policies);

@@ -40,6 +40,7 @@ fn response(told: Explanation) -> v1::ExplainResponse {
         invalidations_after: told.invalidations_after,
         writes_after: told.writes_after,
         references: references(told.references),
+        family: told.family.map(family),
     }
 }
 
@@ -114,6 +115,26 @@ fn giver(giver: Giver) -> v1::Giver {
         Giver::Namespace => v1::Giver::Namespace,
         Giver::NegativeTtl => v1::Giver::NegativeTtl,
         Giver::FailSafe => v1::Giver::FailSafe,
+        Giver::Adaptive => v1::Giver::Adaptive,
+    }
+}
+
+fn family(family: Family) -> v1::ExplainedFamily {
+    let bound = match family.bound {
+        Bound::Nothing => v1::TtlBound::Unspecified,
+        Bound::Min => v1::TtlBound::Min,
+        Bound::Max => v1::TtlBound::Max,
+        Bound::FamilyShare => v1::TtlBound::FamilyShare,
+    };
+    v1::ExplainedFamily {
+        template: family.template.as_ref().into(),
+        configured: family.configured,
+        ttl: Some(encode::duration(family.ttl)),
+        bound: bound.into(),
+        changes_per_second: family.changes_per_second,
+        reads_per_second: family.reads_per_second,
+        observations: family.observations,
+        stale_share: family.stale_share,
     }
 }
 

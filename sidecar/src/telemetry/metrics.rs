@@ -78,6 +78,7 @@ impl Collector for Sources {
             family.encode(encoder.encode_descriptor(name, help, None, kind)?)?;
         }
         self.breaker(&mut encoder)?;
+        super::learned::encode(&self.engine.families(), &mut encoder)?;
         let family = Family::<[(&str, String); 2], Counter>::default();
         for (rpc, code, count) in self.requests.seen() {
             let labels = [("rpc", rpc.to_owned()), ("code", code)];
@@ -126,6 +127,11 @@ counters! {
     reference_drops: "reference_drops", "Entries dropped here because nobody referred to their keys any more";
     overloaded: "overloaded", "Calls refused because too much was in flight";
     locals_dropped: "locals_dropped", "Sets with ack LOCAL whose value was not stored: refused or undecided";
+    seen_changed: "adaptive_seen_changed", "Keys that were stored again with another content, of those observed for their ttl";
+    seen_unchanged: "adaptive_seen_unchanged", "Keys that were stored again with the same content, of those observed for their ttl";
+    learned_read: "adaptive_records_read", "Records of what was learned of ttls read from the remote tier";
+    learned_kept: "adaptive_records_kept", "Records of what was learned of ttls written to the remote tier";
+    learned_unreadable: "adaptive_records_unreadable", "Records of what was learned of ttls that are not of this version or damaged";
 }
 
 /// A name, what it says, the name of its label, and a count for each value.

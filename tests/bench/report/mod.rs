@@ -2,6 +2,7 @@
 //! figures.md and a plot for each picture in a folder. A part that fails is told,
 //! and the others go on; the run fails then.
 
+pub(crate) mod lines;
 mod machine;
 mod markdown;
 mod pictures;

@@ -6,7 +6,9 @@ from unstale.v1 import admin_service_pb2 as admin
 from unstale.v1 import entry_pb2 as entry
 
 #: Fields whose enum has a word of its own for what is not set.
-UNSET = {"decider": "NOTHING", "ttl_by": "UNKNOWN", "stale_for_by": "UNKNOWN"}
+UNSET = {"decider": "NOTHING", "ttl_by": "UNKNOWN", "stale_for_by": "UNKNOWN", "bound": "NOTHING"}
+#: What enums' values begin with, where it is not the field's own name.
+PREFIXES = {"ttl_by": "GIVER", "stale_for_by": "GIVER", "bound": "TTL_BOUND"}
 
 
 def explained(told):
@@ -22,6 +24,7 @@ def explained(told):
         "remote": remote,
         "floors": [_floor(each) for each in told.floors],
         "changes": [_change(each) for each in told.changes],
+        "family": _family(told.family) if told.HasField("family") else None,
     }
 
 
@@ -47,7 +50,7 @@ def _value(message, field):
     if isinstance(value, Duration):
         return value.seconds + value.nanos / 1e9
     if field.enum_type is not None:
-        prefix = {"ttl_by": "GIVER", "stale_for_by": "GIVER"}.get(field.name, field.name.upper())
+        prefix = PREFIXES.get(field.name, field.name.upper())
         if value == 0 and field.name in UNSET:
             return UNSET[field.name]
         return word(getattr(admin, field.enum_type.name), prefix, value)
@@ -56,6 +59,10 @@ def _value(message, field):
     if field.name == "depends_on":
         return [{"key": each.key, "level": each.level} for each in value]
     return list(value) if field.name == "tags" else value
+
+
+def _family(family):
+    return {field.name: _value(family, field) for field in family.DESCRIPTOR.fields}
 
 
 def _floor(floor):

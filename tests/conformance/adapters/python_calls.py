@@ -195,6 +195,7 @@ class Calls:
             "remote": remote,
             "floors": [_told(each) for each in told.floors],
             "changes": [_change(each) for each in told.changes],
+            "family": _told(told.family) if told.family is not None else None,
         }
 
     def retain(self, args):

@@ -55,7 +55,7 @@ pub(crate) fn entry(number: usize, value: u64, terms: Terms) -> NewEntry {
             true => Payload::NotFound,
             false => payload(number, value),
         },
-        ttl: Some(Duration::from_micros(terms.ttl)),
+        ttl: (!terms.learned).then_some(Duration::from_micros(terms.ttl)),
         stale_for: millis(terms.stale_for),
         valid_for: millis(terms.valid_for),
         jitter: millis(terms.jitter),

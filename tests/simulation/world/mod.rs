@@ -200,9 +200,14 @@ impl World {
         if self.rng.chance(60) || self.mix.extra.endless {
             return Terms::LONG;
         }
+        let learned = self.mix.learns && self.rng.chance(80);
         let rng = &mut self.rng;
         Terms {
-            ttl: rng.range(150_000, 1_500_000),
+            ttl: match learned {
+                true => Terms::LEARNED.1,
+                false => rng.range(150_000, 1_500_000),
+            },
+            learned,
             stale_for: rng.chance(70).then(|| rng.range(1, 3_000_000)),
             valid_for: rng.chance(30).then(|| rng.range(300_000, 3_000_000)),
             jitter: rng.chance(20).then(|| rng.range(1, 400_000)),

@@ -46,6 +46,7 @@ fn number(giver: Giver) -> u8 {
         Giver::Namespace => 2,
         Giver::NegativeTtl => 3,
         Giver::FailSafe => 4,
+        Giver::Adaptive => 5,
     }
 }
 
@@ -56,6 +57,7 @@ fn giver(number: u8) -> Giver {
         2 => Giver::Namespace,
         3 => Giver::NegativeTtl,
         4 => Giver::FailSafe,
+        5 => Giver::Adaptive,
         _ => Giver::Unknown,
     }
 }
@@ -66,9 +68,9 @@ mod tests {
 
     #[test]
     fn a_giver_survives_its_number_and_a_later_ones_is_not_known() {
-        for n in 0..=4 {
+        for n in 0..=5 {
             assert_eq!(number(giver(n)), n);
         }
-        assert_eq!(giver(5), Giver::Unknown);
+        assert_eq!(giver(6), Giver::Unknown);
     }
 }

@@ -96,6 +96,7 @@ pub(crate) async fn explain(engine: &Engine, explain: Explain) -> Result<Explana
         local_lease: (!local.is_zero()).then_some(local),
         remote: judged.remote.map(|held| with_term(held, term)),
         references: referred(engine, &key),
+        family: crate::adaptive::family(engine, &key),
         ..judged
     })
 }
@@ -169,6 +170,7 @@ fn judge((machine, now): (&Machine, Moment), names: &Names<'_>, taken: &Taken) -
         invalidations_after,
         writes_after,
         references: Referred::default(),
+        family: None,
     }
 }
 

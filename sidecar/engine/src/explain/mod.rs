@@ -13,6 +13,7 @@ pub(crate) use answer::explain;
 use crate::clock::Moment;
 use crate::coherence::{Depends, Freshness};
 use crate::key::{Key, Tag};
+pub use crate::policy::adaptive_ttl::{Bound, Family};
 pub use crate::policy::ttl::Giver;
 use crate::position::Position;
 use crate::references::Reference;
@@ -52,6 +53,8 @@ pub struct Explanation {
     pub invalidations_after: u64,
     /// Every write after this sequence is remembered.
     pub writes_after: u64,
+    /// What is known of keys like it; none: their ttl is not learned.
+    pub family: Option<Family>,
     /// Who refers to the key.
     pub references: Referred,
 }

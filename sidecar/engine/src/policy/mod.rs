@@ -3,6 +3,7 @@
 //! One strategy per file: facts in, decision out, no I/O. A policy decides how
 //! long and how stale; it never decides what is coherent.
 
+pub mod adaptive_ttl;
 pub mod early;
 pub(crate) mod grants;
 pub mod refs;
@@ -11,6 +12,7 @@ pub(crate) mod ttl;
 
 use crate::key::Namespace;
 use crate::limits;
+use adaptive_ttl::AdaptiveTtl;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +39,9 @@ pub struct Policy {
     pub grants_per_second: u32,
     /// `beta` of the early refresh of what was loaded under a lease; 0: none.
     pub early_refresh: f32,
+    /// Has the ttl of a value whose writer gives none learned, in place of
+    /// `default_ttl`; none: it is not.
+    pub adaptive_ttl: Option<Arc<AdaptiveTtl>>,
 }
 
 /// What a BOUNDED read answers while this pod's session is not fresh.
@@ -61,6 +66,7 @@ impl Default for Policy {
             on_session_loss: OnSessionLoss::Bypass,
             grants_per_second: limits::GRANTS_PER_SECOND,
             early_refresh: 0.0,
+            adaptive_ttl: None,
         }
     }
 }

@@ -33,6 +33,8 @@ pub enum Giver {
     NegativeTtl,
     /// An Abandon: the load of the entry had failed.
     FailSafe,
+    /// The namespace's `adaptive_ttl`: learned of keys like it.
+    Adaptive,
 }
 
 /// Why an entry lives as long as it does: for people who ask, stored with it.
@@ -46,11 +48,18 @@ pub(crate) struct Why {
     pub(crate) stale_for_by: Giver,
 }
 
-/// The life of a new entry stored at `stored`; `random` draws its jitter.
-pub(crate) fn life(new: &NewEntry, policy: &Policy, stored: LogTime, random: u64) -> Life {
-    let (default, by) = match new.payload {
-        Payload::Value(_) => (policy.default_ttl, Giver::Namespace),
-        Payload::NotFound => (policy.negative_ttl, Giver::NegativeTtl),
+/// The life of a new entry stored at `stored`; `random` draws its jitter. `learned`:
+/// what a value gets for which its writer gives no ttl.
+pub(crate) fn life(
+    new: &NewEntry,
+    (policy, learned): (&Policy, Option<Duration>),
+    stored: LogTime,
+    random: u64,
+) -> Life {
+    let (default, by) = match (&new.payload, learned) {
+        (Payload::Value(_), Some(learned)) => (learned, Giver::Adaptive),
+        (Payload::Value(_), None) => (policy.default_ttl, Giver::Namespace),
+        (Payload::NotFound, _) => (policy.negative_ttl, Giver::NegativeTtl),
     };
     let given = new.ttl.unwrap_or(default);
     let jitter = taken_off(given, new.jitter.unwrap_or(policy.jitter), random);
@@ -114,7 +123,7 @@ mod tests {
             ttl: None,
             ..new(0, 5, None, 0)
         };
-        let life = life(&new, &policy, LogTime(100), 0);
+        let life = life(&new, (&policy, None), LogTime(100), 0);
         assert_eq!((life.expires, life.gone), (LogTime(107), LogTime(112)));
     }
 
@@ -130,12 +139,12 @@ mod tests {
             jitter: None,
             ..new(0, 0, None, 0)
         };
-        let why = life(&silent, &policy, LogTime(0), 7).why;
+        let why = life(&silent, (&policy, None), LogTime(0), 7).why;
         let negative_us = limits::NEGATIVE_TTL_DEFAULT.as_micros() as u64;
         assert_eq!((why.given_us, why.jitter_us), (negative_us, 7));
         let by = (why.ttl_by, why.stale_for_by);
         assert_eq!(by, (Giver::NegativeTtl, Giver::Namespace));
-        let why = life(&new(50, 3, None, 0), &policy, LogTime(0), 7).why;
+        let why = life(&new(50, 3, None, 0), (&policy, None), LogTime(0), 7).why;
         assert_eq!((why.given_us, why.jitter_us), (50, 0));
         assert_eq!(
             (why.ttl_by, why.stale_for_by),
@@ -144,8 +153,38 @@ mod tests {
     }
 
     #[test]
+    fn what_was_learned_stands_in_for_the_default_of_a_value_alone() {
+        let learned = Some(Duration::from_micros(77));
+        let given = |ttl, payload| {
+            let new = NewEntry {
+                ttl,
+                payload,
+                ..new(0, 0, None, 0)
+            };
+            let why = life(&new, (&Policy::default(), learned), LogTime(0), 0).why;
+            (why.given_us, why.ttl_by)
+        };
+        let value = || {
+            Payload::Value(crate::request::Value {
+                data: "v".into(),
+                text: true,
+                content_type: String::new(),
+            })
+        };
+        assert_eq!(given(None, value()), (77, Giver::Adaptive));
+        let writers = Some(Duration::from_micros(5));
+        assert_eq!(given(writers, value()), (5, Giver::Writer));
+        assert_eq!(given(None, Payload::NotFound).1, Giver::NegativeTtl);
+    }
+
+    #[test]
     fn valid_for_ends_everything() {
-        let life = life(&new(50, 50, Some(20), 0), &Policy::default(), LogTime(0), 0);
+        let life = life(
+            &new(50, 50, Some(20), 0),
+            (&Policy::default(), None),
+            LogTime(0),
+            0,
+        );
         assert_eq!((life.expires, life.gone), (LogTime(20), LogTime(20)));
     }
 
@@ -153,7 +192,7 @@ mod tests {
         #[test]
         fn jitter_shortens_by_at_most_half(ttl in 1u64..1 << 40, jitter in 0u64..1 << 41, random: u64) {
             let new = new(ttl, 3, None, jitter);
-            let life = life(&new, &Policy::default(), LogTime(9), random);
+            let life = life(&new, (&Policy::default(), None), LogTime(9), random);
             let lived = life.expires.0 - 9;
             prop_assert!(lived <= ttl && lived >= ttl - ttl / 2 && ttl - lived <= jitter);
             prop_assert_eq!(life.gone.0, life.expires.0 + 3);

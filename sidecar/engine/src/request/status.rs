@@ -132,4 +132,15 @@ pub struct Counters {
     pub reference_drops: u64,
     /// Sets with ack LOCAL whose value was not stored: refused, or undecided.
     pub locals_dropped: u64,
+    /// Keys whose content was another one when they were stored again, of those
+    /// that are observed for their ttl.
+    pub seen_changed: u64,
+    /// Those whose content was the same.
+    pub seen_unchanged: u64,
+    /// Namespaces of which what was learned before was read.
+    pub learned_read: u64,
+    /// Times that what was learned of a namespace was kept.
+    pub learned_kept: u64,
+    /// Records of what was learned that could not be read.
+    pub learned_unreadable: u64,
 }

@@ -6,6 +6,7 @@
 )]
 
 mod depends;
+mod adaptive;
 mod early;
 mod explain;
 mod leases;

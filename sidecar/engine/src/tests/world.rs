@@ -151,9 +151,13 @@ impl World {
     }
     /// What is stored under `from` is given for `to`, too.
     pub(super) fn mix_up(&self, from: &str, to: &str) {
+        self.mix_up_hash(from, key(to).hash());
+    }
+    /// The same, for a name that no key has.
+    pub(super) fn mix_up_hash(&self, from: &str, to: NameHash) {
         let mut map = self.tier.map.lock().unwrap();
         let record = map[&key(from).hash()].clone();
-        map.insert(key(to).hash(), record);
+        map.insert(to, record);
     }
     pub(super) async fn pod(&mut self) -> Pod {
         self.n += 1;

@@ -4,8 +4,8 @@ use super::super::output;
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
 use unstale::{
-    Change, Explained, ExplainedLease, ExplainedReference, ExplainedReferences, ExplainedRemote,
-    Explanation, Floor, FloorKind, InvalidateMode, Judged,
+    Change, Explained, ExplainedFamily, ExplainedLease, ExplainedReference, ExplainedReferences,
+    ExplainedRemote, Explanation, Floor, FloorKind, InvalidateMode, Judged,
 };
 
 pub(super) fn of(told: &Explanation) -> Json {
@@ -21,6 +21,7 @@ pub(super) fn of(told: &Explanation) -> Json {
         "invalidations_after": told.invalidations_after,
         "writes_after": told.writes_after,
         "references": told.references.as_ref().map(references),
+        "family": told.family.as_ref().map(family),
     })
 }
 
@@ -37,6 +38,19 @@ fn references(told: &ExplainedReferences) -> Json {
         "count": told.count,
         "owners": told.owners.iter().map(owner).collect::<Vec<_>>(),
         "pinned": told.pinned,
+    })
+}
+
+fn family(family: &ExplainedFamily) -> Json {
+    json!({
+        "template": family.template,
+        "configured": family.configured,
+        "ttl_seconds": seconds(family.ttl),
+        "bound": family.bound.as_str(),
+        "changes_per_second": family.changes_per_second,
+        "reads_per_second": family.reads_per_second,
+        "observations": family.observations,
+        "stale_share": family.stale_share,
     })
 }
 

@@ -6,8 +6,8 @@ use super::json::mode;
 use std::fmt::Write as _;
 use std::time::Duration;
 use unstale::{
-    Change, Decider, Explained, ExplainedLease, ExplainedReference, ExplainedReferences,
-    ExplainedRemote, Explanation, Floor, FloorKind, Giver, Judged,
+    Change, Decider, Explained, ExplainedFamily, ExplainedLease, ExplainedReference,
+    ExplainedReferences, ExplainedRemote, Explanation, Floor, FloorKind, Giver, Judged, TtlBound,
 };
 
 pub(super) fn of(told: &Explanation) -> String {
@@ -30,6 +30,9 @@ pub(super) fn of(told: &Explanation) -> String {
     }
     if let Some(told) = &told.references {
         references(&mut lines, told);
+    }
+    if let Some(family) = &told.family {
+        lines.family(family);
     }
     lines.rows("floors", told.floors.iter().map(raised));
     lines.rows("changes", told.changes.iter().map(change));
@@ -84,6 +87,33 @@ impl Lines {
         if let Some(ends) = held.valid_for {
             self.row("  valid for", &time(ends));
         }
+    }
+
+    fn family(&mut self, family: &ExplainedFamily) {
+        let name = match family.template.as_str() {
+            "" => "the rest: there are too many".to_owned(),
+            template => format!("{template:?}"),
+        };
+        self.row("family", &name);
+        let cut = match family.bound {
+            TtlBound::Nothing => "",
+            TtlBound::Min => ", the shortest allowed",
+            TtlBound::Max => ", the longest allowed",
+            TtlBound::FamilyShare => ", or more than twice stale_budget would be stale",
+            _ => ", cut by what this client does not know",
+        };
+        self.row("  ttl", &format!("{}{cut}", time(family.ttl)));
+        let (changes, seen) = (family.changes_per_second, family.observations);
+        self.row(
+            "  changes",
+            &format!("{}, of {seen:.0} seen", every(changes)),
+        );
+        self.row("  reads", &every(family.reads_per_second));
+        let stale = format!(
+            "{:.2} % of reads, if no change is told",
+            100.0 * family.stale_share
+        );
+        self.row("  stale", &stale);
     }
 
     fn lease(&mut self, held: &ExplainedLease) {
@@ -220,6 +250,7 @@ fn by(giver: Giver) -> &'static str {
         Giver::Namespace => "the namespace's default",
         Giver::NegativeTtl => "the namespace's negative_ttl",
         Giver::FailSafe => "since its load failed",
+        Giver::Adaptive => "learned of its family",
         _ => "it is not known why",
     }
 }
@@ -252,6 +283,18 @@ fn change(change: &Change) -> String {
         let _ = write!(text, ", trace {}", change.trace_id);
     }
     text
+}
+
+/// How often, of one key.
+fn every(per_second: f64) -> String {
+    match per_second {
+        0.0 => "not known".to_owned(),
+        often if often >= 1.0 => format!("{often:.1} a second, one key"),
+        seldom => match Duration::try_from_secs_f64(1.0 / seldom) {
+            Ok(between) => format!("every {}, one key", time(between)),
+            Err(_) => "never".to_owned(),
+        },
+    }
 }
 
 /// A time as people read it.

@@ -3,8 +3,8 @@
 use crate::say::{joined, seconds};
 use serde_json::{Value as Json, json};
 use unstale::{
-    Change, Explained, ExplainedLease, ExplainedRemote, Explanation, Floor, InvalidateMode, Judged,
-    SessionState,
+    Change, Explained, ExplainedFamily, ExplainedLease, ExplainedRemote, Explanation, Floor,
+    InvalidateMode, Judged, SessionState,
 };
 
 pub(crate) fn explained(told: &Explanation) -> Json {
@@ -22,6 +22,16 @@ pub(crate) fn explained(told: &Explanation) -> Json {
         "remote": remote(&told.remote),
         "floors": told.floors.iter().map(floor).collect::<Vec<_>>(),
         "changes": told.changes.iter().map(change).collect::<Vec<_>>(),
+        "family": told.family.as_ref().map(family),
+    })
+}
+
+fn family(family: &ExplainedFamily) -> Json {
+    json!({
+        "template": family.template, "configured": family.configured, "ttl": seconds(family.ttl),
+        "bound": family.bound.as_str(), "changes_per_second": family.changes_per_second,
+        "reads_per_second": family.reads_per_second, "observations": family.observations,
+        "stale_share": family.stale_share,
     })
 }
 
