@@ -11,6 +11,7 @@ mod check_remote;
 mod cli;
 mod coherence;
 mod covers;
+mod depends;
 mod drain;
 mod etag;
 mod explain;
