@@ -101,7 +101,7 @@ async fn run(sidecar: &str, kind: Kind, count: u64) -> Result<u64> {
     let keys = calls::keys("many", calls::BATCH);
     let server = match kind {
         Kind::Echo | Kind::EchoMany => processes::counted_echo()?,
-        _ => processes::counted(sidecar)?,
+        _ => processes::counted(sidecar, &[])?,
     };
     let channel = server.connected_uds().await?;
     if !matches!(kind, Kind::Echo | Kind::EchoMany) {

@@ -3,7 +3,8 @@
 //! `bench SIDECAR NATS_SERVER [--quick] [--to FOLDER] [PART...]` measures the named
 //! parts, or all, prints their tables and writes them to the folder; `bench echo` is
 //! the bare tonic server that it compares with, in a process of its own, and `bench
-//! instructions SIDECAR` counts instructions and judges them; `bench versus SIDECAR
+//! instructions SIDECAR` counts instructions and judges them, `bench policies SIDECAR`
+//! those that a policy adds to a hit; `bench versus SIDECAR
 //! SIDECAR...` compares builds with one another. Measured and
 //! reference rounds take turns, so that a slow moment of the machine hits both.
 //! A row that misses its goal stays in the table: this measures, it does not
@@ -16,6 +17,7 @@ mod figure;
 mod goal;
 mod instructions;
 mod part;
+mod policies;
 mod processes;
 mod ratio;
 mod report;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         ["instructions", sidecar] => {
             client().and_then(|c| c.block_on(instructions::judge(sidecar)))
         }
+        ["policies", sidecar] => client().and_then(|c| c.block_on(policies::run(sidecar))),
         ["versus", ref sidecars @ ..] => client().and_then(|c| c.block_on(versus::run(sidecars))),
         [_, _, "--to", _, "adaptive"] => adaptive::run(),
         [sidecar, _, "--to", _, "ratio", ref parts @ ..] => ratio::run(sidecar, parts),

@@ -21,11 +21,11 @@ use std::task::Poll;
 /// What an entry takes beside its bytes, as `tests/bench/run ratio` measures it:
 /// a third of it is moka's, a third the entry, the rest are the small pieces of
 /// memory that names and values are in, and what the allocator loses.
-const OVERHEAD_BYTES: usize = 960;
+const OVERHEAD_BYTES: usize = 800;
 /// What a tag takes beside its text: its place, its hash, its piece of memory.
 const TAG_BYTES: usize = 64;
 /// Of values the allocator loses one part of so many.
-const LOST_PART: usize = 32;
+const LOST_PART: usize = 20;
 /// From this size on a value is most of the buffer it arrived in.
 const SHARED_BYTES: usize = 64 * 1024;
 

@@ -28,12 +28,13 @@ pub(crate) fn sidecar(program: &str, more: &[&str]) -> Result<Running> {
     })
 }
 
-/// A sidecar whose instructions are counted.
-pub(crate) fn counted(program: &str) -> Result<Running> {
+/// A sidecar whose instructions are counted, with `more` flags.
+pub(crate) fn counted(program: &str, more: &[&str]) -> Result<Running> {
     let admin = format!("127.0.0.1:{}", free_port());
     callgrind(program, |listen, uds| {
         let words = ["serve", "--listen", listen, "--admin", &admin, "--uds", uds];
-        words.map(str::to_owned).to_vec()
+        let all = words.iter().chain(more);
+        all.map(|&word| word.to_owned()).collect()
     })
 }
 

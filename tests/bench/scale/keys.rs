@@ -17,7 +17,7 @@ const WARM: usize = 2_560;
 /// Records after which the local log does not grow any more.
 const LOG_RECORDS: usize = 65_536;
 /// Most memory that a sidecar is made to take.
-const MOST_BYTES: f64 = 6e9;
+const MOST_BYTES: f64 = 12e9;
 
 /// What the formula for memory is made of, in bytes.
 #[derive(Clone, Copy)]

@@ -15,7 +15,7 @@ pub const BETA_MAX: f32 = 100.0;
 
 /// Whether this caller is to load. `beta` 0: nobody is; 1 is the paper's optimum,
 /// more loads earlier. `random` draws.
-pub(crate) fn is_due(load_time: Duration, left: Duration, beta: f32, random: u64) -> bool {
+pub fn is_due(load_time: Duration, left: Duration, beta: f32, random: u64) -> bool {
     if beta <= 0.0 {
         return false;
     }
