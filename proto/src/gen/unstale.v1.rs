@@ -3535,6 +3535,10 @@ pub struct ExplainResponse {
     /// Who refers to the key; not set when nobody does.
     #[prost(message, optional, tag = "40")]
     pub references: ::core::option::Option<ExplainedReferences>,
+    /// What this pod has learned of keys like it; not set where the namespace's
+    /// ttls are not learned (`adaptive_ttl`).
+    #[prost(message, optional, tag = "30")]
+    pub family: ::core::option::Option<ExplainedFamily>,
 }
 /// Who refers to a key.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3564,6 +3568,36 @@ pub struct ExplainedReference {
     /// Whether the entry is dropped if this one is the last to go.
     #[prost(bool, tag = "4")]
     pub drop_at_zero: bool,
+}
+/// What a pod has learned of a family: the keys that one template stands for. The
+/// old counts less and less.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainedFamily {
+    /// The template; empty: the rest, where families are too many.
+    #[prost(string, tag = "1")]
+    pub template: ::prost::alloc::string::String,
+    /// Whether the namespace's configuration names it.
+    #[prost(bool, tag = "2")]
+    pub configured: bool,
+    /// The ttl of an entry that is stored now and whose writer gives none.
+    #[prost(message, optional, tag = "3")]
+    pub ttl: ::core::option::Option<::prost_types::Duration>,
+    /// What cut that ttl.
+    #[prost(enumeration = "TtlBound", tag = "4")]
+    pub bound: i32,
+    /// How often one key changes, per second.
+    #[prost(double, tag = "5")]
+    pub changes_per_second: f64,
+    /// How often one key is read, per second, in this pod; 0 when it is not known.
+    #[prost(double, tag = "6")]
+    pub reads_per_second: f64,
+    /// How often a key was stored again, and its contents were compared.
+    #[prost(double, tag = "7")]
+    pub observations: f64,
+    /// The share of reads, from 0 to 1, that this ttl makes stale if nothing tells
+    /// of the changes.
+    #[prost(double, tag = "8")]
+    pub stale_share: f64,
 }
 /// What the remote tier holds under a key.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3812,6 +3846,44 @@ impl SessionState {
         }
     }
 }
+/// What cut a learned ttl.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TtlBound {
+    /// Nothing.
+    Unspecified = 0,
+    /// The namespace's `min`.
+    Min = 1,
+    /// The namespace's `max`, or its `max_ttl`.
+    Max = 2,
+    /// The share of its reads that a single family may have stale: twice
+    /// `stale_budget`.
+    FamilyShare = 3,
+}
+impl TtlBound {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TTL_BOUND_UNSPECIFIED",
+            Self::Min => "TTL_BOUND_MIN",
+            Self::Max => "TTL_BOUND_MAX",
+            Self::FamilyShare => "TTL_BOUND_FAMILY_SHARE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TTL_BOUND_UNSPECIFIED" => Some(Self::Unspecified),
+            "TTL_BOUND_MIN" => Some(Self::Min),
+            "TTL_BOUND_MAX" => Some(Self::Max),
+            "TTL_BOUND_FAMILY_SHARE" => Some(Self::FamilyShare),
+            _ => None,
+        }
+    }
+}
 /// Who gave a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -3826,6 +3898,8 @@ pub enum Giver {
     NegativeTtl = 3,
     /// An Abandon with `serve_stale_for`: its load had failed.
     FailSafe = 4,
+    /// The namespace's `adaptive_ttl`: learned of keys like it.
+    Adaptive = 5,
 }
 impl Giver {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3839,6 +3913,7 @@ impl Giver {
             Self::Namespace => "GIVER_NAMESPACE",
             Self::NegativeTtl => "GIVER_NEGATIVE_TTL",
             Self::FailSafe => "GIVER_FAIL_SAFE",
+            Self::Adaptive => "GIVER_ADAPTIVE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3849,6 +3924,7 @@ impl Giver {
             "GIVER_NAMESPACE" => Some(Self::Namespace),
             "GIVER_NEGATIVE_TTL" => Some(Self::NegativeTtl),
             "GIVER_FAIL_SAFE" => Some(Self::FailSafe),
+            "GIVER_ADAPTIVE" => Some(Self::Adaptive),
             _ => None,
         }
     }
