@@ -39,6 +39,7 @@ fn values() -> Vec<(&'static str, String)> {
         DEPENDENCY_TAGS,
         DEPENDENCY_DEPTH,
         DEPENDENCY_BYTES,
+        DEPENDENCY_NAMES,
         NAMESPACE_CHARS,
         CONTENT_TYPE_BYTES,
         PREFIXES,

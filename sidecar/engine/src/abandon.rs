@@ -51,7 +51,7 @@ fn prolong(engine: &Engine, stale: &mut Entry, serve: Duration) {
 
 /// Nobody is granted the lease before `rest` has passed. If the tier is away,
 /// that holds in this pod only.
-async fn throttle(
+pub(crate) async fn throttle(
     engine: &Engine,
     (old, grant): (LeaseToken, Grant),
     rest: Duration,

@@ -25,7 +25,7 @@ pub(crate) async fn compare_and_set(
     mut cas: CompareAndSet,
 ) -> Result<Answer<CasOutcome>, Error> {
     if let Err(why) = looked_up!(engine, &cas.key, &mut cas.entry, cas.deadline) {
-        return conflict(engine, &cas.key, why.into(), cas.deadline).await;
+        return conflict(engine, &cas.key, why.of_write()?, cas.deadline).await;
     }
     let shard = cas.key.hash().shard(WRITE_SHARDS);
     let mut last_on_server = None;

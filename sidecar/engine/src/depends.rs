@@ -12,35 +12,41 @@ use crate::clock::Moment;
 use crate::coherence::{Depends, Facts, Freshness, Source};
 use crate::engine::Engine;
 use crate::entry::{Content, Entry};
+use crate::error::Error;
 use crate::key::{Delimiters, Key, Tag};
 use crate::position::Position;
 use crate::remote::Read;
-use crate::request::{Dependency, DependsOn, NewEntry, NotStored, Voided};
+use crate::request::{Dependency, DependsOn, NewEntry, NotStored, StaleReason, Voided};
 use crate::{look, read, tier};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Why the entry may not be stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     Changed,
     TooMany,
+    /// The remote tier did not say: what it depends on is not known.
+    Unknown(String),
 }
 
-impl From<Refused> for NotStored {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Changed => Self::DependencyChanged,
-            Refused::TooMany => Self::TooManyDependencies,
+impl Refused {
+    /// For a write, which is done or is not.
+    pub(crate) fn of_write(self) -> Result<NotStored, Error> {
+        match self {
+            Self::Changed => Ok(NotStored::DependencyChanged),
+            Self::TooMany => Ok(NotStored::TooManyDependencies),
+            Self::Unknown(why) => Err(Error::RemoteUnavailable(why)),
         }
     }
-}
 
-impl From<Refused> for Voided {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Changed => Self::DependencyChanged,
-            Refused::TooMany => Self::TooManyDependencies,
+    /// For a fill. A lease that the tier knows is kept, so that its holder may
+    /// repeat the call when the tier is back.
+    pub(crate) fn of_fill(self, kept: bool) -> Result<Voided, Error> {
+        match self {
+            Self::Unknown(why) if kept => Err(Error::RemoteUnavailable(why)),
+            Self::Changed | Self::Unknown(_) => Ok(Voided::DependencyChanged),
+            Self::TooMany => Ok(Voided::TooManyDependencies),
         }
     }
 }
@@ -50,15 +56,15 @@ enum There {
     Entry(Source, Arc<Entry>),
     /// Nothing, or somebody loads it.
     Nothing,
-    /// The remote tier did not say.
-    Unknown,
+    /// The remote tier did not say, and why.
+    Unknown(String),
 }
 
 impl There {
     fn facts(&self) -> Option<(&Facts, Source)> {
         match self {
             Self::Entry(source, entry) => Some((&entry.facts, *source)),
-            Self::Nothing | Self::Unknown => None,
+            Self::Nothing | Self::Unknown(_) => None,
         }
     }
 }
@@ -77,10 +83,8 @@ pub(crate) async fn look_up(
     let (judged, at) = judge(engine, &there, deadline).await;
     let mut all = Closure::new(key);
     for ((dependency, there), freshness) in named.iter().zip(&there).zip(judged) {
-        if !holds(dependency, there, freshness) {
-            return Err(Refused::Changed);
-        }
-        all.add(&dependency.key, there, freshness);
+        holds(dependency, there, freshness)?;
+        all.add(&dependency.key, there);
     }
     let depends = all.depends(&engine.options.delimiters);
     let depends = depends.ok_or(Refused::TooMany)?;
@@ -119,9 +123,10 @@ async fn there(engine: &Engine, named: &[Dependency], deadline: Moment) -> Vec<T
         held => {
             let read = reads.next().expect("one answer per key that was asked for");
             let read = unpack(engine, &on.key, read);
-            // What may be served stale from here may be what the entry is made of.
+            // It may be what the entry is made of: it may be served stale from here,
+            // or have been covered a moment ago.
             match (read, held) {
-                (There::Nothing | There::Unknown, Some((entry, Freshness::Stale(_)))) => {
+                (There::Nothing | There::Unknown(_), Some((entry, is))) if is.was_readable() => {
                     There::Entry(Source::L1, entry)
                 }
                 (read, _) => read,
@@ -141,7 +146,7 @@ fn unpack(engine: &Engine, key: &Key, (source, read): (Source, Read)) -> There {
     let stored = match read {
         Ok(Some(stored)) => stored,
         Ok(None) => return There::Nothing,
-        Err(_) => return There::Unknown,
+        Err(error) => return There::Unknown(error.to_string()),
     };
     let entry = match tier::decode(engine, key, &stored) {
         Ok(Content::Entry(entry)) => Some(entry),
@@ -169,21 +174,34 @@ async fn judge(
     let mut judged = judged.into_iter();
     let each = there.iter().map(|there| match there {
         There::Entry(..) => judged.next(),
-        There::Nothing | There::Unknown => None,
+        There::Nothing | There::Unknown(_) => None,
     });
     (each.collect(), from.position)
 }
 
-/// Whether the entry can have been made of what is there.
-fn holds(dependency: &Dependency, there: &There, freshness: Option<Freshness>) -> bool {
-    let Some(version) = &dependency.version else {
-        return !matches!(there, There::Unknown);
-    };
-    match there {
-        There::Entry(_, entry) if freshness == Some(Freshness::Fresh) => {
-            version.as_bytes() == entry.version.text().as_bytes()
+/// Whether the entry can have been made of what is there, and may be called fresh.
+/// What a soft invalidation covers was read flagged, if at all: nothing tells later
+/// that it was loaded anew, so what is made of it could not fall.
+fn holds(
+    dependency: &Dependency,
+    there: &There,
+    freshness: Option<Freshness>,
+) -> Result<(), Refused> {
+    if let There::Unknown(why) = there {
+        return Err(Refused::Unknown(why.clone()));
+    }
+    let is_stale = freshness == Some(Freshness::Stale(StaleReason::SoftInvalidated));
+    let is_version = match (&dependency.version, there) {
+        (None, _) => true,
+        (Some(version), There::Entry(_, entry)) => {
+            freshness == Some(Freshness::Fresh)
+                && version.as_bytes() == entry.version.text().as_bytes()
         }
-        _ => false,
+        (Some(_), _) => false,
+    };
+    match is_version && !is_stale {
+        true => Ok(()),
+        false => Err(Refused::Changed),
     }
 }
 
@@ -203,15 +221,13 @@ impl<'a> Closure<'a> {
         }
     }
 
-    fn add(&mut self, key: &Key, there: &There, freshness: Option<Freshness>) {
+    /// Takes in what nobody may read any more, too: it may have been read after the
+    /// entry's `as_of`, and covered since, by a name of which only it tells.
+    fn add(&mut self, key: &Key, there: &There) {
         self.add_key(key, 1);
-        let dead = matches!(freshness, Some(Freshness::Dead | Freshness::Future));
         let There::Entry(_, entry) = there else {
             return;
         };
-        if dead {
-            return;
-        }
         self.tags.extend(entry.tags.iter().cloned());
         let Some(depends) = &entry.facts.depends else {
             return;

@@ -15,6 +15,7 @@ use crate::envelope;
 use crate::error::Error;
 use crate::lease::NewMarker;
 use crate::leases::{Grant, Taken};
+use crate::limits;
 use crate::position::Position;
 use crate::remote::{Expect, PutOutcome, Revision};
 use crate::request::*;
@@ -26,14 +27,18 @@ pub(crate) async fn fill(engine: &Engine, mut fill: Fill) -> Result<Answer<FillO
     let position = as_of(engine, grant);
     // Before the floors are looked at: they are those of what is found.
     let found = looked_up!(engine, &grant.key, &mut fill.entry, fill.deadline);
-    let judged = found.map_err(Voided::from);
-    let at = match judged.and_then(|()| judge(engine, grant, &fill, position)) {
+    let judged = match found {
+        Ok(()) => judge(engine, grant, &fill, position),
+        Err(refused) => Err(refused.of_fill(grant.marker.is_some())?),
+    };
+    let at = match judged {
         Ok(at) => at,
         Err(why) => {
             engine.meter.fill_voided();
             let grant = taken.end();
-            abandon::release(engine, &grant, fill.deadline).await;
-            return Ok(voided(engine, &grant, why));
+            let answer = voided(engine, &grant, why);
+            give_back(engine, (fill.token, grant), why, fill.deadline).await;
+            return Ok(answer);
         }
     };
     let (key, version) = (grant.key.clone(), Version::Fill(fill.token));
@@ -58,6 +63,25 @@ pub(crate) async fn fill(engine: &Engine, mut fill: Fill) -> Result<Answer<FillO
                 session: false,
             };
             Ok(write::answer_at(engine, Some(at), stored, degraded))
+        }
+    }
+}
+
+/// To the next caller at once, unless that would load in vain, too: what a value
+/// depends on is mostly the same a moment later.
+async fn give_back(
+    engine: &Engine,
+    (token, grant): (LeaseToken, Grant),
+    why: Voided,
+    deadline: Moment,
+) {
+    match why {
+        Voided::DependencyChanged | Voided::TooManyDependencies => {
+            let rest = limits::RETRY_AFTER_DEFAULT;
+            abandon::throttle(engine, (token, grant), rest, deadline).await;
+        }
+        Voided::Invalidated | Voided::Expired | Voided::OlderSourceVersion(_) => {
+            abandon::release(engine, &grant, deadline).await;
         }
     }
 }

@@ -17,7 +17,7 @@ pub const TAG_BYTES: usize = 128;
 /// Most keys that one entry is said to depend on.
 pub const DEPENDENCIES: usize = 16;
 /// Most keys that one entry depends on, directly or through others; beyond this
-/// and the three below it is not stored.
+/// and the four below it is not stored.
 pub const DEPENDENCY_KEYS: usize = 64;
 /// Most tags of the entries that one entry depends on.
 pub const DEPENDENCY_TAGS: usize = 64;
@@ -25,6 +25,9 @@ pub const DEPENDENCY_TAGS: usize = 64;
 pub const DEPENDENCY_DEPTH: usize = 16;
 /// Most bytes of those keys and tags together: they are part of the envelope.
 pub const DEPENDENCY_BYTES: usize = 3 * 1024;
+/// Most names that one entry is judged by for what it depends on: the keys, the
+/// tags, and the keys' prefixes that end at a delimiter, each once.
+pub const DEPENDENCY_NAMES: usize = 256;
 /// Longest namespace, in characters.
 pub const NAMESPACE_CHARS: usize = 63;
 /// Longest content type, in bytes.

@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 pub(crate) async fn set(engine: &Engine, mut set: Set) -> Result<Answer<SetOutcome>, Error> {
     if let Err(why) = looked_up!(engine, &set.key, &mut set.entry, set.deadline) {
-        return Box::pin(refused(engine, &set.key, why.into(), set.deadline)).await;
+        let why = why.of_write()?;
+        return Box::pin(refused(engine, &set.key, why, set.deadline)).await;
     }
     if set.if_absent {
         return Box::pin(set_absent(engine, set)).await;

@@ -33,8 +33,9 @@ impl Depends {
             (near, one.name()).cmp(&(far, other.name()))
         });
         tags.sort_unstable();
-        Some(Self {
-            names: names(&keys, &tags, delimiters),
+        let names = names(&keys, &tags, delimiters);
+        (names.len() <= limits::DEPENDENCY_NAMES).then(|| Self {
+            names,
             keys: keys.into(),
             tags: tags.into(),
         })
@@ -150,5 +151,10 @@ mod tests {
             .collect();
         assert!(depends(&full, &[]).is_some());
         assert_eq!(depends(&[full, numbered(9)].concat(), &[]), None);
+        // Each has four prefixes of its own beside its name.
+        let many: Vec<_> = (0..limits::DEPENDENCY_KEYS)
+            .map(|n| (format!("{n}a:b:c:d:e"), 1))
+            .collect();
+        assert_eq!(depends(&many, &[]), None, "64 keys with 5 names each");
     }
 }

@@ -74,6 +74,13 @@ pub enum Freshness {
     Unjudged,
 }
 
+impl Freshness {
+    /// Whether it can have been read here, now or before.
+    pub(crate) fn was_readable(self) -> bool {
+        matches!(self, Self::Fresh | Self::Stale(_) | Self::Dead | Self::Pending)
+    }
+}
+
 /// A moment, as all that is judged at it sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
