@@ -57,6 +57,11 @@ impl Made {
         new
     }
 
+    /// Whether it was made of any.
+    pub(crate) fn is_of_any(&self) -> bool {
+        !self.on.is_empty()
+    }
+
     fn add(&mut self, of: usize, version: Option<String>, counters: impl Iterator<Item = Counter>) {
         self.on.push(Dependency {
             key: key(of),

@@ -210,7 +210,9 @@ impl Client {
         let (number, token) = (granted.number, granted.token);
         let (value, terms) = (loaded.value, loaded.terms);
         self.shared.began(Operation::Fill);
-        let stamped = self.shared.handle.now() + within;
+        // What it depends on is looked up before it is stamped.
+        let looks = if loaded.made.is_of_any() { TURN } else { 0 };
+        let stamped = self.shared.handle.now() + within + looks;
         self.shared.with(|w| {
             w.grants.ends(number, token.0);
             if !w.grants.is_accepted(token.0) {
