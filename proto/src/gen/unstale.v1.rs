@@ -1260,7 +1260,8 @@ pub struct WatchRequest {
     /// Start after this position; empty means from now on.
     #[prost(string, tag = "2")]
     pub position: ::prost::alloc::string::String,
-    /// The filter names what the watcher holds; an invalidation is left out only
+    /// The filter names what the watcher holds, and what that depends on, as far as
+    /// it depends on others (`depends_on`); an invalidation is left out only
     /// if that proves that it covers none of it. Keys it holds (at most 256), or
     /// none when any key may be held.
     #[prost(string, repeated, tag = "3")]

@@ -24,17 +24,25 @@ use std::sync::Arc;
 /// Why the entry may not be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
+    /// It is another version, or none.
     Changed,
+    /// It is not fresh, and will not be before somebody has loaded it.
+    Stale,
     TooMany,
     /// The remote tier did not say: what it depends on is not known.
     Unknown(String),
 }
 
 impl Refused {
+    /// Whether the next load would be refused as well.
+    pub(crate) fn lasts(&self) -> bool {
+        !matches!(self, Self::Changed)
+    }
+
     /// For a write, which is done or is not.
     pub(crate) fn of_write(self) -> Result<NotStored, Error> {
         match self {
-            Self::Changed => Ok(NotStored::DependencyChanged),
+            Self::Changed | Self::Stale => Ok(NotStored::DependencyChanged),
             Self::TooMany => Ok(NotStored::TooManyDependencies),
             Self::Unknown(why) => Err(Error::RemoteUnavailable(why)),
         }
@@ -45,7 +53,7 @@ impl Refused {
     pub(crate) fn of_fill(self, kept: bool) -> Result<Voided, Error> {
         match self {
             Self::Unknown(why) if kept => Err(Error::RemoteUnavailable(why)),
-            Self::Changed | Self::Unknown(_) => Ok(Voided::DependencyChanged),
+            Self::Changed | Self::Stale | Self::Unknown(_) => Ok(Voided::DependencyChanged),
             Self::TooMany => Ok(Voided::TooManyDependencies),
         }
     }
@@ -190,8 +198,10 @@ fn holds(
     if let There::Unknown(why) = there {
         return Err(Refused::Unknown(why.clone()));
     }
-    let is_stale = freshness == Some(Freshness::Stale(StaleReason::SoftInvalidated));
-    let is_version = match (&dependency.version, there) {
+    if freshness == Some(Freshness::Stale(StaleReason::SoftInvalidated)) {
+        return Err(Refused::Stale);
+    }
+    let holds = match (&dependency.version, there) {
         (None, _) => true,
         (Some(version), There::Entry(_, entry)) => {
             freshness == Some(Freshness::Fresh)
@@ -199,7 +209,7 @@ fn holds(
         }
         (Some(_), _) => false,
     };
-    match is_version && !is_stale {
+    match holds {
         true => Ok(()),
         false => Err(Refused::Changed),
     }

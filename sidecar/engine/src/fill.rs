@@ -8,7 +8,7 @@
 use crate::abandon;
 use crate::clock::Moment;
 use crate::coherence::Bug;
-use crate::depends::looked_up;
+use crate::depends::{Refused, looked_up};
 use crate::engine::Engine;
 use crate::entry::{self, Content, Entry, Version};
 use crate::envelope;
@@ -27,6 +27,7 @@ pub(crate) async fn fill(engine: &Engine, mut fill: Fill) -> Result<Answer<FillO
     let position = as_of(engine, grant);
     // Before the floors are looked at: they are those of what is found.
     let found = looked_up!(engine, &grant.key, &mut fill.entry, fill.deadline);
+    let rests = found.as_ref().is_err_and(Refused::lasts);
     let judged = match found {
         Ok(()) => judge(engine, grant, &fill, position),
         Err(refused) => Err(refused.of_fill(grant.marker.is_some())?),
@@ -37,7 +38,7 @@ pub(crate) async fn fill(engine: &Engine, mut fill: Fill) -> Result<Answer<FillO
             engine.meter.fill_voided();
             let grant = taken.end();
             let answer = voided(engine, &grant, why);
-            give_back(engine, (fill.token, grant), why, fill.deadline).await;
+            give_back(engine, (fill.token, grant), rests, fill.deadline).await;
             return Ok(answer);
         }
     };
@@ -67,22 +68,19 @@ pub(crate) async fn fill(engine: &Engine, mut fill: Fill) -> Result<Answer<FillO
     }
 }
 
-/// To the next caller at once, unless that would load in vain, too: what a value
-/// depends on is mostly the same a moment later.
+/// To the next caller at once, unless that would load in vain, too.
 async fn give_back(
     engine: &Engine,
     (token, grant): (LeaseToken, Grant),
-    why: Voided,
+    rests: bool,
     deadline: Moment,
 ) {
-    match why {
-        Voided::DependencyChanged | Voided::TooManyDependencies => {
+    match rests {
+        true => {
             let rest = limits::RETRY_AFTER_DEFAULT;
             abandon::throttle(engine, (token, grant), rest, deadline).await;
         }
-        Voided::Invalidated | Voided::Expired | Voided::OlderSourceVersion(_) => {
-            abandon::release(engine, &grant, deadline).await;
-        }
+        false => abandon::release(engine, &grant, deadline).await,
     }
 }
 

@@ -45,7 +45,10 @@ pub(super) async fn table(sidecar: &str) -> Result<String> {
         let ratio = loads as f64 / least as f64;
         writeln!(table, "| {name} | {loads} | {ratio:.2} × | {stale} |")?;
     }
-    writeln!(table, "| the least that can be: pages that have changed since they were loaded | {least} | 1 × | 0 |")?;
+    writeln!(
+        table,
+        "| the least that can be: pages that have changed since they were loaded | {least} | 1 × | 0 |"
+    )?;
     Ok(table)
 }
 

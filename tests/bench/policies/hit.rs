@@ -90,10 +90,15 @@ pub(super) async fn retain(channel: &Channel, key: &str) -> Result<()> {
     let request = v1::RetainRequest {
         key: key.into(),
         owner: "bench".into(),
-        term: Some(prost_types::Duration { seconds: 3600, nanos: 0 }),
+        term: Some(prost_types::Duration {
+            seconds: 3600,
+            nanos: 0,
+        }),
         ..v1::RetainRequest::default()
     };
-    let answer = CacheServiceClient::new(channel.clone()).retain(request).await;
+    let answer = CacheServiceClient::new(channel.clone())
+        .retain(request)
+        .await;
     match answer?.into_inner().here {
         Some(retain_response::Here::Pinned(_)) => Ok(()),
         other => Err(format!("not pinned: {other:?}").into()),
@@ -105,7 +110,9 @@ async fn lease(channel: &Channel) -> Result<()> {
         key: calls::KEY.into(),
         ..v1::LeaseRequest::default()
     };
-    let answer = CacheServiceClient::new(channel.clone()).lease(request).await;
+    let answer = CacheServiceClient::new(channel.clone())
+        .lease(request)
+        .await;
     match answer?.into_inner().result {
         Some(lease_response::Result::Hit(_)) => Ok(()),
         other => Err(format!("not a hit: {other:?}").into()),

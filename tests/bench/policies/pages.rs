@@ -68,7 +68,9 @@ impl Pages {
     pub(super) fn next(&mut self) -> usize {
         let most = self.up_to[PAGES - 1];
         let at = self.rng.f64() * most;
-        self.up_to.partition_point(|up_to| *up_to < at).min(PAGES - 1)
+        self.up_to
+            .partition_point(|up_to| *up_to < at)
+            .min(PAGES - 1)
     }
 
     /// Loads that no cache can do without.

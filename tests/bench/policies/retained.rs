@@ -18,9 +18,8 @@ const SMALL: [&str; 4] = ["--l1-bytes", "1MiB", "--memory-bytes", "1MiB"];
 
 /// The table.
 pub(super) async fn table(sidecar: &str) -> Result<String> {
-    let mut table = String::from(
-        "| the keys | reads of them | origin loads of them |\n| --- | --- | --- |\n",
-    );
+    let mut table =
+        String::from("| the keys | reads of them | origin loads of them |\n| --- | --- | --- |\n");
     for (name, is_retained) in [("nobody refers to", false), ("are referred to", true)] {
         let own = Own::alone(sidecar, &SMALL).await?;
         let loads = run(&own.uds, is_retained).await?;

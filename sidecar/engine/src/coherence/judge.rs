@@ -77,7 +77,10 @@ pub enum Freshness {
 impl Freshness {
     /// Whether it can have been read here, now or before.
     pub(crate) fn was_readable(self) -> bool {
-        matches!(self, Self::Fresh | Self::Stale(_) | Self::Dead | Self::Pending)
+        matches!(
+            self,
+            Self::Fresh | Self::Stale(_) | Self::Dead | Self::Pending
+        )
     }
 }
 

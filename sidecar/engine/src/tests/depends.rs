@@ -228,6 +228,78 @@ async fn a_set_is_refused_when_what_it_depends_on_is_covered_before_its_own_reco
     assert!(!is_there(&p, "a").await);
 }
 
+/// Read after the grant and before the cover: only its entry tells what covers it.
+#[tokio::test(start_paused = true)]
+async fn what_was_covered_through_a_dependency_since_it_was_read_voids_the_fill() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    let covers: [fn(&mut Invalidate); 2] = [
+        |what| what.keys = vec![key("c")],
+        |what| what.tags = vec![Tag::new("red").unwrap()],
+    ];
+    for (at, cover) in covers.into_iter().enumerate() {
+        stored(set(&p, "c", tagged("red")).await);
+        stored(set(&p, "b", on(&["c"])).await);
+        let name = format!("a{at}");
+        let token = granted(&p, &name).await;
+        assert!(is_there(&p, "b").await);
+        let mut what = Invalidate {
+            keys: vec![],
+            ..hard(&p, "x")
+        };
+        cover(&mut what);
+        gone(&p, what).await;
+        let filled = fill(&p, token, on(&["b"])).await;
+        assert_eq!(filled, FillOutcome::Voided(Voided::Invalidated));
+        assert!(!is_there(&p, &name).await);
+    }
+}
+
+/// A load of what is stale is not told of: what was made of it could not fall.
+#[tokio::test(start_paused = true)]
+async fn what_is_made_of_a_stale_value_is_not_stored_and_its_key_rests() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    stored(set(&p, "b", new("old", TTL)).await);
+    let soft = Invalidate {
+        mode: Mode::Soft,
+        ..hard(&p, "b")
+    };
+    gone(&p, soft).await;
+    assert_eq!(
+        refused(set(&p, "a", on(&["b"])).await),
+        NotStored::DependencyChanged
+    );
+    let token = granted(&p, "a").await;
+    let filled = fill(&p, token, on(&["b"])).await;
+    assert_eq!(filled, FillOutcome::Voided(Voided::DependencyChanged));
+    // The next one would load in vain, too.
+    assert!(matches!(p.lease("a", 0).await, LeaseOutcome::Busy(..)));
+    tokio::time::sleep(limits::RETRY_AFTER_DEFAULT).await;
+    granted(&p, "a").await;
+}
+
+/// A tier that does not answer is no refusal: the lease is kept.
+#[tokio::test(start_paused = true)]
+async fn while_the_tier_is_away_a_fill_can_be_repeated() {
+    let mut w = World::new();
+    let (p, q) = (w.pod().await, w.pod().await);
+    stored(set(&p, "b", new("v", TTL)).await);
+    q.reached(p.e.status().position.sequence).await;
+    let token = granted(&q, "a").await;
+    q.tier.1.store(true, SeqCst);
+    let again = |token| Fill {
+        token,
+        entry: on(&["b"]),
+        deadline: q.dl(),
+    };
+    let away = q.e.fill(again(token)).await.unwrap_err();
+    assert!(matches!(away, crate::Error::RemoteUnavailable(_)), "{away}");
+    q.tier.1.store(false, SeqCst);
+    let filled = q.e.fill(again(token)).await.unwrap().result;
+    assert!(matches!(filled, FillOutcome::Stored(_)), "{filled:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_the_tier_nothing_is_said_to_depend_on_what_only_it_knows() {
     let mut w = World::new();

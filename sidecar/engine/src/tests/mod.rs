@@ -5,8 +5,8 @@
     reason = "the pods of a test are tasks of its own runtime"
 )]
 
-mod depends;
 mod adaptive;
+mod depends;
 mod early;
 mod explain;
 mod leases;
