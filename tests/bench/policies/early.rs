@@ -63,7 +63,7 @@ fn run(rate: f64, beta: f32) -> Outcome {
         outcome.reads += 1;
         let fresh = now < expires;
         outcome.waited += u64::from(!fresh);
-        let early = || now - granted >= REST && is_due(expires - now, beta, rng.u64(..));
+        let mut early = || now - granted >= REST && is_due(expires - now, beta, rng.u64(..));
         if loaded.is_none() && (!fresh || early()) {
             outcome.loads += 1;
             (granted, loaded) = (now, Some(now + LOAD));
