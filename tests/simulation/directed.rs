@@ -86,6 +86,7 @@ impl Mix {
         (self.pods, self.writing, self.pace) = (pods, writing, 600_000);
         (self.eviction, self.floor_width) = (6_000_000, 64);
         self.size = Size::LONG;
+        self.learns = false;
     }
 
     fn direct(&mut self, bug: Bug) {

@@ -4,6 +4,7 @@ use super::*;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStringExt as _;
+use std::sync::Arc;
 use unstale_engine::policy::adaptive_ttl::{AdaptiveTtl, Template};
 
 fn load(flags: &Flags) -> Result<Config, Vec<Mistake>> {

@@ -172,6 +172,19 @@ fn what_was_learned_is_kept_and_added_to_what_is() {
     assert_eq!(back.families["user:*"].estimate.observations, 200.0);
 }
 
+/// Keys may hold anything: what is cut out of them need not be a good template.
+#[test]
+fn families_of_odd_keys_are_kept_with_the_others() {
+    let mut old = Learned::new(config(&[]), at(0));
+    for name in ["**:1", "a\n:1", "**", "user:1"] {
+        see(&mut old, name, seen(Change::None));
+    }
+    let record = old.record("shop", LogTime(DAY));
+    let mut new = Learned::new(config(&[]), at(0));
+    assert_eq!(new.adopt("shop", LogTime(DAY), &record), Ok(()));
+    assert_eq!(family(&new, "**:2").observations, 1.0);
+}
+
 #[test]
 fn a_record_of_others_is_not_adopted() {
     let old = taught(&[]);
