@@ -35,7 +35,7 @@ fn ahead(offset: &str) -> Option<i64> {
     let (hours, minutes) = offset.get(1..)?.split_once(':')?;
     let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
     let good = (0..24).contains(&hours) && (0..60).contains(&minutes);
-    good.then_some(sign * (hours * 3600 + minutes * 60))
+    good.then(|| sign * (hours * 3600 + minutes * 60))
 }
 
 /// Days since the Unix epoch, by Hinnant's days_from_civil.
