@@ -36,12 +36,17 @@ impl Held {
             driver,
         }
     }
+
+    /// What a forked child finds is its parent's.
+    fn is_ours(&self) -> bool {
+        self.pid == process::id()
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         // Not even told to stop: a lock of the parent's may be locked for ever.
-        if self.pid != process::id() {
+        if !self.is_ours() {
             std::mem::forget((self.guard.take(), self.busy.take()));
             return;
         }
@@ -82,14 +87,18 @@ impl Retained {
     /// once it was released.
     fn newest(&self) -> Option<Reference> {
         let held = self.lock();
-        let guard = held.as_ref().and_then(|held| held.guard.as_ref());
-        Some(guard?.newest()?.into())
+        let held = held.as_ref().filter(|held| held.is_ours());
+        Some(held?.guard.as_ref()?.newest()?.into())
     }
 
-    /// A call that ends the reference.
+    /// A call that ends the reference, if it is of this process.
     fn release(&self, py: Python<'_>) -> PyResult<Call> {
         let held = self.lock().take();
         let mut held = held.ok_or_else(|| PyRuntimeError::new_err("it was released already"))?;
+        if !held.is_ours() {
+            drop(held);
+            return Call::new(py, async { Ok(Reply::Nothing) });
+        }
         Call::new(py, async move {
             match held.guard.take() {
                 Some(guard) => Ok(Reply::Released(guard.release().await?)),

@@ -1,6 +1,8 @@
 """References: blocks that keep an entry from being evicted, and the calls."""
 
 import asyncio
+import os
+import signal
 import time
 
 import pytest
@@ -97,3 +99,21 @@ def test_without_a_sidecar_the_block_runs_unless_strict():
         pass
     with pytest.raises(Unreachable):
         cache.release("k", "a")
+
+
+def test_a_forked_child_leaves_its_parents_reference_alone(cache):
+    with cache.retained("k", owner="parent") as held:
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)
+            code = 1
+            try:
+                code = 0 if held.newest is None else 2
+                held.__exit__(None, None, None)
+                code += 0 if count(cache, "k") == 1 else 4
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert count(cache, "k") == 1 and held.newest.references == 1
+    assert count(cache, "k") == 0

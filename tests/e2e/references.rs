@@ -105,7 +105,7 @@ async fn a_dead_owners_term_ends_its_reference_and_drops_the_entry_once() {
         };
         eventually("the drop", PATIENCE, ask).await;
     }
-    // Nobody drops what was written since.
+    // It was one drop: what is written after it stays.
     set(&fleet.pods[0], "k", "w").await;
     let rest = async {
         tokio::time::sleep(Duration::from_secs(6)).await;

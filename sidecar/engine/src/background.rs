@@ -113,9 +113,9 @@ impl Background {
         let _ = self.jobs.try_send(job);
     }
 
-    /// Hands over a clean-up that nothing depends on.
-    pub(crate) fn clean(&self, job: Job) {
-        let _ = self.cleaning.try_send(job);
+    /// Hands over a clean-up that nothing depends on; false: it is left out.
+    pub(crate) fn clean(&self, job: Job) -> bool {
+        self.cleaning.try_send(job).is_ok()
     }
 }
 

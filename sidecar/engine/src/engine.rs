@@ -109,6 +109,8 @@ pub struct Engine {
     pub(crate) ring: Mutex<Ring>,
     /// Locked within the machine, never around it.
     pub(crate) references: Mutex<retained::Table>,
+    /// Whether an entry may have to be dropped because nobody refers to it.
+    pub(crate) drops_wait: AtomicBool,
     /// Up to where the records of references are reflected.
     pub(crate) followed: watch::Sender<u64>,
     /// Held by the Explain under way.
@@ -150,6 +152,7 @@ impl Engine {
                 flights: Flights::default(),
                 ring: Mutex::default(),
                 references: Mutex::new(retained::Table::new()),
+                drops_wait: AtomicBool::new(false),
                 followed: watch::Sender::new(0),
                 explaining: tokio::sync::Mutex::default(),
                 meter: Meter::default(),
@@ -356,8 +359,10 @@ impl Engine {
 
     /// Counts since the start.
     pub fn counters(&self) -> Counters {
+        let reference_drops_forgotten = lock(&self.references).drops.forgotten();
         let machine = self.machine().counts();
         Counters {
+            reference_drops_forgotten,
             source_versions_forgotten: machine.source_versions_forgotten,
             processed: machine.processed,
             undecodable: machine.undecodable,

@@ -54,7 +54,10 @@ impl L1 {
             Slot::Holds(entry) => Some(entry),
             Slot::Empty => {
                 let entry = self.map.get(&key)?;
-                self.keep(&entry);
+                // To keep it is to lock out all who read.
+                if self.pinned.has_room(weigh(&key, &entry)) {
+                    self.keep(&entry);
+                }
                 Some(entry)
             }
         }
@@ -130,6 +133,11 @@ impl L1 {
     pub(crate) fn remove(&self, key: NameHash) {
         self.pinned.remove(key);
         self.map.invalidate(&key);
+    }
+
+    /// Lets go of what is kept, unless another has taken its place.
+    pub(crate) fn give_up(&self, entry: &Arc<Entry>) {
+        self.pinned.give_up(entry);
     }
 
     /// Makes room of what is not kept.

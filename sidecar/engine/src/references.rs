@@ -52,7 +52,7 @@ impl fmt::Debug for Owner {
 }
 
 /// What names a reference where its key and owner are not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReferenceId {
     /// The key's hash.
     pub key: NameHash,

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// Longest silence: heartbeats come every second.
 const SILENCE: Duration = Duration::from_millis(2500);
+/// What a heartbeat says while deliveries wait for an answer.
+const STALLED: &str = "Nats-Consumer-Stalled";
 const HEARTBEAT_NANOS: u64 = 1_000_000_000;
 const INACTIVE_NANOS: u64 = 20_000_000_000;
 
@@ -107,6 +109,10 @@ impl Consumer {
                 None => return self.record(message).map(Heard::Record),
                 Some(StatusCode::IDLE_HEARTBEAT) => {
                     self.answer_flow_control(&message).await?;
+                    // While it waits for an answer more is to come.
+                    if header(&message, STALLED).is_some() {
+                        continue;
+                    }
                     if let Some(last) = header(&message, "Nats-Last-Consumer") {
                         let last = last.parse().map_err(|_| "a heartbeat without number")?;
                         return Ok(Heard::Heartbeat(last));
@@ -122,7 +128,7 @@ impl Consumer {
 
     /// Without the answer the server stops delivering.
     async fn answer_flow_control(&self, message: &Message) -> Result<(), String> {
-        let stalled = header(message, "Nats-Consumer-Stalled").map(str::to_owned);
+        let stalled = header(message, STALLED).map(str::to_owned);
         let to = message.reply.as_ref().map(ToString::to_string).or(stalled);
         let Some(to) = to else { return Ok(()) };
         let sent = self.client.publish(to, Bytes::new()).await;

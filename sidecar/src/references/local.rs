@@ -3,7 +3,7 @@
 //! Guarantees: what is put or removed is told before it is answered, in one order;
 //! what is not renewed ends with its term, by the engine's clock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -24,6 +24,8 @@ pub struct LocalReferences {
 struct State {
     last: u64,
     ends: HashMap<ReferenceId, Moment>,
+    /// The same, the next to end first.
+    order: BTreeSet<(Moment, ReferenceId)>,
 }
 
 impl LocalReferences {
@@ -65,11 +67,12 @@ impl LocalReferences {
     fn end_due(&self, sink: &Arc<dyn Sink>) -> Option<Moment> {
         let mut state = self.state();
         let now = self.clock.now();
-        let due = state.ends.iter().filter(|(_, until)| **until <= now);
-        let mut due: Vec<_> = due.map(|(id, until)| (*until, *id)).collect();
-        due.sort_unstable_by_key(|(until, _)| *until);
-        for (_, id) in due {
-            state.ends.remove(&id);
+        loop {
+            let (until, id) = *state.order.first()?;
+            if until > now {
+                return Some(until);
+            }
+            state.end(id);
             let sequence = state.next();
             let reference = None;
             sink.told(Event::Gone(Gone {
@@ -78,7 +81,6 @@ impl LocalReferences {
                 reference,
             }));
         }
-        state.ends.values().min().copied()
     }
 
     fn sink(&self) -> Result<&Arc<dyn Sink>, String> {
@@ -96,6 +98,21 @@ impl State {
         self.last += 1;
         self.last
     }
+
+    /// True: it ends sooner than all others did.
+    fn keep(&mut self, id: ReferenceId, until: Moment) -> bool {
+        let first = self.order.first().map(|(first, _)| *first);
+        self.end(id);
+        self.ends.insert(id, until);
+        self.order.insert((until, id));
+        first.is_none_or(|first| until < first)
+    }
+
+    fn end(&mut self, id: ReferenceId) {
+        if let Some(until) = self.ends.remove(&id) {
+            self.order.remove(&(until, id));
+        }
+    }
 }
 
 #[async_trait::async_trait]
@@ -109,13 +126,15 @@ impl References for LocalReferences {
         let mut state = self.state();
         let sequence = state.next();
         let until = self.clock.now().plus(term);
-        state.ends.insert(reference.id(), until);
+        let is_first = state.keep(reference.id(), until);
         sink.told(Event::Present(Present {
             sequence,
             reference,
             left: term,
         }));
-        self.changed.notify_one();
+        if is_first {
+            self.changed.notify_one();
+        }
         Ok(sequence)
     }
 
@@ -128,7 +147,7 @@ impl References for LocalReferences {
         if !was {
             return Ok(None);
         }
-        state.ends.remove(&id);
+        state.end(id);
         let sequence = state.next();
         let reference = Some(reference);
         sink.told(Event::Gone(Gone {
@@ -137,5 +156,28 @@ impl References for LocalReferences {
             reference,
         }));
         Ok(Some(sequence))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unstale_engine::key::NameHash;
+
+    #[test]
+    fn only_what_ends_before_all_others_wakes() {
+        let mut state = State::default();
+        let id = |owner| ReferenceId {
+            key: NameHash(1),
+            owner,
+        };
+        let at = |seconds| Moment::new(Duration::from_secs(seconds));
+        let kept = [(1, 10), (2, 20), (3, 5), (2, 30), (3, 35)];
+        let wakes = kept.map(|(owner, until)| state.keep(id(owner), at(until)));
+        assert_eq!(wakes, [true, false, true, false, false]);
+        state.end(id(1));
+        let order: Vec<_> = state.order.iter().copied().collect();
+        assert_eq!(order, [(at(30), id(2)), (at(35), id(3))]);
+        assert_eq!(state.ends.len(), 2);
     }
 }

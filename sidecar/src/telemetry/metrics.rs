@@ -125,6 +125,7 @@ counters! {
     set_backs: "log_clock_set_back", "Times the wall clock of the log's server was seen to go back";
     undecodable: "log_undecodable", "Records of the log that could not be decoded";
     reference_drops: "reference_drops", "Entries dropped here because nobody referred to their keys any more";
+    reference_drops_forgotten: "reference_drops_forgotten", "Entries to be dropped so that were left alone, because too many waited";
     overloaded: "overloaded", "Calls refused because too much was in flight";
     locals_dropped: "locals_dropped", "Sets with ack LOCAL whose value was not stored: refused or undecided";
     seen_changed: "adaptive_seen_changed", "Keys that were stored again with another content, of those observed for their ttl";

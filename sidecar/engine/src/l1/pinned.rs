@@ -121,6 +121,21 @@ impl Pinned {
         }
     }
 
+    /// Lets this very entry go.
+    pub(super) fn give_up(&self, entry: &Arc<Entry>) {
+        let key = entry.facts.key.hash();
+        let mut slots = self.write();
+        let kept = slots.keys.get(&key).and_then(Option::as_ref);
+        if kept.is_some_and(|kept| Arc::ptr_eq(&kept.entry, entry)) {
+            slots.take(key);
+        }
+    }
+
+    /// Whether an entry of this weight would be kept.
+    pub(super) fn has_room(&self, weight: u32) -> bool {
+        refs::has_room(self.read().bytes, u64::from(weight), self.max)
+    }
+
     /// All that is kept, if something found no room since it was asked for last.
     pub(super) fn when_full(&self) -> Vec<Arc<Entry>> {
         if !self.any.load(Ordering::Acquire) || !std::mem::take(&mut self.write().was_full) {

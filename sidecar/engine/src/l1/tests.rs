@@ -145,3 +145,37 @@ async fn a_look_finds_each_that_is_held_however_many_there_are() {
     }
     assert_eq!(l1.look_at(NameHash(1)).await, None);
 }
+
+/// Two entries whose keys are referred to, with room for one.
+fn full() -> (L1, [Entry; 2]) {
+    let both = ["a", "b"].map(|name| entry(name, 64));
+    let weight = weigh(&both[0].facts.key.hash(), &Arc::new(both[0].clone()));
+    let l1 = L1::new(u64::MAX, u64::from(weight));
+    for entry in &both {
+        l1.pin(entry.facts.key.hash());
+        l1.insert(entry.clone());
+    }
+    (l1, both)
+}
+
+#[test]
+fn a_hit_that_finds_no_room_to_be_kept_asks_nobody_to_make_some() {
+    let (l1, [_, second]) = full();
+    assert_eq!(l1.when_full().len(), 1, "the second found no room");
+    assert_eq!(l1.get(second.facts.key.hash()).as_deref(), Some(&second));
+    assert_eq!(l1.when_full().len(), 0);
+    assert_eq!(l1.here(second.facts.key.hash()), Here::NoRoom);
+}
+
+#[test]
+fn what_took_the_place_of_a_dead_entry_is_not_given_up_with_it() {
+    let (l1, [first, _]) = full();
+    let key = first.facts.key.hash();
+    let dead = l1.get(key).expect("it is kept");
+    l1.remove(key);
+    l1.insert(first);
+    l1.give_up(&dead);
+    assert_eq!(l1.here(key), Here::Pinned);
+    l1.give_up(&l1.get(key).expect("it is kept"));
+    assert_eq!(l1.here(key), Here::NotCached);
+}

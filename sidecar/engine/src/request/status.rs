@@ -130,6 +130,9 @@ pub struct Counters {
     pub overloaded: u64,
     /// Entries dropped here because nobody referred to their keys any more.
     pub reference_drops: u64,
+    /// Entries that were not dropped although nobody referred to their keys any
+    /// more: too many waited for it.
+    pub reference_drops_forgotten: u64,
     /// Sets with ack LOCAL whose value was not stored: refused, or undecided.
     pub locals_dropped: u64,
     /// Keys whose content was another one when they were stored again, of those

@@ -24,6 +24,7 @@ use crate::request::{Ack, Invalidate, Mode, Release, Released, Retain, Retained}
 use drops::Drop;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use table::Change;
 
@@ -47,9 +48,15 @@ pub(crate) async fn retain(engine: &Engine, retain: Retain) -> Result<Retained, 
     if !lock(&engine.references).has_room(reference.id()) {
         return Err(Error::ReferencesFull);
     }
-    let put = engine.ports.references.put(reference, term);
+    let put = engine.ports.references.put(reference.clone(), term);
     let sequence = in_time(engine, deadline, put).await?;
     read_back(engine, sequence, deadline).await?;
+    if !lock(&engine.references).has_room(reference.id()) {
+        // Others were faster. What nobody counts should not stay; its term ends it.
+        let removed = engine.ports.references.remove(reference);
+        let _ = in_time(engine, deadline, removed).await;
+        return Err(Error::ReferencesFull);
+    }
     Ok(Retained {
         references: lock(&engine.references).count(key.hash(), engine.now()),
         term,
@@ -133,7 +140,7 @@ async fn drop(engine: &Engine, drop: Drop, deadline: Moment) -> Result<Option<Po
         deadline,
     };
     let done = crate::invalidate::invalidate(engine, invalidate).await?;
-    lock(&engine.references).drops.forget(drop.key.hash());
+    lock(&engine.references).drops.done(&drop);
     engine.meter.reference_drop();
     Ok(done.position)
 }
@@ -145,7 +152,12 @@ pub(crate) fn told(engine: &Engine, event: Event) {
     let mut table = lock(&engine.references);
     let changes = table.apply(event, now, &mut random);
     carry_out(engine, changes);
-    let processed = table.processed();
+    note_drops(engine, &table);
+    // Of a stream that was made anew, perhaps: nothing is reflected until it is read.
+    let processed = match table.away() {
+        Some(_) => 0,
+        None => table.processed(),
+    };
     // In the order of the events.
     engine.followed.send_replace(processed);
 }
@@ -154,25 +166,47 @@ pub(crate) fn told(engine: &Engine, event: Event) {
 /// the drops whose turn it is.
 pub(crate) fn sweep(engine: &Arc<Engine>, now: Moment) {
     let mut random = || engine.ports.random.bits() as u64;
-    let due = {
+    let workers = {
         let mut table = lock(&engine.references);
         let changes = table.sweep(now, &mut random);
         carry_out(engine, changes);
-        table.drops.due(now)
+        note_drops(engine, &table);
+        table.drops.workers(now)
     };
     for entry in engine.l1.when_full() {
         if look::judge_at(engine, &entry.facts, Source::L1).0 == Freshness::Dead {
-            engine.l1.remove(entry.facts.key.hash());
+            engine.l1.give_up(&entry);
         }
     }
-    for drop in due {
+    for _ in 0..workers {
         let owner = Arc::clone(engine);
-        engine.background.clean(Box::pin(async move {
-            let deadline = owner.now().plus(DROP_WITHIN);
-            // What fails is due again.
-            let _ = self::drop(&owner, drop, deadline).await;
-        }));
+        let job = Box::pin(async move { drop_due(&owner).await });
+        if !engine.background.clean(job) {
+            lock(&engine.references).drops.worker_ended();
+        }
     }
+}
+
+/// Drops what is due, one after the other: what is forgotten meanwhile is left
+/// alone.
+async fn drop_due(engine: &Engine) {
+    loop {
+        let now = engine.now();
+        let next = lock(&engine.references).drops.next(now);
+        let Some(drop) = next else { break };
+        // What fails is due again, and so are the others.
+        let done = self::drop(engine, drop, now.plus(DROP_WITHIN)).await;
+        if done.is_err() {
+            break;
+        }
+    }
+    lock(&engine.references).drops.worker_ended();
+}
+
+/// The table is locked.
+fn note_drops(engine: &Engine, table: &Table) {
+    let wait = !table.drops.is_empty();
+    engine.drops_wait.store(wait, Ordering::Release);
 }
 
 /// In the order of the events: the table is locked.
@@ -187,10 +221,11 @@ fn carry_out(engine: &Engine, changes: Vec<Change>) {
 
 /// An invalidation of these keys was processed: nobody else needs to drop them.
 pub(crate) fn invalidated(engine: &Engine, namespace: &Namespace, keys: &[String]) {
-    let mut table = lock(&engine.references);
-    if table.drops.is_empty() {
+    // The machine is locked: who asks it must not wait for the table.
+    if !engine.drops_wait.load(Ordering::Acquire) {
         return;
     }
+    let mut table = lock(&engine.references);
     for key in keys {
         if let Ok(key) = crate::key::Key::new(namespace.clone(), key) {
             table.drops.forget(key.hash());

@@ -48,6 +48,37 @@ impl Owners {
     fn live(&self, now: Moment) -> impl Iterator<Item = &Held> {
         self.all.values().filter(move |held| held.until > now)
     }
+
+    /// What is dropped when all of them ended while nobody here followed, and the
+    /// record that ended the last. Where all ends are told, the last one decides.
+    fn lost(&self, told: &HashMap<ReferenceId, u64>, last: Option<&Gone>) -> Option<(Key, u64)> {
+        let all = self.all.values().map(|held| &held.reference);
+        let key = all.clone().next()?.key.clone();
+        if all.clone().all(|one| told.contains_key(&one.id())) {
+            let last = last?;
+            let held = || Some(&self.all.get(&last.id.owner)?.reference);
+            let decides = last.reference.as_ref().or_else(held)?;
+            return refs::drops([decides]).then_some((key, last.sequence));
+        }
+        let ends = self.all.values().map(|held| {
+            let told = told.get(&held.reference.id()).copied();
+            told.unwrap_or(held.sequence)
+        });
+        let end = ends.max()?;
+        refs::drops(all).then_some((key, end))
+    }
+}
+
+/// Of each key the end that was told last.
+fn last_ends(gone: &[Gone]) -> HashMap<NameHash, &Gone, ByName> {
+    let mut last = HashMap::default();
+    for gone in gone {
+        let known = last.entry(gone.id.key).or_insert(gone);
+        if known.sequence < gone.sequence {
+            *known = gone;
+        }
+    }
+    last
 }
 
 /// The references that are known here.
@@ -58,6 +89,8 @@ pub(crate) struct Table {
     processed: u64,
     /// None while the records are followed.
     away: Option<String>,
+    /// Whether they were ever followed.
+    has_followed: bool,
     pub(crate) drops: Drops,
     changes: Vec<Change>,
 }
@@ -85,7 +118,8 @@ impl Table {
                 sequence,
             } => {
                 self.away = None;
-                self.replace(present, gone, now, random);
+                self.replace(present, &gone, now, random);
+                self.has_followed = true;
                 self.processed = sequence;
             }
             Event::Present(present) => {
@@ -172,7 +206,7 @@ impl Table {
     fn replace(
         &mut self,
         present: Vec<Present>,
-        gone: Vec<Gone>,
+        gone: &[Gone],
         now: Moment,
         random: &mut dyn FnMut() -> u64,
     ) {
@@ -181,44 +215,47 @@ impl Table {
         for present in present {
             self.present(present, now);
         }
-        for (key, owners) in &before {
-            if owners.pinned && !self.keys.contains_key(key) {
+        // What is there with nothing left of its term is pinned no more either.
+        for (key, _) in before.iter().filter(|(_, owners)| owners.pinned) {
+            if !self.keys.get(key).is_some_and(|owners| owners.pinned) {
                 self.changes.push(Change::Unpin(*key));
             }
         }
-        let ended: HashMap<_, _> = gone.iter().map(|gone| (gone.id, gone.sequence)).collect();
-        for (key, owners) in before {
-            if !self.keys.contains_key(&key) {
-                self.lost(&ended, owners, now.plus(refs::stagger(random())));
-            }
-        }
-        // Released while nobody here followed: of those that are remembered, one
-        // that was the last is dropped here as everywhere.
-        for gone in gone.iter().filter(|gone| gone.sequence > self.processed) {
-            if let Some(reference) = &gone.reference
-                && !self.keys.contains_key(&gone.id.key)
-                && refs::drops([reference])
-            {
-                let due = now.plus(refs::stagger(random()));
-                self.drops.add(reference.key.clone(), gone.sequence, due);
-            }
+        for (key, ended_by) in self.ended_unseen(&before, gone) {
+            let due = now.plus(refs::stagger(random()));
+            self.drops.add(key, ended_by, due);
         }
     }
 
-    /// All references of a key ended while the records were not followed.
-    fn lost(&mut self, ended: &HashMap<ReferenceId, u64>, owners: Owners, due: Moment) {
-        let references = owners.all.values().map(|held| &held.reference);
-        let key = references
-            .clone()
-            .map(|reference| reference.key.clone())
-            .next();
-        let ends = owners.all.values().map(|held| {
-            let told = ended.get(&held.reference.id()).copied();
-            told.unwrap_or(held.sequence)
+    /// What is to be dropped of keys whose last reference ended while nobody here
+    /// followed.
+    fn ended_unseen(
+        &self,
+        before: &HashMap<NameHash, Owners, ByName>,
+        gone: &[Gone],
+    ) -> Vec<(Key, u64)> {
+        let told: HashMap<_, _> = gone.iter().map(|gone| (gone.id, gone.sequence)).collect();
+        let last = last_ends(gone);
+        let over = before
+            .iter()
+            .filter(|(key, _)| !self.keys.contains_key(*key));
+        let mut drops: Vec<_> = over
+            .filter_map(|(key, owners)| owners.lost(&told, last.get(key).copied()))
+            .collect();
+        // Of keys that were not known here a release says what it was; others have
+        // followed it, or this pod, which comes only now, knows nothing of what was
+        // dropped or written since.
+        let unknown = last.iter().filter(|(key, gone)| {
+            self.has_followed
+                && gone.sequence > self.processed
+                && !before.contains_key(*key)
+                && !self.keys.contains_key(*key)
         });
-        if let (Some(key), Some(end), true) = (key, ends.max(), refs::drops(references)) {
-            self.drops.add(key, end, due);
-        }
+        drops.extend(unknown.filter_map(|(_, gone)| {
+            let reference = gone.reference.as_ref()?;
+            refs::drops([reference]).then(|| (reference.key.clone(), gone.sequence))
+        }));
+        drops
     }
 
     fn knows(&self, id: ReferenceId) -> bool {

@@ -69,6 +69,8 @@ pub(super) struct PodReferences {
     clk: Arc<Time>,
     engine: Mutex<Option<Arc<Engine>>>,
     down: AtomicBool,
+    /// Told before what is put next.
+    first: Mutex<Option<Event>>,
 }
 
 impl PodReferences {
@@ -78,6 +80,7 @@ impl PodReferences {
             clk,
             engine: Mutex::default(),
             down: AtomicBool::new(false),
+            first: Mutex::default(),
         })
     }
 
@@ -124,6 +127,9 @@ impl References for PodReferences {
     async fn put(&self, reference: Reference, term: Duration) -> Result<u64, String> {
         self.reached()?;
         let mut core = self.core.lock().unwrap();
+        if let Some(event) = self.first.lock().unwrap().take() {
+            core.tell(&event);
+        }
         core.last += 1;
         let (id, sequence) = (reference.id(), core.last);
         let present = Present {
@@ -454,6 +460,49 @@ async fn references_are_bounded() {
     let full = p.try_retain("k", "one more", false).await;
     assert_eq!(full, Err(Error::ReferencesFull));
     assert!(p.try_retain("k", "7", false).await.is_ok(), "it is known");
+    // There was room when the call began: what is not counted is not left behind.
+    let there = || p.references.core.lock().unwrap().there.len();
+    let before = there();
+    let id = present(9).reference.id();
+    p.e.told(Event::Gone(Gone {
+        sequence: 0,
+        id,
+        reference: None,
+    }));
+    let faster = Event::Present(present(limits::REFERENCES));
+    *p.references.first.lock().unwrap() = Some(faster);
+    let full = p.try_retain("k", "one more", false).await;
+    assert_eq!((full, there()), (Err(Error::ReferencesFull), before));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_before_a_drop_is_due_keeps_what_was_written() {
+    let mut w = World::new();
+    let (p, q) = (w.pod().await, w.pod().await);
+    p.stored("k").await;
+    p.retain_to_drop("k", "dead").await;
+    // It was ended, and nobody's turn to drop it has come.
+    tokio::time::sleep(TERM + Duration::from_millis(150)).await;
+    assert_eq!(p.e.status().references, 0);
+    assert!(p.reads("k").await);
+    q.set("k", new("w", 600_000), Ack::Log).await;
+    seconds(20).await;
+    let drops = |pod: &Pod| pod.e.counters().reference_drops;
+    assert_eq!(drops(&p) + drops(&q), 0);
+    let kept = Some(("w".to_owned(), None));
+    assert_eq!(p.get("k", Level::Strong).await, kept);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_application_is_dropped_after_within_seconds() {
+    let mut w = World::new();
+    let p = w.pod().await;
+    for n in 0..2000 {
+        p.retain_to_drop(&format!("k{n}"), "dead").await;
+    }
+    tokio::time::sleep(TERM).await;
+    seconds(6).await;
+    assert_eq!(p.e.counters().reference_drops, 2000);
 }
 
 #[tokio::test(start_paused = true)]

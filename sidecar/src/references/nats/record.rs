@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use unstale_engine::key::{Key, Namespace};
+use unstale_engine::limits;
 use unstale_engine::references::{Owner, Reference};
 
 /// One record.
@@ -43,8 +44,10 @@ impl Record {
         }
     }
 
+    /// Within the limits, whoever wrote it.
     pub(super) fn term(&self) -> Duration {
-        Duration::from_secs(self.term)
+        let term = Duration::from_secs(self.term);
+        term.clamp(limits::REFERENCE_TERM_MIN, limits::REFERENCE_TERM_MAX)
     }
 
     pub(super) fn encode(&self) -> Bytes {
@@ -94,5 +97,10 @@ mod tests {
         let bad =
             r#"{"namespace":"A B","key":"","owner":"","drop_at_zero":false,"pod":"","term":1}"#;
         assert_eq!(Record::decode(bad.as_bytes()).unwrap().reference(), None);
+        let term = |seconds: u64| {
+            let long = bad.replace(":1}", &format!(":{seconds}}}"));
+            Record::decode(long.as_bytes()).unwrap().term().as_secs()
+        };
+        assert_eq!([term(0), term(60), term(u64::MAX)], [1, 60, 3600]);
     }
 }

@@ -128,7 +128,8 @@ impl Session<'_> {
             consumer,
             count: 0,
             is_empty: made["num_pending"] == 0,
-            sequence: info["state"]["last_seq"].as_u64().unwrap_or(0),
+            // Not the stream's last one: a consumer's server may be behind it.
+            sequence: 0,
             began: began.and_then(time::nanos).unwrap_or(0),
         })
     }

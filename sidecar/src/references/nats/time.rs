@@ -10,6 +10,9 @@ pub(super) fn nanos(text: &str) -> Option<u64> {
     let [year, month, day] = three(date, '-')?;
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
     let [hour, minute, second] = three(clock, ':')?;
+    if !(0..24).contains(&hour) || !(0..60).contains(&minute) || !(0..=60).contains(&second) {
+        return None;
+    }
     let seconds = days(year, month, day)? * 86_400 + hour * 3600 + minute * 60 + second;
     let seconds = seconds.checked_sub(ahead(offset)?)?;
     let fraction: u64 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
@@ -31,7 +34,8 @@ fn ahead(offset: &str) -> Option<i64> {
     let sign = if offset.starts_with('-') { -1 } else { 1 };
     let (hours, minutes) = offset.get(1..)?.split_once(':')?;
     let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
-    Some(sign * (hours * 3600 + minutes * 60))
+    let good = (0..24).contains(&hours) && (0..60).contains(&minutes);
+    good.then(|| sign * (hours * 3600 + minutes * 60))
 }
 
 /// Days since the Unix epoch, by Hinnant's days_from_civil.
@@ -68,6 +72,8 @@ mod tests {
             "2026-13-01T00:00:00Z",
             "soon",
             "2026-11-26T18:09:34",
+            "2026-11-26T9223372036854775807:09:34Z",
+            "2026-11-26T18:09:34+9223372036854775807:00",
         ] {
             assert_eq!(nanos(text), None, "{text}");
         }
