@@ -91,7 +91,7 @@ pub(crate) async fn look_up(
     let (judged, at) = judge(engine, &there, deadline).await;
     let mut all = Closure::new(key);
     for ((dependency, there), freshness) in named.iter().zip(&there).zip(judged) {
-        holds(dependency, there, freshness)?;
+        holds(engine, (key, dependency), there, freshness)?;
         all.add(&dependency.key, there);
     }
     let depends = all.depends(&engine.options.delimiters);
@@ -189,16 +189,22 @@ async fn judge(
 
 /// Whether the entry can have been made of what is there, and may be called fresh.
 /// What a soft invalidation covers was read flagged, if at all: nothing tells later
-/// that it was loaded anew, so what is made of it could not fall.
+/// that it was loaded anew, so what is made of it could not fall. But for a cover
+/// of the entry's own key, which the new one is not older than: of keys that depend
+/// on each other one has to be the first.
 fn holds(
-    dependency: &Dependency,
+    engine: &Engine,
+    (own, dependency): (&Key, &Dependency),
     there: &There,
     freshness: Option<Freshness>,
 ) -> Result<(), Refused> {
     if let There::Unknown(why) = there {
         return Err(Refused::Unknown(why.clone()));
     }
-    if freshness == Some(Freshness::Stale(StaleReason::SoftInvalidated)) {
+    if let (Some(Freshness::Stale(StaleReason::SoftInvalidated)), Some((facts, _))) =
+        (freshness, there.facts())
+        && engine.ask(|machine, _| machine.is_soft_but_for(facts, own.hash()))
+    {
         return Err(Refused::Stale);
     }
     let holds = match (&dependency.version, there) {

@@ -155,6 +155,11 @@ impl Floors {
             .max(prefixes)
     }
 
+    /// The floor of the exact prefixes that a key begins with.
+    pub(crate) fn of_exact(&self, namespace: NameHash, key: &str) -> Floor {
+        self.prefixes.floor(namespace, key)
+    }
+
     /// The floor of what an entry depends on, less that of the namespace, which
     /// is the entry's own.
     pub(crate) fn of_depends(&self, namespace: NameHash, depends: &Depends) -> Floor {

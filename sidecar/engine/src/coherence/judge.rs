@@ -244,6 +244,17 @@ impl Machine {
         floor
     }
 
+    /// Whether it is covered softly by another name than this one.
+    pub(crate) fn is_soft_but_for(&self, facts: &Facts, name: NameHash) -> bool {
+        let wide = self.floors.of_wide(facts);
+        let names = facts.names().filter(|other| *other != name);
+        let floors = names.map(|other| self.floors.of_name(other));
+        let depends = facts.depends.iter().flat_map(|on| on.keys());
+        let exact = depends.map(|(key, _)| self.floors.of_exact(facts.namespace, key.name()));
+        let floor = floors.chain(exact).fold(wide, Floor::max);
+        facts.as_of < floor.soft || self.pending.of(facts).is_some()
+    }
+
     /// Whether it was read, after the log told of a higher source version, from
     /// an origin that lags. What is older than that record is the floors' affair.
     fn is_lagging(&self, facts: &Facts) -> bool {

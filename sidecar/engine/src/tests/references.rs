@@ -314,8 +314,11 @@ async fn what_is_referred_to_survives_a_flood_and_nothing_else_does() {
     assert!(p.reads("k").await);
     assert!(!p.reads("other").await, "it had to make room");
     p.release("k", "a").await;
-    assert_eq!(p.e.status().pinned_entries, 0);
-    assert!(p.reads("k").await, "it is evicted when room is made");
+    assert_eq!(
+        p.e.status().pinned_entries,
+        0,
+        "it is one of the others again"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -326,7 +329,7 @@ async fn no_more_is_kept_than_the_share() {
     let most = p.e.status().pinned_max_bytes;
     assert_eq!(most, (1 << 20) / 100 * 25);
     let mut refused = 0;
-    for n in 0..400 {
+    for n in 0..500 {
         let k = format!("k{n}");
         p.stored(&k).await;
         let retained = p.try_retain(&k, "a", false).await.unwrap();
@@ -339,8 +342,8 @@ async fn no_more_is_kept_than_the_share() {
     for n in 0..200 {
         p.release(&format!("k{n}"), "a").await;
     }
-    assert!(p.reads("k399").await);
-    assert_eq!(p.here("k399"), Here::Pinned);
+    assert!(p.reads("k499").await);
+    assert_eq!(p.here("k499"), Here::Pinned);
 }
 
 #[tokio::test(start_paused = true)]
