@@ -88,6 +88,10 @@ impl Adaptive {
         places.get(namespace).cloned()
     }
 
+    #[expect(
+        clippy::mutable_key_type,
+        reason = "names are compared by their text, not by the hash that is kept with it"
+    )]
     fn add(
         places: &mut BTreeMap<Namespace, Arc<Place>>,
         namespace: &Namespace,

@@ -186,23 +186,8 @@ fn every_mistake_of_policies_is_reported_at_once_with_its_path() {
         on_session_loss = "panic"
         grants_per_second = 0
         early_refresh = -0.5
-        [namespace.a.adaptive_ttl]
-        min = "2m"
-        max = "50s"
-        stale_budget = 0
-        families = ["user:*", "a:**", "", "user:*"]
-        often = 1
-        [namespace.b]
-        adaptive_ttl = "on"
-        [namespace.c]
-        max_ttl = "1m"
-        adaptive_ttl = { max = "2m", families = "*" }
-        [namespace.d]
-        adaptive_ttl = { families = [1] }
         "#,
     );
-    let mistakes = load(&flags).unwrap_err();
-    let lines: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
     let expected = [
         "l1_bytes is \"lots\"",
         "floor_bytes is \"1KiB\"",
@@ -220,6 +205,30 @@ fn every_mistake_of_policies_is_reported_at_once_with_its_path() {
         "namespace.a.on_session_loss is \"panic\": must be bypass or serve_stale",
         "namespace.a.grants_per_second is \"0\"",
         "namespace.a.early_refresh is \"-0.5\": must be a number from 0 (none) to 100",
+    ];
+    reported(&flags, &expected);
+}
+
+#[test]
+fn every_mistake_of_learned_ttls_is_reported_with_its_path() {
+    let (_file, flags) = file(
+        r#"
+        [namespace.a.adaptive_ttl]
+        min = "2m"
+        max = "50s"
+        stale_budget = 0
+        families = ["user:*", "a:**", "", "user:*"]
+        often = 1
+        [namespace.b]
+        adaptive_ttl = "on"
+        [namespace.c]
+        max_ttl = "1m"
+        adaptive_ttl = { max = "2m", families = "*" }
+        [namespace.d]
+        adaptive_ttl = { families = [1] }
+        "#,
+    );
+    let expected = [
         "namespace.a.adaptive_ttl.min is \"2m\": is over its max, which is 50s",
         "namespace.a.adaptive_ttl.stale_budget is \"0\": must be a share of reads from 0.0001",
         "namespace.a.adaptive_ttl.families: the template \"a:**\" holds two *",
@@ -231,6 +240,13 @@ fn every_mistake_of_policies_is_reported_at_once_with_its_path() {
         "namespace.c.adaptive_ttl.families: write it as [\"TEMPLATE\", ...]",
         "namespace.d.adaptive_ttl.families: 1 is not a template",
     ];
+    reported(&flags, &expected);
+}
+
+/// Exactly these mistakes.
+fn reported(flags: &Flags, expected: &[&str]) {
+    let mistakes = load(flags).unwrap_err();
+    let lines: Vec<_> = mistakes.iter().map(Mistake::to_string).collect();
     for part in expected {
         let said = lines.iter().any(|line| line.contains(part));
         assert!(said, "{part}: {lines:#?}");

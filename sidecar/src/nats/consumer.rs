@@ -27,6 +27,10 @@ pub(crate) struct Consumer {
 }
 
 /// What the consumer's server sent.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, and nearly all are records"
+)]
 pub(crate) enum Heard {
     /// A record.
     Record(Arrived),

@@ -14,6 +14,8 @@ use unstale_engine::policy::adaptive_ttl::Family;
 
 type Number = Gauge<f64, AtomicU64>;
 type Labels = [(&'static str, String); 2];
+/// A gauge's name, its help, and what it shows of a family.
+type Shown = (&'static str, &'static str, fn(&Family) -> f64);
 
 /// All of them.
 pub(super) fn encode(
@@ -24,7 +26,7 @@ pub(super) fn encode(
         let named = families.iter().filter(|family| family.configured);
         named.map(move |family| (namespace, family))
     });
-    let figures: [(_, _, fn(&Family) -> f64); 4] = [
+    let figures: [Shown; 4] = [
         (
             "adaptive_ttl_seconds",
             "The ttl that an entry of a configured family gets",
