@@ -13,6 +13,7 @@ __all__ = [
     "Change",
     "Explained",
     "ExplainedLease",
+    "ExplainedFamily",
     "ExplainedReferences",
     "ExplainedRemote",
     "Explanation",
@@ -339,6 +340,7 @@ class Explanation:
     def writes_after(self) -> int: ...
     @property
     def references(self) -> ExplainedReferences | None: ...
+    @property
     def family(self) -> ExplainedFamily | None: ...
 
 @final
