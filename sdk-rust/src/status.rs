@@ -81,12 +81,15 @@ impl From<v1::BatchError> for Error {
                 message,
                 violations: Vec::new(),
             },
-            "LOG_UNAVAILABLE" | "REMOTE_UNAVAILABLE" | "SHUTTING_DOWN" => Self::Unavailable {
+            "LOG_UNAVAILABLE"
+            | "REMOTE_UNAVAILABLE"
+            | "REFERENCES_UNAVAILABLE"
+            | "SHUTTING_DOWN" => Self::Unavailable {
                 reason,
                 message,
                 retry_after,
             },
-            "OVERLOADED" | "RESOURCE_EXHAUSTED" => Self::Overloaded {
+            "OVERLOADED" | "REFERENCES_FULL" | "RESOURCE_EXHAUSTED" => Self::Overloaded {
                 reason,
                 message,
                 retry_after,
@@ -223,11 +226,13 @@ mod tests {
         let whole = [
             (Code::Unavailable, "LOG_UNAVAILABLE"),
             (Code::Unavailable, "REMOTE_UNAVAILABLE"),
+            (Code::Unavailable, "REFERENCES_UNAVAILABLE"),
             (Code::Unavailable, "SHUTTING_DOWN"),
             (Code::Unknown, "FLEET_UNKNOWN"),
             (Code::Unknown, "REMOTE_UNKNOWN"),
             (Code::InvalidArgument, "VALUE_TOO_LARGE"),
             (Code::ResourceExhausted, "OVERLOADED"),
+            (Code::ResourceExhausted, "REFERENCES_FULL"),
             (Code::ResourceExhausted, "RESOURCE_EXHAUSTED"),
             (Code::FailedPrecondition, "UNKNOWN_LEASE"),
             (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
