@@ -236,7 +236,7 @@ def test_a_value_that_is_too_large_is_given_and_not_cached(unstale_sidecar, unst
 
 
 def test_text_of_a_shell_is_text_and_a_writer_without_codec_can_be_read(cache):
-    cache._operations.client.set("k", "Ada", (None, None, None, None, [], None, "")).wait()
+    cache._operations.client.set("k", "Ada", (None, None, None, None, [], None, "", [])).wait()
     assert cache.get("k") == cache.get("k", type=str) == "Ada"
 
 
