@@ -23,6 +23,21 @@ fn signal(server: &Server, signal: Signal) {
     let pid = std::fs::read_to_string(server.dir.path().join("pid")).unwrap();
     let pid = Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
     kill_process(pid, signal).unwrap();
+    // A thread on another core may run on for a moment, and answer.
+    while signal == Signal::STOP && !is_stopped(pid) {
+        std::thread::yield_now();
+    }
+}
+
+/// Whether none of its threads runs.
+fn is_stopped(pid: Pid) -> bool {
+    let threads = format!("/proc/{}/task", pid.as_raw_nonzero());
+    let mut threads = std::fs::read_dir(threads).unwrap();
+    !threads.any(|thread| {
+        let stat = std::fs::read_to_string(thread.unwrap().path().join("stat"));
+        // Behind the name, which may hold anything. One that has ended runs no more.
+        stat.is_ok_and(|stat| !stat.rsplit_once(") ").unwrap().1.starts_with('T'))
+    })
 }
 
 /// Asks until the answer is right; every round gives others a turn.
