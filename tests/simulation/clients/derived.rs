@@ -7,6 +7,10 @@
 //! the load began, and only what was read itself is demanded. Then the value
 //! carries the other's tag, too: what is not cached when it is stored is known by
 //! its name alone.
+//!
+//! Keys depend on each other until it is quiet, and then only on those before
+//! them: what is covered softly together is loaded anew in an order, or not
+//! before it is gone (decision 17).
 
 use super::judge::Demand;
 use super::{Client, entry, key, names, tag};
@@ -15,8 +19,7 @@ use crate::origin;
 use crate::world::LAGGING;
 use unstale_engine::request::{Dependency, DependsOn, Found, NewEntry, Payload};
 
-/// Keys that others depend on: those before the lagging one. Each may depend on
-/// the other.
+/// Keys that others depend on: those before the lagging one.
 const MADE_OF: usize = LAGGING;
 
 /// A key and the origin's counter.
@@ -91,7 +94,11 @@ impl Client {
         if !self.shared.with(|w| w.mix.depends) || self.shared.chance(25) {
             return made;
         }
-        for of in (0..MADE_OF).filter(|of| *of != number) {
+        let others = match self.shared.with(|w| w.quiet) {
+            true => 0..MADE_OF.min(number),
+            false => 0..MADE_OF,
+        };
+        for of in others.filter(|of| *of != number) {
             if self.shared.chance(80) {
                 self.make_of(&mut made, number, of).await;
             }
