@@ -165,7 +165,7 @@ impl Floors {
     pub(crate) fn of_depends(&self, namespace: NameHash, depends: &Depends) -> Floor {
         let names = depends.names().iter().map(|name| self.of_name(*name));
         let keys = depends.keys().map(|(key, _)| key.name());
-        let exact = keys.map(|key| self.prefixes.floor(namespace, key));
+        let exact = keys.map(|key| self.of_exact(namespace, key));
         names.chain(exact).fold(Floor::default(), Floor::max)
     }
 
