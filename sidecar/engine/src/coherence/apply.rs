@@ -208,7 +208,7 @@ impl Machine {
         self.history.wrote(sequence, asked, key.hash());
         if sequence >= self.reader.processed {
             // Not replayed: its value may still be on its way.
-            self.note_write(key.hash(), sequence, now);
+            self.written.note(key.hash(), sequence, now);
         }
         let shard = &mut self.shards[usize::from(key.hash().shard(WRITE_SHARDS))];
         *shard = sequence.max(*shard);

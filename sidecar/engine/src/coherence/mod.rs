@@ -30,6 +30,7 @@ mod replay;
 mod session;
 mod verified;
 mod versions;
+mod written;
 
 pub use bugs::{Bug, Bugs};
 pub use depends::Depends;
@@ -39,7 +40,7 @@ pub use own::{Own, WriteCheck};
 pub(crate) use verified::ASK_AGAIN;
 
 use crate::clock::Moment;
-use crate::key::{Delimiters, NameHash};
+use crate::key::Delimiters;
 use crate::log::{Append, Command, WRITE_SHARDS};
 use crate::position::{Epoch, Position};
 use crate::random::Random;
@@ -60,6 +61,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use verified::Verified;
 use versions::SourceVersions;
+use written::Written;
 
 /// Registers per row of the floor table: 4 rows of 4 MiB, touched as used.
 pub(crate) const FLOOR_WIDTH: usize = 1 << 18;
@@ -201,8 +203,7 @@ pub struct Machine {
     verified: Verified,
     own: HashMap<RecordId, Open>,
     begun: u64,
-    /// Keys of Writes processed lately: their values may still be on their way.
-    written: HashMap<NameHash, (u64, Moment)>,
+    written: Written,
     session: OwnSession,
     peers: BTreeMap<SessionId, PeerState>,
     fleet: Fleet,
@@ -273,7 +274,7 @@ impl Machine {
             verified: Verified::default(),
             own: HashMap::new(),
             begun: 0,
-            written: HashMap::new(),
+            written: Written::default(),
             session: OwnSession::default(),
             peers: BTreeMap::new(),
             fleet: Fleet::default(),

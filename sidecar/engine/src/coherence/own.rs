@@ -8,12 +8,6 @@ use crate::clock::Moment;
 use crate::key::{NameHash, Namespace};
 use crate::position::Position;
 use crate::request::Mode;
-use std::time::Duration;
-
-/// A value that was decided is where it belongs within this, or lost.
-const ON_ITS_WAY: Duration = Duration::from_secs(1);
-/// Most keys of which that is remembered.
-const WRITTEN: usize = 4096;
 
 /// An own write or invalidation that is under way.
 pub struct Own {
@@ -168,19 +162,8 @@ impl Machine {
     /// Whether a Write of this key was decided so lately, and not covered since,
     /// that its value may not be there yet: then what is missing is not absent.
     pub fn is_on_its_way(&self, facts: &Facts, now: Moment) -> bool {
-        let written = self.written.get(&facts.key.hash());
-        written.is_some_and(|(sequence, at)| {
-            now < at.plus(ON_ITS_WAY) && self.floor(facts).hard <= *sequence
-        })
-    }
-
-    pub(super) fn note_write(&mut self, key: NameHash, sequence: u64, now: Moment) {
-        if self.written.len() >= WRITTEN {
-            self.written.retain(|_, (_, at)| now < at.plus(ON_ITS_WAY));
-        }
-        if self.written.len() < WRITTEN {
-            self.written.insert(key, (sequence, now));
-        }
+        let written = self.written.of(facts.key.hash(), now);
+        written.is_some_and(|sequence| self.floor(facts).hard <= sequence)
     }
 
     /// Whether an own record is still waiting to be processed.

@@ -3,7 +3,7 @@
 use super::record::*;
 use super::*;
 use crate::clock::LogTime;
-use crate::key::Namespace;
+use crate::key::{NameHash, Namespace};
 use crate::log::*;
 use crate::request::Mode;
 use std::sync::atomic::{AtomicU64, Ordering};
