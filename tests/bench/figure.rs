@@ -40,16 +40,21 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    /// With the latencies of these calls.
+    /// With the latencies of these calls. A quantile that fewer than ten calls lie
+    /// above is left out: it would be the longest of them.
     pub(crate) fn of(row: &str, what: &str, samples: &Samples) -> Self {
         let Quantiles { p50, p99, p999 } = samples.quantiles();
+        let enough = |time, one_in: usize| match samples.len() / one_in {
+            10.. => micros(time),
+            _ => 0.0,
+        };
         Self {
             row: row.into(),
             what: what.into(),
             calls: samples.len(),
             p50_us: micros(p50),
-            p99_us: micros(p99),
-            p999_us: micros(p999),
+            p99_us: enough(p99, 100),
+            p999_us: enough(p999, 1000),
             ..Self::default()
         }
     }
@@ -76,4 +81,12 @@ impl Figure {
 /// In microseconds.
 pub(crate) fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
+}
+
+/// Bytes of a value.
+pub(crate) fn size(bytes: usize) -> String {
+    match bytes {
+        1024.. => format!("{} KiB", bytes / 1024),
+        _ => format!("{bytes} B"),
+    }
 }

@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The same runtime as the sidecar's.
+/// The echo is what who uses tonic gets: the default runtime and allocator.
 fn serve(tcp: &str, uds: &str) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

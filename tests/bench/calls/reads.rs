@@ -27,7 +27,11 @@ pub(crate) async fn get_of(channel: &Channel, key: String, expected: &Bytes) -> 
 /// One Get, which must be a hit in the remote tier.
 pub(crate) async fn get_remote(channel: &Channel, key: &str) -> Result<()> {
     match answer(channel, key.into()).await? {
-        Some(get_response::Result::Found(entry)) if entry.tier() == v1::Tier::Remote => Ok(()),
+        Some(get_response::Result::Found(entry))
+            if entry.tier() == v1::Tier::Remote && is_whole(&entry) =>
+        {
+            Ok(())
+        }
         other => Err(format!("not a hit in the remote tier: {other:?}").into()),
     }
 }
@@ -53,6 +57,11 @@ fn is(entry: &v1::Entry, expected: &Bytes) -> bool {
     matches!(&entry.value, Some(entry::Value::Data(data)) if data == expected)
 }
 
+/// Whether it has a value of the usual size.
+fn is_whole(entry: &v1::Entry) -> bool {
+    matches!(&entry.value, Some(entry::Value::Data(data)) if data.len() == VALUE_BYTES)
+}
+
 /// One BatchGet, all of which must be hits in the remote tier.
 pub(crate) async fn batch_get_remote(channel: &Channel, keys: &[String]) -> Result<()> {
     batch_get(channel, keys, v1::Tier::Remote).await
@@ -73,7 +82,7 @@ async fn batch_get(channel: &Channel, keys: &[String], tier: v1::Tier) -> Result
         .await?
         .into_inner();
     let is_hit = |result: &&v1::BatchGetResult| match &result.result {
-        Some(batch_get_result::Result::Found(entry)) => entry.tier() == tier,
+        Some(batch_get_result::Result::Found(entry)) => entry.tier() == tier && is_whole(entry),
         _ => false,
     };
     match answer.results.iter().filter(is_hit).count() {

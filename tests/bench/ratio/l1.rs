@@ -30,8 +30,13 @@ const LONG: Duration = Duration::from_secs(3600);
 pub(crate) struct Weighing {
     runtime: Arc<Runtime>,
     /// Of an entry beside its key and its value.
-    fixed: u32,
+    fixed: u64,
+    /// What [`PROBES`]' values differ by weighs.
+    between: u64,
 }
+
+/// Bytes of the values whose weights tell those of all.
+const PROBES: [u32; 2] = [200, 20_200];
 
 impl Weighing {
     /// Asks L1 what one entry weighs.
@@ -39,25 +44,37 @@ impl Weighing {
         // The worker keeps the log and the session going.
         let mut runtime = Builder::new_multi_thread();
         let runtime = Arc::new(runtime.worker_threads(1).enable_all().build()?);
-        let mut weighing = Self { runtime, fixed: 0 };
-        let (key_bytes, value_bytes) = (16, 256);
-        let mut l1 = weighing.l1(1 << 20)?;
-        l1.access(
-            Access {
-                key: 0,
-                key_bytes,
-                value_bytes,
-            },
-            0,
-        );
-        let weight = u32::try_from(l1.engine.status().l1_bytes)?;
-        weighing.fixed = weight - key_bytes - value_bytes;
+        let mut weighing = Self {
+            runtime,
+            fixed: 0,
+            between: 0,
+        };
+        let [small, large] = [weighing.probe(PROBES[0])?, weighing.probe(PROBES[1])?];
+        weighing.between = large - small;
+        weighing.fixed = small - weighing.of_value(PROBES[0]);
         Ok(weighing)
+    }
+
+    /// What L1 says of one entry, less its key.
+    fn probe(&self, value_bytes: u32) -> Result<u64> {
+        let mut l1 = self.l1(1 << 20)?;
+        let access = Access {
+            key: 0,
+            key_bytes: 16,
+            value_bytes,
+        };
+        l1.access(access, 0);
+        Ok(l1.engine.status().l1_bytes - 16)
+    }
+
+    fn of_value(&self, bytes: u32) -> u64 {
+        u64::from(bytes) * self.between / u64::from(PROBES[1] - PROBES[0])
     }
 
     /// What it weighs there.
     pub(crate) fn weight(&self, access: &Access) -> u32 {
-        self.fixed + access.key_bytes + access.value_bytes
+        let weight = self.fixed + u64::from(access.key_bytes) + self.of_value(access.value_bytes);
+        u32::try_from(weight).unwrap_or(u32::MAX)
     }
 
     /// An empty one of at most `bound` weighed bytes.

@@ -79,8 +79,12 @@ fn row(value_bytes: usize, small: &Held, large: &Held) -> String {
     #[allow(clippy::cast_precision_loss)]
     let bound = ((BOUNDS[1] - BOUNDS[0]) << 20) as f64;
     let of_bound = 100.0 * (large.resident - small.resident) / bound;
+    let met = |is| if is { "met" } else { "**missed**" };
     format!(
-        "| {value_bytes} B | {:.0} | {weighed:.0} B | {resident:.0} B | {beside:.0} B | {of_bound:.0} % | ≤ 200 B beside, ≤ 100 % |\n",
-        large.entries
+        "| {value_bytes} B | {:.0} | {weighed:.0} B | {resident:.0} B | {beside:.0} B | {of_bound:.0} % | \
+         ≤ 200 B beside: {}; ≤ 100 %: {} |\n",
+        large.entries,
+        met(beside <= 200.0),
+        met(of_bound <= 100.0),
     )
 }

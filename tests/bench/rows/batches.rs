@@ -72,7 +72,7 @@ fn on_stream(own: &Own, stream: Cache, keys: &Arc<[String]>) -> Contender {
         let (stream, keys) = (stream.clone(), keys.clone());
         async move {
             let answer = stream.get_many(keys.iter().cloned()).await?;
-            let is_hit = |result: &&Lookup| matches!(result, Lookup::Hit(_));
+            let is_hit = |result: &&Lookup| matches!(result, Lookup::Hit(entry) if entry.value.as_bytes().len() == calls::VALUE_BYTES);
             match answer.result.iter().filter(is_hit).count() {
                 hits if hits == keys.len() => Ok(()),
                 hits => Err(format!("{hits} hits of {}", keys.len()).into()),

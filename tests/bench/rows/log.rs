@@ -58,16 +58,9 @@ fn told(part: &mut Part, size: usize, [log, fleet, reference]: &[Samples; 3]) {
         figure("Invalidate FLEET", "unstale", fleet),
         figure("Invalidate LOG", bare, reference),
     ]);
-    let row = Row::latency(
-        &format!("Invalidate LOG, {pods}: p50"),
-        log,
-        (bare, reference),
-    );
-    part.goals.push(if size == 1 {
-        row.goal(Bound::AtMost(1.3))
-    } else {
-        row
-    });
+    let row = format!("Invalidate LOG, {pods}: p50");
+    let row = Row::latency(&row, log, (bare, reference));
+    part.goals.push(row.goal(Bound::AtMost(1.3)));
     let name = format!("Invalidate FLEET, {pods}: p50");
     part.goals.push(Row::latency(&name, fleet, ("LOG", log)));
 }

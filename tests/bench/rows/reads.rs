@@ -2,7 +2,7 @@
 //! bare echo and the stores.
 
 use super::own::{Own, set_everywhere};
-use crate::figure::Figure;
+use crate::figure::{Figure, size};
 use crate::goal::{Bound, Row, within};
 use crate::part::{Part, of};
 use crate::rounds::{Contender, compared};
@@ -97,22 +97,20 @@ fn of_store(store: &Store, bytes: usize) -> Contender {
 
 fn goals(figures: &[Figure]) -> Vec<Row> {
     let mut rows = Vec::new();
-    for transport in ["TCP", "Unix socket"] {
-        let own = of(figures, &format!("unstale, {transport}"), 1024, 1);
-        let bare = of(figures, &format!("bare tonic echo, {transport}"), 1024, 1);
-        rows.extend(within(
-            &format!("Get, 1 KiB in L1, {transport}"),
-            own,
-            bare,
-            1.15,
-        ));
+    for (transport, bytes) in pairs(["TCP", "Unix socket"]) {
+        let own = of(figures, &format!("unstale, {transport}"), bytes, 1);
+        let bare = of(figures, &format!("bare tonic echo, {transport}"), bytes, 1);
+        let name = format!("Get, {} in L1, {transport}", size(bytes));
+        rows.extend(within(&name, own, bare, 1.15));
     }
     for in_flight in [16, 64] {
-        for other in ["Redis, Unix socket", "Valkey, Unix socket"] {
-            let stream = of(figures, "unstale, stream", 1024, in_flight);
-            let other = of(figures, other, 1024, in_flight);
-            let name =
-                format!("Get, 1 KiB in L1, stream, {in_flight} in flight: operations a second");
+        for (other, bytes) in pairs(["Redis, Unix socket", "Valkey, Unix socket"]) {
+            let stream = of(figures, "unstale, stream", bytes, in_flight);
+            let other = of(figures, other, bytes, in_flight);
+            let name = format!(
+                "Get, {} in L1, stream, {in_flight} in flight: operations a second",
+                size(bytes)
+            );
             let row = Row::rates(&name, stream, other);
             rows.push(match in_flight {
                 16 => row.goal(Bound::AtLeast(1.0)),
@@ -121,4 +119,10 @@ fn goals(figures: &[Figure]) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// Each of two with every size.
+fn pairs<'a>(each: [&'a str; 2]) -> impl Iterator<Item = (&'a str, usize)> {
+    let with_sizes = |one: &'a str| SIZES.into_iter().map(move |bytes| (one, bytes));
+    each.into_iter().flat_map(with_sizes)
 }

@@ -26,7 +26,7 @@ struct Servers {
 }
 
 const WORDS: &str = "1 KiB in L1, one call at a time but for the row of 64 tasks. The clients in Python are processes of their own; \
-redis-py has hiredis.";
+redis-py has hiredis. The clients of unstale send their calls on its stream, the bare tonic client and grpcio make unary ones.";
 
 /// Over the Unix socket, which the guides advise, and over TCP, the default.
 pub(super) async fn part(sidecar: &str) -> Result<Part> {
