@@ -201,20 +201,7 @@ impl Written {
             SetOutcome::Stored { version } => return Ok(Self::stored(version, position)),
             SetOutcome::NotStored { reason, current } => (reason, current),
         };
-        let (reason, least) = match reason {
-            NotStoredReason::Covered => ("COVERED", None),
-            NotStoredReason::PositionTooOld => ("POSITION_TOO_OLD", None),
-            NotStoredReason::PositionUnknown => ("POSITION_UNKNOWN", None),
-            NotStoredReason::OlderSourceVersion { min_source_version } => {
-                ("OLDER_SOURCE_VERSION", Some(min_source_version))
-            }
-            NotStoredReason::Present => ("PRESENT", None),
-            NotStoredReason::DependencyChanged => ("DEPENDENCY_CHANGED", None),
-            NotStoredReason::TooManyDependencies => ("TOO_MANY_DEPENDENCIES", None),
-            // Not asked: the position is that of a read without a sidecar.
-            NotStoredReason::SidecarUnavailable => ("SIDECAR_UNAVAILABLE", None),
-            _ => ("OTHER", None),
-        };
+        let (reason, least) = why(&reason);
         let mut written = Self::refused(reason, least, position);
         if let Some(entry) = current {
             written.current_kind = "hit";
@@ -224,13 +211,14 @@ impl Written {
     }
 
     fn cas(py: Python<'_>, told: Told<CasOutcome>) -> PyResult<Self> {
-        let current = match told.result {
+        let (reason, current) = match told.result {
             CasOutcome::Stored { version } => {
                 return Ok(Self::stored(Some(version), told.position));
             }
-            CasOutcome::Conflict(current) => raw(*current),
+            CasOutcome::Conflict { reason, current } => (reason, raw(*current)),
         };
-        let mut written = Self::refused("CONFLICT", None, told.position);
+        let (reason, least) = reason.as_ref().map_or(("CONFLICT", None), why);
+        let mut written = Self::refused(reason, least, told.position);
         written.current_kind = current.0;
         written.current = current.1.map(|entry| Py::new(py, entry)).transpose()?;
         Ok(written)
@@ -252,6 +240,24 @@ impl Written {
             _ => ("OTHER", None),
         };
         Self::refused(reason, least, told.position)
+    }
+}
+
+/// The reason's name, and the least source version that is accepted.
+fn why(reason: &NotStoredReason) -> (&'static str, Option<u64>) {
+    match reason {
+        NotStoredReason::Covered => ("COVERED", None),
+        NotStoredReason::PositionTooOld => ("POSITION_TOO_OLD", None),
+        NotStoredReason::PositionUnknown => ("POSITION_UNKNOWN", None),
+        NotStoredReason::OlderSourceVersion { min_source_version } => {
+            ("OLDER_SOURCE_VERSION", Some(*min_source_version))
+        }
+        NotStoredReason::Present => ("PRESENT", None),
+        NotStoredReason::DependencyChanged => ("DEPENDENCY_CHANGED", None),
+        NotStoredReason::TooManyDependencies => ("TOO_MANY_DEPENDENCIES", None),
+        // Not asked: the position is that of a read without a sidecar.
+        NotStoredReason::SidecarUnavailable => ("SIDECAR_UNAVAILABLE", None),
+        _ => ("OTHER", None),
     }
 }
 

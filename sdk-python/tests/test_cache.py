@@ -162,6 +162,9 @@ def test_a_refused_write_says_why(cache):
     cache.set("k", "new", source_version=7)
     refused = cache.set("k", "old", source_version=6)
     assert (refused.stored, refused.reason, refused.min_source_version) == (False, "OLDER_SOURCE_VERSION", 7)
+    swap = cache.compare_and_set("k", "old", version=cache.lookup("k").entry.version, source_version=6)
+    assert (swap.stored, swap.reason, swap.min_source_version) == (False, "OLDER_SOURCE_VERSION", 7)
+    assert swap.current.entry.value == "new"
     assert cache.set("k", "x", if_absent=True).reason == "PRESENT"
     position = cache.lookup("k").position
     cache.invalidate("k")

@@ -73,6 +73,17 @@ def test_decorated_functions_and_batches_depend_on_others(cache):
         cache.cached(key="k", depends_on=["x"] * 17)(page)
 
 
+def test_a_comparison_that_holds_says_that_a_dependency_changed(cache):
+    cache.set("user:7", "Ada")
+    seen = cache.lookup("user:7")
+    page = cache.set("page:7", "page").version
+    cache.invalidate("user:7")
+    swap = cache.compare_and_set("page:7", "new", version=page, depends_on=[("user:7", seen)])
+    assert (swap.stored, swap.reason, swap.min_source_version) == (False, "DEPENDENCY_CHANGED", None)
+    # Whoever took this for a plain conflict would try for ever.
+    assert swap.current.entry.version == page
+
+
 def test_what_is_no_dependency_is_refused_at_once(cache):
     for wrong in [[7], [("a", 7)], [("a", "b", "c")]]:
         with pytest.raises(TypeError, match="depends_on"):
@@ -87,4 +98,6 @@ async def test_the_asyncio_cache_is_the_same(aio):
         assert await lease.fill("page", depends_on=["user:7"])
     assert await aio.get_or_set("page:9", lambda: "page", depends_on="user:7") == "page"
     await aio.invalidate("user:7")
+    swap = await aio.compare_and_set("page:6", "page", absent=True, depends_on=[("user:7", seen)])
+    assert (swap.stored, swap.reason, swap.current.kind) == (False, "DEPENDENCY_CHANGED", "miss")
     assert await aio.get_many(["page:7", "page:8", "page:9"]) == {}

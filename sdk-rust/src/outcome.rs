@@ -36,7 +36,7 @@ pub enum SetOutcome {
     },
 }
 
-/// Why a write was not stored.
+/// Why a write, or a compare-and-set, was not stored.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -87,13 +87,16 @@ pub enum NotStoredReason {
 }
 
 impl NotStoredReason {
-    fn decode(not: &v1::NotStored) -> Result<Self, Error> {
-        Ok(match not.reason() {
+    pub(crate) fn decode(
+        reason: v1::NotStoredReason,
+        min_source_version: Option<u64>,
+    ) -> Result<Self, Error> {
+        Ok(match reason {
             v1::NotStoredReason::Covered => Self::Covered,
             v1::NotStoredReason::PositionTooOld => Self::PositionTooOld,
             v1::NotStoredReason::PositionUnknown => Self::PositionUnknown,
             v1::NotStoredReason::OlderSourceVersion => Self::OlderSourceVersion {
-                min_source_version: least(not.min_source_version)?,
+                min_source_version: least(min_source_version)?,
             },
             v1::NotStoredReason::Present => Self::Present,
             v1::NotStoredReason::DependencyChanged => Self::DependencyChanged,
@@ -137,7 +140,7 @@ impl SetOutcome {
     }
 
     pub(crate) fn not_stored(not: v1::NotStored) -> Result<Self, Error> {
-        let reason = NotStoredReason::decode(&not)?;
+        let reason = NotStoredReason::decode(not.reason(), not.min_source_version)?;
         let current = not.current.map(Entry::decode).transpose()?.map(Box::new);
         Ok(Self::NotStored { reason, current })
     }

@@ -118,6 +118,14 @@ fn an_older_source_version_is_refused_and_names_the_least() {
     let older = json(&sidecar.run(&[&older[..], &["--json"]].concat()));
     assert_eq!(older["reason"], "OLDER_SOURCE_VERSION");
     assert_eq!(older["min_source_version"], 7);
+    let swap = ["cas", "k", "old", "--absent", "--source-version", "6"];
+    let words = "conflict: a newer source version is known; 7 or higher";
+    expect_with(&sidecar.run(&swap), 1, "", words);
+    let swap = json(&sidecar.run(&[&swap[..], &["--json"]].concat()));
+    assert_eq!(swap["result"], "conflict");
+    assert_eq!(swap["reason"], "OLDER_SOURCE_VERSION");
+    assert_eq!(swap["min_source_version"], 7);
+    assert_eq!(swap["current"], serde_json::Value::Null);
     let lagging = ["lease", "k", "--source-version", "6", "--", "printf", "old"];
     expect_with(&sidecar.run(&lagging), 0, "old", "not stored");
     let newer = sidecar.run(&["set", "k", "new", "--source-version", "7"]);
@@ -297,4 +305,29 @@ fn a_value_falls_with_what_it_depends_on_and_says_with_what() {
     assert!(told.contains("dependency tag \"red\""), "{told}");
     let itself = sidecar.run(&["set", "a", "v", "--depends-on", "a"]);
     assert_eq!(itself.status.code(), Some(2));
+}
+
+#[test]
+fn a_comparison_that_holds_says_why_it_is_refused() {
+    let sidecar = Sidecar::start();
+    // Four keys with 16 dependencies each: 68 in all, of 64 that an entry may have.
+    let of = |key: &str| -> Vec<String> { (0..16).map(|n| format!("{key}:{n}")).collect() };
+    let mut page = vec!["cas", "page", "v", "--absent"];
+    for key in ["a", "b", "c", "d"] {
+        page.extend(["--depends-on", key]);
+        let theirs = of(key);
+        let each = theirs.iter().flat_map(|on| ["--depends-on", on.as_str()]);
+        let set: Vec<&str> = ["set", key, "v"].into_iter().chain(each).collect();
+        assert_eq!(sidecar.run(&set).status.code(), Some(0));
+    }
+    let words = "conflict: it depends on more than an entry may";
+    expect_with(&sidecar.run(&page), 1, "", words);
+    page.push("--json");
+    let refused = json(&sidecar.run(&page));
+    assert_eq!(refused["result"], "conflict");
+    assert_eq!(refused["reason"], "TOO_MANY_DEPENDENCIES");
+    sidecar.run(&["set", "page", "v"]);
+    let plain = json(&sidecar.run(&["cas", "page", "w", "--absent", "--json"]));
+    assert_eq!(plain["reason"], serde_json::Value::Null);
+    assert_eq!(plain["current"]["text"], "v");
 }

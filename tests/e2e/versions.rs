@@ -5,8 +5,8 @@ use crate::fleet::Fleet;
 use crate::sdk::client;
 use crate::words::{gone, grant, put, read, text};
 use unstale::{
-    Ack, Answer, Cache, CasOutcome, EntryOptions, Expected, Filled, Invalidate, NotStoredReason,
-    SetOptions, SetOutcome, Voided,
+    Ack, Answer, Cache, CasOutcome, EntryOptions, Expected, Filled, Invalidate, Lookup,
+    NotStoredReason, SetOptions, SetOutcome, Voided,
 };
 
 fn version(number: u64) -> EntryOptions {
@@ -161,7 +161,14 @@ async fn compare_and_set_does_not_store_an_older_version() {
         pods[1].compare_and_set("k", absent, "new", version(number), Ack::Log)
     };
     let older = cas(4).await.expect("CompareAndSet answers").result;
-    assert!(matches!(older, CasOutcome::Conflict(_)), "{older:?}");
+    let least = NotStoredReason::OlderSourceVersion {
+        min_source_version: 5,
+    };
+    let refused = CasOutcome::Conflict {
+        reason: Some(least),
+        current: Box::new(Lookup::Miss),
+    };
+    assert_eq!(older, refused);
     let newer = cas(6).await.expect("CompareAndSet answers").result;
     assert!(matches!(newer, CasOutcome::Stored { .. }), "{newer:?}");
 }

@@ -199,7 +199,13 @@ class Cache(Decorating, Base):
         type: Any = UNHINTED,
     ) -> Outcome:
         """Writes one key if what is cached is what is expected. A conflict is
-        an outcome that holds what is cached; a failure always raises."""
+        an outcome that holds what is cached; a failure always raises.
+
+        Its reason says what to do. "CONFLICT" (the expectation does not hold),
+        "COVERED" and "POSITION_TOO_OLD": read the key again, and decide anew.
+        "DEPENDENCY_CHANGED": read again what the value was made of, and make
+        it anew. "OLDER_SOURCE_VERSION" (the origin that was read lags),
+        "TOO_MANY_DEPENDENCIES" and any other: do not repeat it."""
         expect = expectation(version, etag, absent)
         store = Store.of(
             ttl, stale_for, valid_for, jitter, tags, source_version, depends_on=depends_on

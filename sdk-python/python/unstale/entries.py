@@ -94,7 +94,8 @@ class Outcome:
     reason: str | None = None
     #: The least source version that is accepted.
     min_source_version: int | None = None
-    #: What is cached instead, with "CONFLICT" and "PRESENT".
+    #: What is cached instead, with "PRESENT" and of a refused compare-and-set
+    #: (with a reason other than "CONFLICT" it may be what was expected).
     current: Lookup[Any] = field(default_factory=lambda: Lookup("miss"))
     position: str = ""
     #: What failed; a write that failed may still have happened.

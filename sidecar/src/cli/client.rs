@@ -15,6 +15,7 @@ mod loader;
 mod output;
 mod own_namespace;
 mod peers;
+mod reason;
 mod retain;
 mod set;
 mod spread;

@@ -113,6 +113,12 @@ def found(message, as_json=False):
     return {**value(message, as_json), **known_of(message)}
 
 
+def why(message, kind=pb.NotStoredReason, prefix="NOT_STORED_REASON"):
+    """Why it is not stored; no reason when a comparison failed."""
+    least = message.min_source_version if message.HasField("min_source_version") else None
+    return {"reason": word(kind, prefix, message.reason), "min_source_version": least}
+
+
 def result(message, as_json=False, oneof="result"):
     """The one of found, missing, negative, not_modified… that an answer has."""
     which = message.WhichOneof(oneof)
@@ -126,16 +132,11 @@ def result(message, as_json=False, oneof="result"):
     if which in ("negative", "not_modified"):
         return {"kind": which, **known_of(inner)}
     if which == "conflict":
-        return {"kind": which, "current": result(inner, oneof="current")}
+        return {"kind": which, **why(inner), "current": result(inner, oneof="current")}
     if which == "not_stored":
-        reason = word(pb.NotStoredReason, "NOT_STORED_REASON", inner.reason)
-        current = found(inner.current) if inner.HasField("current") else None
-        least = inner.min_source_version if inner.HasField("min_source_version") else None
-        return {"kind": which, "reason": reason, "current": current, "min_source_version": least}
+        return {"kind": which, **why(inner), "current": found(inner.current) if inner.HasField("current") else None}
     if which == "voided":
-        least = inner.min_source_version if inner.HasField("min_source_version") else None
-        reason = word(pb.VoidedReason, "VOIDED_REASON", inner.reason)
-        return {"kind": which, "reason": reason, "min_source_version": least}
+        return {"kind": which, **why(inner, pb.VoidedReason, "VOIDED_REASON")}
     if which == "error":
         retry = seconds(inner.retry_after) if inner.HasField("retry_after") else None
         return {"kind": which, "reason": inner.reason, "retry_after": retry}

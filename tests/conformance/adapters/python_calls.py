@@ -3,7 +3,7 @@
 import itertools
 
 import unstale
-from python_words import Own, OwnCodec, Unsupported, entry, given, lookup, outcome, said
+from python_words import Own, OwnCodec, Unsupported, entry, given, lookup, outcome, said, swapped
 
 STORING = ("ttl", "tags", "stale_for", "valid_for", "jitter", "source_version", "depends_on")
 #: Of `set_many`, for all of its items.
@@ -112,7 +112,7 @@ class Calls:
     def compare_and_set(self, args):
         cache, value = self._storing(args)
         how = _some(args, (*STORING, "version", "etag", "absent"))
-        return outcome(cache.compare_and_set(args["key"], value, ack=_ack(args), **how))
+        return swapped(cache.compare_and_set(args["key"], value, ack=_ack(args), **how))
 
     def lease(self, args):
         how = _some(args, ("term", "wait", "min_position"))

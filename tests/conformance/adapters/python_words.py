@@ -108,9 +108,19 @@ def outcome(became):
         return {"kind": "stored", "version": became.version, "position": became.position}
     if became.error is not None:
         return {**error_of(became.error), "kind": "not_stored", "outage": True}
-    kinds = {"CONFLICT": "conflict", "INVALIDATED": "voided", "EXPIRED": "voided"}
+    kinds = {"INVALIDATED": "voided", "EXPIRED": "voided"}
     told = {"kind": kinds.get(became.reason, "not_stored"), "reason": became.reason, "position": became.position}
     return {**told, "current": lookup(became.current), "min_source_version": became.min_source_version}
+
+
+def swapped(became):
+    """What became of a compare-and-set."""
+    told = outcome(became)
+    if became.stored:
+        return told
+    # The contract has no reason for an expectation that does not hold.
+    reason = None if became.reason == "CONFLICT" else became.reason
+    return {**told, "kind": "conflict", "reason": reason}
 
 
 def event(told):

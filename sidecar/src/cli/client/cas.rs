@@ -2,12 +2,13 @@
 
 use super::exit::{Ended, Failure, note};
 use super::output;
+use super::reason;
 use super::storing::{AckLevel, Storing};
 use super::target::Target;
 use super::value::Given;
 use clap::Args;
 use serde_json::{Value as Json, json};
-use unstale::{CasOutcome, Expected, Lookup};
+use unstale::{CasOutcome, Expected, Lookup, NotStoredReason};
 
 /// Cache a value if the cached one is the expected one.
 #[derive(Debug, Args)]
@@ -71,12 +72,14 @@ impl Cas {
                 output::line(version)?;
                 Ok(Ended::Done)
             }
-            CasOutcome::Conflict(current) => {
+            CasOutcome::Conflict { reason, current } => {
+                let reason = reason.as_ref();
                 if json {
                     let conflict = json!({ "result": "conflict", "current": entry_of(current) });
+                    let conflict = reason::added(conflict, reason);
                     output::object(&output::with_answer(conflict, &answer))?;
                 } else {
-                    note(&conflict(current));
+                    note(&format!("conflict: {}", words(reason, current)));
                 }
                 Ok(Ended::Not)
             }
@@ -92,13 +95,24 @@ fn entry_of(current: &Lookup) -> Json {
     }
 }
 
-fn conflict(current: &Lookup) -> String {
+fn words(reason: Option<&NotStoredReason>, current: &Lookup) -> String {
+    match reason {
+        None => what_is(current),
+        // The position is one that the caller did not see.
+        Some(NotStoredReason::Covered | NotStoredReason::PositionTooOld) => {
+            "the key was invalidated or written meanwhile".to_owned()
+        }
+        Some(reason) => reason::words(reason),
+    }
+}
+
+fn what_is(current: &Lookup) -> String {
     match current {
-        Lookup::Hit(entry) => format!("conflict: version {} is cached", entry.version),
+        Lookup::Hit(entry) => format!("version {} is cached", entry.version),
         Lookup::Negative(negative) => {
             let version = &negative.version;
-            format!("conflict: it is cached that the origin has nothing, version {version}")
+            format!("it is cached that the origin has nothing, version {version}")
         }
-        Lookup::NotModified(_) | Lookup::Miss => "conflict: nothing is cached".to_owned(),
+        Lookup::NotModified(_) | Lookup::Miss => "nothing is cached".to_owned(),
     }
 }

@@ -2,12 +2,13 @@
 
 use super::exit::{Ended, Failure, note};
 use super::output;
+use super::reason;
 use super::storing::{AckLevel, Storing};
 use super::target::Target;
 use super::value::Given;
 use clap::Args;
 use serde_json::json;
-use unstale::{Answer, NotStoredReason, SetOptions, SetOutcome};
+use unstale::{Answer, SetOptions, SetOutcome};
 
 /// Cache a value.
 #[derive(Debug, Args)]
@@ -60,40 +61,9 @@ fn print(outcome: &SetOutcome) -> Result<(), Failure> {
         SetOutcome::Stored { version: Some(v) } => output::line(v),
         SetOutcome::Stored { version: None } => Ok(()),
         SetOutcome::NotStored { reason, .. } => {
-            note(&format!("not stored: {}", words(reason)));
+            note(&format!("not stored: {}", reason::words(reason)));
             Ok(())
         }
-    }
-}
-
-fn words(reason: &NotStoredReason) -> String {
-    match reason {
-        NotStoredReason::PositionTooOld => "the position is too old".to_owned(),
-        NotStoredReason::PositionUnknown => {
-            "the position is beyond the end of this fleet's log".to_owned()
-        }
-        NotStoredReason::OlderSourceVersion { min_source_version } => {
-            format!("a newer source version is known; {min_source_version} or higher is accepted")
-        }
-        NotStoredReason::Present => "something is cached".to_owned(),
-        NotStoredReason::DependencyChanged => {
-            "what it depends on changed, or cannot be looked up".to_owned()
-        }
-        NotStoredReason::TooManyDependencies => "it depends on more than an entry may".to_owned(),
-        _ => "the key was invalidated or written after the position".to_owned(),
-    }
-}
-
-fn name(reason: &NotStoredReason) -> &'static str {
-    match reason {
-        NotStoredReason::Covered => "COVERED",
-        NotStoredReason::PositionTooOld => "POSITION_TOO_OLD",
-        NotStoredReason::PositionUnknown => "POSITION_UNKNOWN",
-        NotStoredReason::OlderSourceVersion { .. } => "OLDER_SOURCE_VERSION",
-        NotStoredReason::Present => "PRESENT",
-        NotStoredReason::DependencyChanged => "DEPENDENCY_CHANGED",
-        NotStoredReason::TooManyDependencies => "TOO_MANY_DEPENDENCIES",
-        _ => "OTHER",
     }
 }
 
@@ -101,15 +71,9 @@ fn print_json(answer: &Answer<SetOutcome>) -> Result<(), Failure> {
     let object = match &answer.result {
         SetOutcome::Stored { version } => json!({ "result": "stored", "version": version }),
         SetOutcome::NotStored { reason, current } => {
-            let mut object = json!({
-                "result": "not_stored",
-                "reason": name(reason),
-                "current": current.as_deref().map(output::entry),
-            });
-            if let NotStoredReason::OlderSourceVersion { min_source_version } = reason {
-                object["min_source_version"] = json!(min_source_version);
-            }
-            object
+            let current = current.as_deref().map(output::entry);
+            let not_stored = json!({ "result": "not_stored", "current": current });
+            reason::added(not_stored, Some(reason))
         }
     };
     output::object(&output::with_answer(object, answer))

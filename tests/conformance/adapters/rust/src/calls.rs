@@ -129,7 +129,13 @@ fn stored(outcome: &SetOutcome) -> Json {
         SetOutcome::Stored { version } => return json!({"kind": "stored", "version": version}),
         SetOutcome::NotStored { reason, current } => (reason, current),
     };
-    let (reason, least) = match reason {
+    let (reason, least) = why(reason);
+    let current = current.as_deref().map(say::entry);
+    json!({"kind": "not_stored", "reason": reason, "current": current, "min_source_version": least})
+}
+
+fn why(reason: &NotStoredReason) -> (&str, Option<u64>) {
+    match reason {
         NotStoredReason::Covered => ("COVERED", None),
         NotStoredReason::PositionTooOld => ("POSITION_TOO_OLD", None),
         NotStoredReason::PositionUnknown => ("POSITION_UNKNOWN", None),
@@ -142,9 +148,7 @@ fn stored(outcome: &SetOutcome) -> Json {
             ("OLDER_SOURCE_VERSION", Some(*min_source_version))
         }
         _ => ("OTHER", None),
-    };
-    let current = current.as_deref().map(say::entry);
-    json!({"kind": "not_stored", "reason": reason, "current": current, "min_source_version": least})
+    }
 }
 
 async fn compare_and_set(cache: &Cache, args: &Json) -> Answered {
@@ -159,14 +163,18 @@ async fn compare_and_set(cache: &Cache, args: &Json) -> Answered {
     let outcome = cache
         .compare_and_set(key, expected, content, entry, args::ack(args))
         .await;
-    told(outcome.map(|outcome| {
-        answer(outcome, |outcome| match outcome {
-            CasOutcome::Stored { version } => json!({"kind": "stored", "version": version}),
-            CasOutcome::Conflict(current) => {
-                json!({"kind": "conflict", "current": say::lookup(&current, say::entry)})
-            }
-        })
-    }))
+    told(outcome.map(|outcome| answer(outcome, |outcome| swapped(&outcome))))
+}
+
+fn swapped(outcome: &CasOutcome) -> Json {
+    let (reason, current) = match outcome {
+        CasOutcome::Stored { version } => return json!({"kind": "stored", "version": version}),
+        CasOutcome::Conflict { reason, current } => (reason, current),
+    };
+    let (reason, least) = reason.as_ref().map(why).unzip();
+    let current = say::lookup(current, say::entry);
+    let least = least.flatten();
+    json!({"kind": "conflict", "reason": reason, "current": current, "min_source_version": least})
 }
 
 fn lease(leased: &Leased) -> Json {
