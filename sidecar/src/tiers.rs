@@ -2,7 +2,7 @@
 
 mod servers;
 
-pub use servers::{connection, memcached_servers, redis_servers};
+pub use servers::{connection, memcached_servers, nats_servers, redis_servers};
 
 use crate::config::{Config, Nats, Redis, RemoteTier};
 use crate::entropy::OsRandom;
@@ -13,7 +13,7 @@ use crate::references::nats::{NatsReferences, NatsReferencesConfig};
 use crate::remote::hints::Hints;
 use crate::remote::memcached::MemcachedTier;
 use crate::remote::memory::MemoryTier;
-use crate::remote::nats_kv::{NatsKv, NatsKvConfig};
+use crate::remote::nats_kv::NatsKv;
 use crate::remote::redis::RedisTier;
 use crate::remote::sealed::SealConfig;
 use crate::remote::sealed::key_file::KeyFile;
@@ -163,7 +163,7 @@ fn references_of(config: &Config, clock: &Arc<dyn Clock>) -> (Arc<dyn References
 fn remote_of(config: &Config, clock: &Arc<dyn Clock>) -> (Arc<dyn Remote>, Driver) {
     match (&config.remote, &config.nats) {
         (RemoteTier::Nats, Some(nats)) => {
-            let tier = kv_of(nats);
+            let tier = NatsKv::new(nats_servers(nats));
             (tier.clone(), Driver::Nats(tier))
         }
         (RemoteTier::Redis(redis), nats) => {
@@ -228,14 +228,5 @@ fn log_of(nats: &Nats, session_ttl: Duration) -> Arc<NatsLog> {
         // A day more than anything that was written may live.
         retention: limits::TTL_MAX + Duration::from_secs(24 * 3600),
         replicas: nats.replicas,
-    })
-}
-
-fn kv_of(nats: &Nats) -> Arc<NatsKv> {
-    NatsKv::new(NatsKvConfig {
-        connection: connection(nats),
-        fleet: nats.fleet.clone(),
-        replicas: nats.replicas,
-        ..NatsKvConfig::default()
     })
 }

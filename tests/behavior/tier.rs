@@ -44,10 +44,11 @@ impl Kind {
         Self::Memcached,
     ];
     /// Those behind a connection.
-    pub(crate) const NETWORK: [Self; 6] = [
+    pub(crate) const NETWORK: [Self; 7] = [
         Self::NatsR1,
         Self::NatsR3,
         Self::Redis,
+        Self::Sealed,
         Self::Valkey,
         Self::RedisCluster,
         Self::Memcached,
@@ -55,8 +56,9 @@ impl Kind {
     /// Those whose servers are one process with a memory limit and a password.
     pub(crate) const BOUNDED: [Self; 3] = [Self::Redis, Self::Valkey, Self::Memcached];
     /// Those whose answers come in order, over connections that calls share.
-    pub(crate) const UNNUMBERED: [Self; 4] = [
+    pub(crate) const UNNUMBERED: [Self; 5] = [
         Self::Redis,
+        Self::Sealed,
         Self::Valkey,
         Self::RedisCluster,
         Self::Memcached,

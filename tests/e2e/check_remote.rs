@@ -1,8 +1,9 @@
 //! `unstale check --remote URL` against real servers: what it calls an error
 //! `serve` could not use, and every unsafe setting has its safe one.
 
+use crate::calls::set;
 use std::process::{Command, Stdio};
-use unstale_tests::{Memcached, PATIENCE, Redis, RedisCluster, free_port, unstale};
+use unstale_tests::{Memcached, Nats, PATIENCE, Redis, RedisCluster, Sidecar, free_port, unstale};
 
 /// Runs the check; its exit code and what it found.
 async fn check(flags: &[&str]) -> (i32, String) {
@@ -86,6 +87,74 @@ async fn what_serve_could_not_use_is_an_error() {
     let (code, said) = check(&[&nobody]).await;
     assert_eq!(code, 1, "{said}");
     has(&said, "error", &["redis", "refused"]);
+}
+
+/// What is asked of it with which rights.
+async fn judged(redis: &Redis, rights: &[&str]) -> (i32, String) {
+    let user = [&["ACL", "SETUSER", "app"][..], rights].concat();
+    assert_eq!(redis.command(&user), "+OK");
+    let login = ["--remote-user", "app", "--remote-password", "secret"];
+    check(&[&[redis.url().as_str()], &login[..]].concat()).await
+}
+
+#[tokio::test]
+async fn what_a_user_may_not_do_is_named_with_what_to_grant() {
+    for redis in [Redis::start(), Redis::valkey()] {
+        let first = ["on", ">secret", "~unstale:*", "+ping", "+info", "+get"];
+        let (code, said) = judged(&redis, &first).await;
+        assert_eq!(code, 1, "{said}");
+        has(&said, "error", &["EVAL, EVALSHA", "+eval +evalsha"]);
+        has(&said, "error", &["+getrange +set +unlink"]);
+        has(&said, "warning", &["MGET", "one by one", "+mget"]);
+        let (code, said) = judged(&redis, &["+eval", "+evalsha", "+getrange"]).await;
+        assert_eq!(code, 1, "{said}");
+        has(&said, "error", &["may not send SET, UNLINK"]);
+        has(&said, "error", &["grant ~unstale:", "* +set +unlink"]);
+        let (code, said) = judged(&redis, &["+set", "+unlink"]).await;
+        assert_eq!(code, 0, "{said}");
+        has(&said, "warning", &["may not send MGET"]);
+        let (code, said) = judged(&redis, &["+mget"]).await;
+        assert_eq!(code, 0, "{said}");
+        assert!(!said.contains("may not"), "{said}");
+        let (code, said) = judged(&redis, &["resetkeys", "~others:*"]).await;
+        assert_eq!(code, 1, "{said}");
+        has(&said, "error", &["GET", "grant ~unstale:"]);
+        assert_eq!(redis.command(&["DBSIZE"]), ":0");
+    }
+}
+
+#[tokio::test]
+async fn the_primary_that_a_sentinel_names_is_judged() {
+    let redis = Redis::with(&["--appendonly", "yes"]);
+    let sentinel = Redis::sentinel(&redis, "main");
+    let url = |name: &str| format!("redis+sentinel://127.0.0.1:{}/{name}", sentinel.port());
+    let (code, said) = check(&[&url("main")]).await;
+    assert_eq!(code, 0, "{said}");
+    has(&said, "ok", &["redis", "Redis 7.0."]);
+    has(&said, "ok", &["100 reads at once"]);
+    has(&said, "warning", &["appendonly is yes"]);
+    let (code, said) = check(&[&url("other")]).await;
+    assert_eq!(code, 1, "{said}");
+    has(&said, "error", &["no Sentinel", "a primary of that name"]);
+}
+
+#[tokio::test]
+async fn of_values_in_nats_the_stream_is_read_and_none_is_made() {
+    let nats = Nats::start();
+    let url = nats.url();
+    let flags = ["nats", "--nats", &url, "--fleet", "test"];
+    for _ in 0..2 {
+        let (code, said) = check(&flags).await;
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(said.matches("not made yet").count(), 3, "{said}");
+        assert!(!said.contains("reads at once"), "{said}");
+    }
+    let pod = Sidecar::builder().nats(&url).config("remote = \"nats\"\n");
+    let pod = pod.fresh().await;
+    set(&pod, "key", "value").await;
+    let (code, said) = check(&flags).await;
+    assert_eq!(code, 0, "{said}");
+    has(&said, "ok", &["nats: 100 reads at once"]);
 }
 
 #[tokio::test]

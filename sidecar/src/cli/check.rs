@@ -8,7 +8,7 @@ use crate::config::{Config, Flags, RemoteTier, show_size};
 use crate::findings::Findings;
 use crate::grpc::listener;
 use crate::nats::check::Wanted;
-use crate::remote::{memcached, redis};
+use crate::remote::{memcached, nats_kv, redis};
 use crate::tiers;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
@@ -167,7 +167,11 @@ async fn log(config: &Config) -> Vec<Finding> {
 async fn remote(config: &Config) -> Vec<Finding> {
     let (login, fleet) = (&config.remote_login, config.fleet());
     let found = match &config.remote {
-        RemoteTier::Memory | RemoteTier::Nats => return Vec::new(),
+        RemoteTier::Memory => return Vec::new(),
+        RemoteTier::Nats => match &config.nats {
+            Some(nats) => nats_kv::check::check(tiers::nats_servers(nats)).await,
+            None => return Vec::new(),
+        },
         RemoteTier::Redis(redis) => {
             redis::check::check(tiers::redis_servers(redis, login, fleet)).await
         }

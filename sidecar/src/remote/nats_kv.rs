@@ -5,6 +5,8 @@
 //! unknown. Reads are direct gets and may be old. Does not use the KV interface:
 //! it discards new records when full and knows no ttl per put.
 
+pub mod check;
+
 use crate::nats::api::{self, Failure};
 use crate::nats::link::{Link, State};
 use crate::nats::{NatsConfig, hints, streams, version};

@@ -5,6 +5,7 @@ use crate::config::{Nats, Redis, RedisLayout, RemoteLogin};
 use crate::nats::{NatsConfig, NatsTls};
 use crate::remote::login::Login;
 use crate::remote::memcached::MemcachedConfig;
+use crate::remote::nats_kv::NatsKvConfig;
 use crate::remote::redis::{Layout, RedisConfig};
 
 /// How the settings say to reach Redis.
@@ -35,6 +36,16 @@ pub fn memcached_servers(
         hosts: hosts.to_vec(),
         login: self::login(login),
         fleet: fleet.to_owned(),
+    }
+}
+
+/// How the settings say to keep values in the log's NATS.
+pub fn nats_servers(nats: &Nats) -> NatsKvConfig {
+    NatsKvConfig {
+        connection: connection(nats),
+        fleet: nats.fleet.clone(),
+        replicas: nats.replicas,
+        ..NatsKvConfig::default()
     }
 }
 

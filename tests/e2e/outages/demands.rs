@@ -6,8 +6,8 @@ use crate::words::{any, gone, grant_degraded, granted, lease, look, put, read};
 use std::time::Duration;
 use unstale::{
     Ack, Answer, Cache, CasOutcome, Degraded, EntryOptions, Error, Expected, Filled, Grant,
-    Invalidate, LeaseOptions, Leased, Lookup, ReadLevel, ReadOptions, SetOptions, SetOutcome,
-    StaleReason, Tier, Voided,
+    Invalidate, LeaseOptions, Leased, Lookup, ReadLevel, ReadOptions, Released, RetainOptions,
+    SetOptions, SetOutcome, StaleReason, Tier, Voided,
 };
 use unstale_tests::{PATIENCE, eventually};
 
@@ -61,6 +61,12 @@ pub(super) async fn before(pods: &[Cache], name: &str) -> Before {
     put(&pods[0], &key("stale"), "old", stale).await;
     let ask = || async { read(&pods[0], &key("stale")).await.map_or(Ok(()), Err) };
     eventually("the end of the ttl", PATIENCE, ask).await;
+    let retain = || async {
+        let term = RetainOptions::default().term(LONG);
+        let kept = pods[1].retain_as(key("held"), "early", term).await;
+        kept.map(drop).map_err(|error| error.to_string())
+    };
+    eventually("a reference", PATIENCE, retain).await;
     let leased = pods[0].lease(key("leased")).await.expect("Lease answers");
     assert!(leased.degraded.is_empty(), "{leased:?}");
     let Lookup::Hit(entry) = look(&pods[0], &key("swapped")).await else {
@@ -82,6 +88,10 @@ pub(super) async fn during(works: Works, pods: &[Cache], before: &Before) {
     if works.puts == Some(false) {
         leases(pods, before).await;
     }
+    if works.reads == Some(false) {
+        dependents(&pods[1], before).await;
+    }
+    references(&pods[1], before).await;
     fills(works, pods, before).await;
 }
 
@@ -154,7 +164,16 @@ async fn nothing_is_back(pods: &[Cache], before: &Before, position: &str) {
 }
 
 async fn swap(pod: &Cache, key: &str, expected: Expected) -> Result<Answer<CasOutcome>, Error> {
-    pod.compare_and_set(key, expected, "swapped", long(), Ack::Log)
+    swap_to(pod, key, expected, long()).await
+}
+
+async fn swap_to(
+    pod: &Cache,
+    key: &str,
+    expected: Expected,
+    entry: EntryOptions,
+) -> Result<Answer<CasOutcome>, Error> {
+    pod.compare_and_set(key, expected, "swapped", entry, Ack::Log)
         .await
 }
 
@@ -209,6 +228,39 @@ async fn leases(pods: &[Cache], before: &Before) {
         assert!(remote_is_away(&filled), "{filled:?}");
         assert_eq!(read(pod, &key).await.as_deref(), Some("loaded"));
     }
+}
+
+/// What depends on what this pod cannot look up is stored nowhere.
+async fn dependents(pod: &Cache, before: &Before) {
+    let (key, on) = (before.key("made"), || long().depends_on(before.key("far")));
+    match pod.set_with(&key, "new", SetOptions::from(on())).await {
+        Err(Error::Unavailable { reason, .. }) => assert_eq!(reason, "REMOTE_UNAVAILABLE"),
+        other => panic!("{other:?}"),
+    }
+    match swap_to(pod, &key, Expected::Absent, on()).await {
+        Err(Error::Unavailable { reason, .. }) => assert_eq!(reason, "REMOTE_UNAVAILABLE"),
+        other => panic!("{other:?}"),
+    }
+    let granted = grant_degraded(pod, &key).await;
+    let filled = pod.fill(&granted.token, "loaded", on()).await;
+    let filled = filled.expect("Fill answers").result;
+    assert!(
+        matches!(filled, Filled::Voided(Voided::DependencyChanged)),
+        "{filled:?}"
+    );
+    assert_eq!(any(pod, &key).await, None);
+}
+
+/// They are beside the log, and so as ever.
+async fn references(pod: &Cache, before: &Before) {
+    let key = before.key("held");
+    let kept = pod.retain_as(&key, "late", RetainOptions::default()).await;
+    assert_eq!(kept.expect("Retain answers").references, 2);
+    let left = pod.release(&key, "late").await.expect("Release answers");
+    assert!(
+        matches!(left, Released::Done { references: 1, .. }),
+        "{left:?}"
+    );
 }
 
 /// What was granted before the outage is not filled, and may be later.

@@ -1,7 +1,7 @@
 //! The value tier goes on from an older copy of itself: a replica that lagged,
 //! a snapshot. It holds what was invalidated since; nobody may be given that.
 
-use super::origin::Callers;
+use super::origin::{Callers, Load};
 use crate::fleet::Fleet;
 use crate::sdk::client;
 use crate::words::{any, gone, put, read};
@@ -116,27 +116,40 @@ async fn failover((name, start): (&str, Start)) {
     let remote = format!("remote = \"redis://127.0.0.1:{}\"\n", wire.port());
     nothing_is_back(&fleet, &all.pods, &remote).await;
     let after = all.rounds(2).await;
+    let what = format!("failover to an older copy, {name}");
+    spared(&what, (before, &[], after));
+}
+
+/// Prints the reads of the origin by key and pod before, during and after an
+/// outage; it is as before when it is over.
+pub(super) fn spared(what: &str, (before, during, after): (Load, &[Load], Load)) {
+    let during = during.iter().map(|load| {
+        let (mean, most) = (load.mean, load.most);
+        format!("{mean:.2} ({most}) during, ")
+    });
+    let during: String = during.collect();
     let (before, after) = (before.mean, after.mean);
-    println!("failover to an older copy, {name}: {before:.2} before, {after:.2} after");
+    println!("{what}: {before:.2} before, {during}{after:.2} after");
     assert!(after <= 1.2 * before, "{before} {after}");
 }
 
 /// A server starts again with an older copy of what it had.
-async fn restored(start: Start) {
+async fn restored((name, start): (&str, Start)) {
     let mut redis = start(&[]);
     let wire = Wire::start(redis.port()).await;
     let fleet = fleet(&wire).await;
-    let pods = fleet.clients().await;
-    store(&pods).await;
+    let all = Callers::new(fleet.clients().await, "hot:");
+    let (pods, before) = (&all.pods, all.rounds(2).await);
+    store(pods).await;
     assert_eq!(redis.command(&["SAVE"]), "+OK");
-    change(&pods).await;
+    change(pods).await;
     redis.stop();
     // Reads it on its way up.
     redis.restart();
     holds_the_old(&redis);
-    used_again(&fleet, &pods).await;
+    used_again(&fleet, pods).await;
     let remote = format!("remote = \"redis://127.0.0.1:{}\"\n", wire.port());
-    nothing_is_back(&fleet, &pods, &remote).await;
+    nothing_is_back(&fleet, pods, &remote).await;
     // And what is stored now is shared.
     let position = gone(&pods[0], Invalidate::default().key("key")).await;
     assert!(matches!(
@@ -151,6 +164,8 @@ async fn restored(start: Start) {
     let position = put(&pods[0], "key", "new", long()).await;
     let found = read(&pods[1].after(&position), "key").await;
     assert_eq!(found.as_deref(), Some("new"));
+    let what = format!("a snapshot that was restored, {name}");
+    spared(&what, (before, &[], all.rounds(2).await));
 }
 
 #[tokio::test]
@@ -165,10 +180,10 @@ async fn nor_by_a_valkey_that_lagged_and_was_promoted() {
 
 #[tokio::test]
 async fn what_was_invalidated_is_not_served_from_a_snapshot_that_was_restored() {
-    restored(Redis::with).await;
+    restored(("Redis", Redis::with)).await;
 }
 
 #[tokio::test]
 async fn nor_from_a_snapshot_that_a_valkey_restored() {
-    restored(Redis::valkey_with).await;
+    restored(("Valkey", Redis::valkey_with)).await;
 }

@@ -94,6 +94,11 @@ impl Callers {
         format!("{}{key}", self.prefix)
     }
 
+    /// Those that callers ask for in rounds.
+    pub(super) fn keys(&self) -> Vec<String> {
+        (0..KEYS).map(|key| self.key(key)).collect()
+    }
+
     /// Rounds: everything is invalidated in the whole fleet, and then asked for.
     pub(super) async fn rounds(&self, rounds: u32) -> Load {
         let (mut count, mut most, mut longest) = (0, 0, Duration::ZERO);
@@ -114,7 +119,8 @@ impl Callers {
     }
 
     async fn invalidate(&self) {
-        let keys = (0..KEYS).fold(Invalidate::default(), |all, key| all.key(self.key(key)));
+        let keys = self.keys().into_iter();
+        let keys = keys.fold(Invalidate::default(), Invalidate::key);
         let done = self.pods[0].invalidate(keys.ack(Ack::Fleet)).await;
         let done = done.expect("the log is there");
         assert_eq!(done.acked.len(), self.pods.len(), "{:?}", done.lapsed);

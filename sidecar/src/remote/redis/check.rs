@@ -1,9 +1,10 @@
 //! For `unstale check`: asks Redis what it is and how it is set, and names what
-//! is unsafe with the safe value. Reads only.
+//! is unsafe with the safe value, and what its user may not do with what to grant
+//! ([`rights`]). Reads only.
 
 use super::dial::{Connection, Dialer};
 use super::failure::Failure;
-use super::{Layout, RedisConfig, RedisTier};
+use super::{Layout, RedisConfig, RedisTier, rights};
 use crate::entropy::OsRandom;
 use crate::findings::Findings;
 use crate::remote::check::reads;
@@ -50,11 +51,7 @@ async fn read(config: RedisConfig, found: &mut Findings) {
 }
 
 async fn look(connection: &Connection, config: &RedisConfig, found: &mut Findings) {
-    if let Err(why) = scripts(connection).await {
-        found
-            .errors
-            .push(format!("redis: scripts do not run: {why}"));
-    }
+    rights::judge(connection, config, found).await;
     for (server, info) in connection.each(&["INFO"]).await {
         let name = format!("redis {server}");
         match info {
@@ -68,17 +65,6 @@ async fn look(connection: &Connection, config: &RedisConfig, found: &mut Finding
     if config.layout == Layout::Cluster {
         coverage(connection, found).await;
     }
-}
-
-/// A script that reads: whether scripts may run at all.
-async fn scripts(connection: &Connection) -> Result<(), String> {
-    let mut eval = ::redis::cmd("EVAL");
-    let source = "return redis.call('GETRANGE', KEYS[1], 0, 7)";
-    eval.arg(source).arg(1).arg("unstale:check");
-    let answer = connection.clone().ask(&eval).await;
-    answer
-        .map(drop)
-        .map_err(|failure| failure.of_read().to_string())
 }
 
 fn server_info(name: &str, info: &Table, config: &RedisConfig, found: &mut Findings) {

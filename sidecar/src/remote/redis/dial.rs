@@ -130,9 +130,9 @@ impl Dial for Dialer {
         let attempt = tokio::time::timeout(ATTEMPT, self.connect());
         match attempt.await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(Failure::Misconfigured(why) | Failure::LoggedOut(why))) => {
-                Err(NotUp::Refused(format!("Redis: {why}")))
-            }
+            Ok(Err(
+                Failure::Misconfigured(why) | Failure::Denied(why) | Failure::LoggedOut(why),
+            )) => Err(NotUp::Refused(format!("Redis: {why}"))),
             Ok(Err(other)) => Err(NotUp::Away(format!("Redis is away: {}", other.of_read()))),
             Err(_) => Err(NotUp::Away("Redis does not answer".to_owned())),
         }

@@ -21,6 +21,8 @@ pub(super) enum Failure {
     NoAnswer(String),
     /// Nothing will work before somebody changes the configuration.
     Misconfigured(String),
+    /// As above: the user may not do this.
+    Denied(String),
     /// As above, and the server does not know this pod any more.
     LoggedOut(String),
 }
@@ -39,14 +41,17 @@ impl Failure {
             | Self::Refused(_)
             | Self::ReadOnly(_)
             | Self::Away(_)
-            | Self::Misconfigured(_) => false,
+            | Self::Misconfigured(_)
+            | Self::Denied(_) => false,
         }
     }
 
     /// The error of a read.
     pub(super) fn of_read(self) -> RemoteError {
         match self {
-            Self::Misconfigured(why) | Self::LoggedOut(why) => RemoteError::Misconfigured(why),
+            Self::Misconfigured(why) | Self::Denied(why) | Self::LoggedOut(why) => {
+                RemoteError::Misconfigured(why)
+            }
             Self::NoScript => RemoteError::Unavailable(NO_SCRIPT.to_owned()),
             Self::Refused(why) | Self::ReadOnly(why) => RemoteError::Refused(why),
             Self::Away(why) | Self::WrongServer(why) | Self::NoAnswer(why) => {
@@ -75,7 +80,7 @@ impl From<RedisError> for Failure {
             ErrorKind::AuthenticationFailed => Self::LoggedOut(format!(
                 "the server refuses the user or password, or takes no more clients ({text})"
             )),
-            ErrorKind::Server(Server::NoPerm) => Self::Misconfigured(format!(
+            ErrorKind::Server(Server::NoPerm) => Self::Denied(format!(
                 "the server denies a permission: ~unstale:* and +get +mget +eval +evalsha +ping +set +getrange +unlink are needed ({text})"
             )),
             ErrorKind::Server(Server::Moved | Server::Ask | Server::CrossSlot) => {

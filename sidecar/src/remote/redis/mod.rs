@@ -10,6 +10,7 @@
 pub mod check;
 mod dial;
 mod failure;
+mod rights;
 mod script;
 
 use self::dial::{Connection, Dialer};
@@ -76,11 +77,16 @@ pub struct RedisTier {
     spread: bool,
 }
 
+/// What every key of a fleet begins with.
+fn before(fleet: &str) -> String {
+    ["unstale:", fleet, ":"].concat()
+}
+
 impl RedisTier {
     /// Connects nowhere yet, and never fails.
     pub fn new(config: RedisConfig, hints: Hints, random: Arc<dyn Random>) -> Arc<Self> {
         Arc::new(Self {
-            before: ["unstale:", &config.fleet, ":"].concat(),
+            before: before(&config.fleet),
             spread: config.layout == Layout::Cluster,
             upkeep: Upkeep::new(Dialer(config), "remote", Arc::default()),
             hints,
@@ -128,6 +134,7 @@ impl RedisTier {
             // Another type than ours under the key is replaced.
             Failure::Refused(why) if why.contains("WRONGTYPE") => {}
             Failure::Misconfigured(why)
+            | Failure::Denied(why)
             | Failure::LoggedOut(why)
             | Failure::WrongServer(why)
             | Failure::ReadOnly(why)
@@ -169,7 +176,7 @@ impl RedisTier {
                 Some(failed(&Failure::out_of_step().of_read()))
             }
             // It may be the command that the server does not let us use.
-            Ok(Err(Failure::Refused(_) | Failure::Misconfigured(_))) => None,
+            Ok(Err(Failure::Refused(_) | Failure::Misconfigured(_) | Failure::Denied(_))) => None,
             // Who does not answer would not answer each of them either.
             Ok(Err(failure)) => Some(failed(&failure.of_read())),
             Err(error) => Some(failed(&error)),
