@@ -29,6 +29,7 @@ mod outages;
 mod process;
 mod raw;
 mod references;
+mod references_clock;
 mod remote_calls;
 mod remote_tiers;
 mod renew;

@@ -8,15 +8,20 @@ use std::time::Duration;
 use unstale::{Cache, Error, Pinning, Reference, Released, RetainOptions, Tier};
 use unstale_tests::{PATIENCE, Sidecar, eventually};
 
-const SHORT: Duration = Duration::from_secs(2);
-const LONG: Duration = Duration::from_secs(600);
+pub(crate) const SHORT: Duration = Duration::from_secs(2);
+pub(crate) const LONG: Duration = Duration::from_secs(600);
 
-fn of(term: Duration) -> RetainOptions {
+pub(crate) fn of(term: Duration) -> RetainOptions {
     RetainOptions::default().term(term)
 }
 
 /// Retains; right after a start or an outage it may take a moment.
-async fn retain(cache: &Cache, key: &str, owner: &str, options: RetainOptions) -> Reference {
+pub(crate) async fn retain(
+    cache: &Cache,
+    key: &str,
+    owner: &str,
+    options: RetainOptions,
+) -> Reference {
     let ask = || async {
         let told = cache.retain_as(key, owner, options.clone()).await;
         told.map_err(|error| error.to_string())
@@ -24,13 +29,13 @@ async fn retain(cache: &Cache, key: &str, owner: &str, options: RetainOptions) -
     eventually("a reference", PATIENCE, ask).await
 }
 
-async fn count(cache: &Cache, key: &str) -> u32 {
+pub(crate) async fn count(cache: &Cache, key: &str) -> u32 {
     let told = cache.explain(key).await.expect("Explain answers");
     told.references.map_or(0, |references| references.count)
 }
 
 /// Waits until the pod counts so many.
-async fn counts(cache: &Cache, key: &str, expected: u32) {
+pub(crate) async fn counts(cache: &Cache, key: &str, expected: u32) {
     let ask = || async {
         let seen = count(cache, key).await;
         (seen == expected).then_some(()).ok_or(format!("{seen}"))
@@ -38,7 +43,7 @@ async fn counts(cache: &Cache, key: &str, expected: u32) {
     eventually("the count", PATIENCE, ask).await;
 }
 
-async fn release(cache: &Cache, key: &str, owner: &str) -> Option<u32> {
+pub(crate) async fn release(cache: &Cache, key: &str, owner: &str) -> Option<u32> {
     match cache.release(key, owner).await.expect("Release answers") {
         Released::Done { references, .. } => Some(references),
         Released::NotRetained => None,

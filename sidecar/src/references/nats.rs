@@ -6,6 +6,7 @@
 //! stream's order. After any doubt everything is read anew and replaces what was
 //! told before. Decides nothing: the engine does.
 
+mod later;
 mod record;
 mod session;
 mod time;
@@ -26,6 +27,8 @@ use unstale_engine::references::{Event, Reference, ReferenceId, References, Sink
 /// How long it is remembered who released: longer than a pod takes to read anew,
 /// shorter than the log recognises a repeated record.
 const REMEMBERED: Duration = Duration::from_secs(60);
+/// The header that makes a put conditional on its subject's last sequence.
+const EXPECTED: &str = "Nats-Expected-Last-Subject-Sequence";
 /// A release that keeps meeting renewals gives up after this many tries.
 const TRIES: usize = 8;
 
@@ -186,8 +189,7 @@ impl References for NatsReferences {
                 return Ok(None);
             };
             let mut headers = kept(REMEMBERED);
-            let last = "Nats-Expected-Last-Subject-Sequence";
-            headers.insert(last, sequence.to_string());
+            headers.insert(EXPECTED, sequence.to_string());
             let released = record.released();
             match self.publish(&client, id, headers, &released).await {
                 Ok(sequence) => return Ok(Some(sequence)),

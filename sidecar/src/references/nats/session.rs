@@ -5,6 +5,7 @@
 //! of this pod that was acknowledged and does not come, and whatever the consumer
 //! does not understand, ends the reading, and the next one begins anew.
 
+use super::later::Later;
 use super::record::Record;
 use super::{NatsReferences, time};
 use crate::nats::api::{self, Failure};
@@ -39,6 +40,8 @@ struct Reading {
     sequence: u64,
     /// The server's time when it began, in nanoseconds.
     began: u64,
+    /// Records of before the server's clock was set back.
+    later: Later,
 }
 
 /// What a record says.
@@ -69,7 +72,15 @@ impl Session<'_> {
         // Before it is told: who hears of it may put at once.
         self.driver.set_away(None);
         self.sink.told(state);
-        self.rest(&mut reading).await
+        let later = std::mem::take(&mut reading.later);
+        let put_again = async {
+            later.put_again(self.driver, &self.client).await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            end = self.rest(&mut reading) => end,
+            never = put_again => never,
+        }
     }
 
     /// What the stream is; it is made if there is none.
@@ -131,6 +142,7 @@ impl Session<'_> {
             // Not the stream's last one: a consumer's server may be behind it.
             sequence: 0,
             began: began.and_then(time::nanos).unwrap_or(0),
+            later: Later::default(),
         })
     }
 
@@ -145,7 +157,10 @@ impl Session<'_> {
             let is_last = arrived.pending == 0;
             let age = Duration::from_nanos(reading.began.saturating_sub(arrived.nanos));
             match self.said(&arrived, age) {
-                Said::Present(said) => present.push(said),
+                Said::Present(said) => {
+                    reading.later.note(reading.began, &arrived);
+                    present.push(said);
+                }
                 Said::Gone(said) => gone.push(said),
                 Said::Nothing => {}
             }
