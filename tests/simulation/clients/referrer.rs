@@ -12,8 +12,12 @@ use unstale_engine::request::{Release, Retain};
 /// Names that several pods use.
 const SHARED_OWNERS: usize = 3;
 
+/// A request that nobody waits for any more reaches the server within this (µs).
+const LATE: u64 = 1_000_000;
+
 impl Client {
     pub(super) async fn refer(self) {
+        let mut sure_from = 0;
         loop {
             self.shared.delay(10_000, 300_000).await;
             if self.shared.with(|w| w.quiet) {
@@ -25,14 +29,15 @@ impl Client {
                 false => format!("of {} {}", self.pod, self.start),
             };
             match self.shared.chance(65) {
-                true => self.retain(number, owner).await,
-                false => self.release(number, owner).await,
+                true => self.retain(number, owner, sure_from).await,
+                false if self.release(number, owner).await => {}
+                false => sure_from = self.shared.handle.now() + LATE,
             }
             self.keeps_to_its_share();
         }
     }
 
-    async fn retain(&self, number: usize, owner: String) {
+    async fn retain(&self, number: usize, owner: String, sure_from: u64) {
         let retain = Retain {
             key: key(number),
             owner: Owner::new(&owner).expect("a good name"),
@@ -40,7 +45,7 @@ impl Client {
             drop_at_zero: self.shared.chance(30),
             deadline: self.deadline(600),
         };
-        let is_own = owner.starts_with("of ");
+        let is_own = owner.starts_with("of ") && self.shared.handle.now() >= sure_from;
         let began = self.engine.now();
         let told = self.engine.retain(retain).await;
         let at_once = self.engine.now().since(began) <= Duration::from_millis(600);
@@ -48,15 +53,16 @@ impl Client {
         self.shared.note(Scope::Key(number), || {
             format!("{owner:?} retained it on pod {pod}: {told:?}")
         });
-        // It was read back, its term is a second at least, and nobody else has the
-        // name to release it.
+        // It was read back, its term is a second at least, nobody else has the name to
+        // release it, and no release of this pod is on its way.
         if is_own && at_once && told.is_ok_and(|told| told.references == 0) {
             let what = format!("pod {pod} counts nobody right after {owner:?} came");
             self.shared.violate("references", Some(number), what);
         }
     }
 
-    async fn release(&self, number: usize, owner: String) {
+    /// False: it is not known whether it was done, or will be.
+    async fn release(&self, number: usize, owner: String) -> bool {
         let release = Release {
             key: key(number),
             owner: Owner::new(&owner).expect("a good name"),
@@ -67,6 +73,7 @@ impl Client {
         self.shared.note(Scope::Key(number), || {
             format!("{owner:?} released it on pod {pod}: {told:?}")
         });
+        told.is_ok()
     }
 
     fn keeps_to_its_share(&self) {
