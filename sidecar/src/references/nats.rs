@@ -15,6 +15,7 @@ use crate::nats::api::{self, Failure};
 use crate::nats::link::{Link, State};
 use crate::nats::{NatsConfig, streams};
 use async_nats::{Client, HeaderMap};
+use bytes::Bytes;
 use record::Record;
 use serde::Deserialize;
 use session::Session;
@@ -148,9 +149,9 @@ impl NatsReferences {
         client: &Client,
         id: ReferenceId,
         headers: HeaderMap,
-        record: &Record,
+        payload: Bytes,
     ) -> Result<u64, Failure> {
-        let (subject, payload) = (self.subject(id), record.encode());
+        let subject = self.subject(id);
         let sequence = api::publish(client, subject, headers, payload).await?;
         self.acked.fetch_max(sequence, Ordering::AcqRel);
         Ok(sequence)
@@ -169,8 +170,8 @@ impl References for NatsReferences {
 
     async fn put(&self, reference: Reference, term: Duration) -> Result<u64, String> {
         let client = self.client()?;
-        let record = Record::of(&reference, term);
-        let put = self.publish(&client, reference.id(), kept(term), &record);
+        let record = Record::of(&reference, term).encode();
+        let put = self.publish(&client, reference.id(), kept(term), record);
         put.await.map_err(|failure| self.text(&failure))
     }
 
@@ -190,8 +191,8 @@ impl References for NatsReferences {
             };
             let mut headers = kept(REMEMBERED);
             headers.insert(EXPECTED, sequence.to_string());
-            let released = record.released();
-            match self.publish(&client, id, headers, &released).await {
+            let released = record.released().encode();
+            match self.publish(&client, id, headers, released).await {
                 Ok(sequence) => return Ok(Some(sequence)),
                 // Renewed or released meanwhile.
                 Err(e) if e.code().is_some_and(|code| api::CONFLICTS.contains(&code)) => {}

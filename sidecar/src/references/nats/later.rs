@@ -9,29 +9,31 @@ use super::record::Record;
 use super::{EXPECTED, NatsReferences, kept};
 use crate::nats::consumer::Arrived;
 use async_nats::Client;
+use bytes::Bytes;
 
 /// What is stamped so much later than the server's clock shows was stamped before
 /// that was set back: the clocks of a cluster's servers differ by less.
 const NANOS: u64 = 10_000_000_000;
 
-/// What a reading found of them: each with its sequence.
+/// What a reading found of them: each with its sequence, and its bytes, which may
+/// say more than this version knows.
 #[derive(Default)]
-pub(super) struct Later(Vec<(u64, Record)>);
+pub(super) struct Later(Vec<(u64, Record, Bytes)>);
 
 impl Later {
-    /// Takes note of a record, by the server's time when the reading began; zero: it
-    /// is not known.
-    pub(super) fn note(&mut self, began: u64, arrived: &Arrived) {
-        if is_later(began, arrived.nanos) {
-            let record = Record::decode(&arrived.message.payload);
-            self.0
-                .extend(record.map(|record| (arrived.sequence, record)));
+    /// Takes note of a record, by the server's time now; zero: it is not known.
+    pub(super) fn note(&mut self, now: u64, arrived: &Arrived) {
+        let payload = &arrived.message.payload;
+        if is_later(now, arrived.nanos)
+            && let Some(record) = Record::decode(payload)
+        {
+            self.0.push((arrived.sequence, record, payload.clone()));
         }
     }
 
     /// Puts all of them again, one after the other.
     pub(super) async fn put_again(self, driver: &NatsReferences, client: &Client) {
-        for (sequence, record) in self.0 {
+        for (sequence, record, payload) in self.0 {
             let Some(reference) = record.reference() else {
                 continue;
             };
@@ -39,14 +41,14 @@ impl Later {
             headers.insert(EXPECTED, sequence.to_string());
             // What fails is tried by whoever reads anew.
             let _ = driver
-                .publish(client, reference.id(), headers, &record)
+                .publish(client, reference.id(), headers, payload)
                 .await;
         }
     }
 }
 
-fn is_later(began: u64, stamp: u64) -> bool {
-    began != 0 && stamp > began.saturating_add(NANOS)
+fn is_later(now: u64, stamp: u64) -> bool {
+    now != 0 && stamp > now.saturating_add(NANOS)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::time::Instant;
 use unstale_engine::key::NameHash;
 use unstale_engine::references::{Event, Gone, Present, ReferenceId, Sink};
 
@@ -40,6 +41,8 @@ struct Reading {
     sequence: u64,
     /// The server's time when it began, in nanoseconds.
     began: u64,
+    /// And when that was.
+    since: Instant,
     /// Records of before the server's clock was set back.
     later: Later,
 }
@@ -142,6 +145,7 @@ impl Session<'_> {
             // Not the stream's last one: a consumer's server may be behind it.
             sequence: 0,
             began: began.and_then(time::nanos).unwrap_or(0),
+            since: Instant::now(),
             later: Later::default(),
         })
     }
@@ -158,7 +162,8 @@ impl Session<'_> {
             let age = Duration::from_nanos(reading.began.saturating_sub(arrived.nanos));
             match self.said(&arrived, age) {
                 Said::Present(said) => {
-                    reading.later.note(reading.began, &arrived);
+                    let now = reading.now();
+                    reading.later.note(now, &arrived);
                     present.push(said);
                 }
                 Said::Gone(said) => gone.push(said),
@@ -227,6 +232,15 @@ impl Session<'_> {
 }
 
 impl Reading {
+    /// The server's time, in nanoseconds; zero: it is not known.
+    fn now(&self) -> u64 {
+        let since = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        match self.began {
+            0 => 0,
+            began => began.saturating_add(since),
+        }
+    }
+
     /// The next record; none: all there is was delivered.
     async fn next(&mut self) -> Result<Option<Arrived>, String> {
         match self.consumer.next().await? {
