@@ -110,9 +110,10 @@ async fn a_dead_owners_term_ends_its_reference_and_drops_the_entry_once() {
         };
         eventually("the drop", PATIENCE, ask).await;
     }
-    // It was one drop: what is written after it stays, while another term ends.
+    // It was one drop: what is written after it stays, while another term ends, which
+    // is longer than it takes to drop again.
     set(&fleet.pods[0], "k", "w").await;
-    retain(one, "later", "dead", of(SHORT)).await;
+    retain(one, "later", "dead", of(Duration::from_secs(6))).await;
     for pod in &clients {
         counts(pod, "later", 0).await;
     }
