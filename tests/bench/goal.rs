@@ -126,18 +126,22 @@ pub(crate) const HEAD: &str = "| row | measured | reference | value | goal | |\n
                                | --- | --- | --- | --- | --- | --- |";
 
 /// Three rows: p50, p99 and CPU per call of one beside another, each at most so
-/// many times as much.
+/// many times as much; less what one of the two has not.
 pub(crate) fn within(name: &str, one: &Figure, other: &Figure, most: f64) -> Vec<Row> {
     let row = |of: &str, one: f64, another: f64| {
         let name = format!("{name}: {of}");
         Row::times(&name, one, (&other.what, another)).goal(Bound::AtMost(most))
     };
     let cpu = |figure: &Figure| figure.cpu_us.unwrap_or_default();
-    vec![
-        row("p50", one.p50_us, other.p50_us),
-        row("p99", one.p99_us, other.p99_us),
-        row("server CPU per call", cpu(one), cpu(other)),
-    ]
+    let rows = [
+        ("p50", one.p50_us, other.p50_us),
+        ("p99", one.p99_us, other.p99_us),
+        ("server CPU per call", cpu(one), cpu(other)),
+    ];
+    let known = rows
+        .into_iter()
+        .filter(|(_, one, other)| one.min(*other) > 0.0);
+    known.map(|(of, one, other)| row(of, one, other)).collect()
 }
 
 /// A time as the value of a row, in milliseconds.

@@ -51,10 +51,14 @@ impl Samples {
         self.quantiles().p50
     }
 
-    /// "p50 / p99", in the unit that reads best.
+    /// "p50 / p99", in the unit that reads best; p50 alone if fewer than ten calls
+    /// lie above the other.
     pub(crate) fn show(&self) -> String {
         let Quantiles { p50, p99, .. } = self.quantiles();
-        format!("{} / {}", time(p50), time(p99))
+        match self.len() / 100 {
+            10.. => format!("{} / {}", time(p50), time(p99)),
+            _ => time(p50),
+        }
     }
 }
 

@@ -28,15 +28,15 @@ what RESP has not; the client has the larger share of what is left.\n\
 before they are judged: less than half of the instructions it took. An entry carries its version, etag, times and tier, and each is judged; \
 a value of Redis is its bytes.\n\
 - BatchGet of 100 from a remote tier: 31,900 instructions a key became 15,200. Tried and dropped, because no gain could be \
-told: L1 filled after the answer; parts unpacked on several cores; a build guided by a profile (a tenth, not what is missing). \
+told: L1 filled after the answer; parts unpacked on several cores. A build guided by a profile brings a tenth, not what is \
+missing. \
 Each record is checked, judged and put into L1, which a bare MGET does not do.\n\
 - LOG: the pod's own echo is waited for, as the reference waits for its; what comes on top is the call itself, the record, \
 and the pod's work on it. From two pods on, two cores schedule all of them and the server: the reference has one consumer, \
 whatever the number of pods.\n\
 - Publish to apply: it holds a call of gRPC, the append with its acknowledgement of a stream that is on disk, and the event \
 of a watch; core NATS delivers without a disk and without the two calls of gRPC. The log is on the process's own thread, \
-where what it brings is judged and told without waking another; a runtime of its own for the log and the remote tier was \
-tried, and slower (decision 14).";
+where what it brings is judged and told without waking another (decision 14); a thread of its own for the log was not tried.";
 
 /// The whole page.
 pub(super) fn page(report: &Report, pictures: &[Drawn]) -> String {
@@ -71,7 +71,7 @@ in [figures.json](figures.json).\n\n\
 Everything ran on one machine: {} ({} cores), {}, load {} before the run; {}. Client and servers share its cores, so that \
 only what stands in one table may be compared. Each comparison took turns in rounds; all answers were checked, those of \
 batches by their number, size and tier, those of redis-benchmark by itself or not at all. The bare echo is stock tonic: \
-tokio's default runtime and the system's allocator. A quantile needs ten calls above it. `CPU/op` is \
+tokio's default runtime and the system's allocator. A p99 or p99.9 needs ten calls above it. `CPU/op` is \
 user and system time of the processes that served it, by operation; a client's is not in it. RSS is theirs, too. Two \
 times under a goal are p50 / p99, and the ratio is that of the p50s.",
         machine.date,

@@ -8,7 +8,7 @@ use crate::rounds::{Contender, compared};
 use crate::stores::{Store, Stores};
 use crate::{Result, calls};
 use std::sync::Arc;
-use unstale::{Cache, Lookup};
+use unstale::{Cache, Lookup, Tier};
 
 const ROW: &str = "BatchGet of 100, L1 hits";
 const WORDS: &str = "A hundred keys of 1 KiB a call, all of which must be answered with a value of that size. Operations \
@@ -72,7 +72,10 @@ fn on_stream(own: &Own, stream: Cache, keys: &Arc<[String]>) -> Contender {
         let (stream, keys) = (stream.clone(), keys.clone());
         async move {
             let answer = stream.get_many(keys.iter().cloned()).await?;
-            let is_hit = |result: &&Lookup| matches!(result, Lookup::Hit(entry) if entry.value.as_bytes().len() == calls::VALUE_BYTES);
+            let is_hit = |result: &&Lookup| {
+                matches!(result, Lookup::Hit(entry)
+                    if entry.tier == Tier::L1 && entry.value.as_bytes().len() == calls::VALUE_BYTES)
+            };
             match answer.result.iter().filter(is_hit).count() {
                 hits if hits == keys.len() => Ok(()),
                 hits => Err(format!("{hits} hits of {}", keys.len()).into()),

@@ -22,7 +22,7 @@ const WORDS: &str = "100,000 keys of 256 B, drawn by Zipf's law with exponent 0.
 everywhere: ours runs with 256 MiB each of `--l1-bytes`, `--memory-bytes` and `--floor-bytes`, which all count in its RSS. \
 Every twentieth call is a Set of a new value, the others are reads; of ours one may miss while a Set of its key is \
 under way, which an acknowledged write makes sure of, or because it shares its floors with keys that were set; more than one \
-read in fifty that misses ends the run.";
+read in fifty and a hundred more that miss end the run.";
 
 /// With every number in flight.
 pub(super) async fn part(sidecar: &str) -> Result<Part> {
