@@ -35,13 +35,13 @@ pub(super) async fn judge(connection: &Connection, config: &RedisConfig, found: 
     };
     let before = before(&config.fleet);
     let mut denied = Denied::new();
-    for _ in 0..places {
+    'places: for _ in 0..places {
         let key = [&before, NameHash(OsRandom.bits()).text().as_str()].concat();
         for (name, command) in commands(&key, &config.layout) {
             if let Err(why) = ask(connection, (name, &command), &mut denied).await {
                 let why = why.of_read();
                 found.errors.push(format!("redis: {name} fails: {why}"));
-                return;
+                break 'places;
             }
         }
     }
