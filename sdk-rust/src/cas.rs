@@ -74,7 +74,7 @@ pub enum CasOutcome {
         ///
         /// | reason | what to do |
         /// | --- | --- |
-        /// | none, `Covered`, `PositionTooOld`, `PositionUnknown` | read the key again, and decide anew |
+        /// | none, `Covered`, `PositionTooOld` | read the key again, and decide anew |
         /// | `DependencyChanged` | read again what the value was made of, and make it anew: the same one is refused again |
         /// | `OlderSourceVersion` | do not repeat it: the origin that was read lags |
         /// | `TooManyDependencies` | do not repeat it: name fewer |

@@ -1,8 +1,9 @@
 //! Keys of Writes that were processed lately: their values may still be on their
 //! way, and what is missing is not absent.
 //!
-//! Guarantees: constant time a Write, however many there are; bounded. Of more
-//! Writes in a second than are remembered the oldest are forgotten.
+//! Guarantees: constant time a Write, however many there are, taken together;
+//! bounded. Of more Writes in a second than are remembered the oldest are forgotten,
+//! be they of one key: then a value on its way may be taken for missing.
 
 use crate::clock::Moment;
 use crate::hashed::ByName;
