@@ -3,7 +3,7 @@
 
 use crate::mix::Mix;
 use crate::world::TTL_US;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 use unstale_engine::clock::LogTime;
 use unstale_engine::coherence::record::{Body, Record, RecordId, SessionId};
@@ -51,9 +51,27 @@ pub(crate) struct LogServer {
     /// The highest sequence that any pod was given.
     pub(crate) given: u64,
     dedupe: HashMap<RecordId, u64>,
+    /// When it holds no more proposals back (µs), in schedules in which it does.
+    holds_until: u64,
+    held: HashSet<RecordId>,
     retention: u64,
     beat_ttl: u64,
     epoch_survives: bool,
+}
+
+/// One change in eight, as its id says, so that nothing is drawn for it.
+fn is_to_be_held(append: &Append) -> bool {
+    let record = Record::decode(&append.payload);
+    let is_change =
+        record.is_ok_and(|record| matches!(record.body, Body::Invalidate(_) | Body::Write(_)));
+    is_change && append.id.0.is_multiple_of(8)
+}
+
+/// When a proposal that was held comes through all the same (µs): every other one
+/// does, up to four seconds later.
+pub(crate) fn comes_through(id: RecordId) -> Option<u64> {
+    let after = 500_000 + (id.0 >> 8) as u64 % 3_500_000;
+    (id.0 >> 4).is_multiple_of(2).then_some(after)
 }
 
 impl LogServer {
@@ -67,6 +85,8 @@ impl LogServer {
             first: 1,
             given: 0,
             dedupe: HashMap::new(),
+            holds_until: if mix.holds { mix.size.over() } else { 0 },
+            held: HashSet::new(),
             retention: mix.retention,
             beat_ttl: mix.extra.beat_ttl_us(),
             epoch_survives: mix.epoch_survives,
@@ -89,7 +109,14 @@ impl LogServer {
 
     /// Takes an append in, unless its expectation does not hold or may not hold
     /// any more when it is committed.
-    pub(crate) fn submit(&mut self, append: Append) -> Result<Ticket, Appended> {
+    pub(crate) fn submit(&mut self, append: Append, now: u64) -> Result<Ticket, Appended> {
+        if self.held.contains(&append.id) {
+            return Err(Appended::Held);
+        }
+        if now < self.holds_until && is_to_be_held(&append) {
+            self.held.insert(append.id);
+            return Err(Appended::Unknown("the proposal was held".into()));
+        }
         let subject = append.subject;
         let under_way = || self.submitted.iter().any(|(_, a)| a.subject == subject);
         let known = self.dedupe.contains_key(&append.id);
@@ -100,6 +127,11 @@ impl LogServer {
         self.next_ticket += 1;
         self.submitted.push_back((self.next_ticket, append));
         Ok(self.next_ticket)
+    }
+
+    /// No longer under way; false: it was not.
+    pub(crate) fn lets_go(&mut self, id: RecordId) -> bool {
+        self.held.remove(&id)
     }
 
     /// What was submitted up to a ticket: commits keep that order.
@@ -170,6 +202,7 @@ impl LogServer {
         self.dedupe.retain(|_, sequence| *sequence <= last);
         self.given = self.given.min(last);
         self.submitted.clear();
+        self.held.clear();
     }
 
     /// Whether a record in `from..=to` never expires: its readers know it.

@@ -44,6 +44,8 @@ pub(crate) struct Mix {
     pub(crate) refers: bool,
     /// Entries have ttls that are learned.
     pub(crate) learns: bool,
+    /// Whether the log loses proposals and calls them under way all the same.
+    pub(crate) holds: bool,
     /// What only directed schedules have.
     pub(crate) extra: Extra,
 }
@@ -97,6 +99,7 @@ impl Mix {
             depends: has(DEPENDS),
             refers: has(REFERS),
             learns: has(LEARNS),
+            holds: seed % HOLDS.0 == HOLDS.1,
             extra: Extra {
                 beat_ttl: rng.chance(20).then_some(SHORT_BEATS),
                 ..Extra::default()
@@ -149,8 +152,11 @@ const DEPENDS: (u64, u64) = (36, 3);
 const REFERS: (u64, u64) = (36, 21);
 /// One schedule in eighteen learns ttls; as before.
 const LEARNS: (u64, u64) = (18, 4);
-/// One schedule in thirty-six has all of that at once, but for what is set again:
-/// that would leave out what it depends on. As before.
+/// In one schedule in thirty-six the log loses proposals and goes on calling them
+/// under way; as before.
+const HOLDS: (u64, u64) = (36, 9);
+/// One schedule in thirty-six has all of the policies at once, but for what is set
+/// again: that would leave out what it depends on. As before.
 const ALL: (u64, u64) = (36, 24);
 
 /// Beats that the log forgets soon: consumers are made again the more often (µs).

@@ -155,6 +155,9 @@ fn note(bug: Bug) -> &'static str {
             "Joins get lost where Beats pass, as with a permission that is missing"
         }
         Bug::CasRetried | Bug::SetReplayed => "in the engine, for the log's indefinite answers",
+        Bug::HeldForEver => {
+            "the modelled log loses proposals in some schedules, and holds their ids"
+        }
         _ => "",
     }
 }

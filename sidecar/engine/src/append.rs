@@ -3,22 +3,16 @@
 //! its names stay covered here until then.
 
 use crate::clock::Moment;
-use crate::coherence::record::{Body, Invalidation, Record, RecordId};
+use crate::coherence::record::{Body, Record, RecordId};
 use crate::coherence::{Bug, Decision, FleetOutcome, Own};
 use crate::engine::{Engine, lock};
 use crate::error::Error;
-use crate::key::{Key, Namespace};
 use crate::log::{Append, Appended, Subject};
+use crate::repeat;
 use crate::request::{Mode, Session};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-
-/// A Write is not appended again after this: the log knows its id for 120 s,
-/// and a second record of it would outrank what came between. An invalidation
-/// only raises its floor again, so it takes the write's place.
-const WRITE_AGAIN: Duration = Duration::from_secs(90);
 
 /// A record to append.
 pub(crate) struct Outgoing {
@@ -161,7 +155,9 @@ impl UnderWay {
                 self.unanswered = true;
                 return Ok(Logged::Conflict);
             }
-            Appended::Unknown(_) => return decision(&engine, self.detach(), deadline).await,
+            Appended::Unknown(_) | Appended::Held => {
+                return decision(&engine, self.detach(), deadline).await;
+            }
         }
         let decided = self.decided.as_mut().expect("waited for once");
         let logged = decision(&engine, decided, deadline).await;
@@ -212,7 +208,7 @@ impl UnderWay {
         let engine = Arc::clone(&self.engine);
         let job = async move {
             if let Some(append) = append {
-                append_until_definite(&engine, append).await;
+                repeat::until_definite(&engine, append).await;
             }
             if let Ok(decision) = decided.await {
                 then(decision).await;
@@ -239,7 +235,7 @@ impl Drop for UnderWay {
         let engine = Arc::clone(&self.engine);
         let job = async move {
             if let Some(append) = append {
-                append_until_definite(&engine, append).await;
+                repeat::until_definite(&engine, append).await;
             }
             let _ = decided.await;
         };
@@ -261,7 +257,7 @@ async fn decision(
 
 /// Waits until every earlier write that this record covers, and that was
 /// answered OK, is decided.
-async fn its_turn(engine: &Engine, id: RecordId) {
+pub(crate) async fn its_turn(engine: &Engine, id: RecordId) {
     loop {
         let turn = engine.turn.notified();
         let mut turn = std::pin::pin!(turn);
@@ -273,74 +269,13 @@ async fn its_turn(engine: &Engine, id: RecordId) {
     }
 }
 
-/// Repeats an append, with the same id, until it is processed here or is
-/// definitely not in the log.
-async fn append_until_definite(engine: &Engine, append: Append) {
-    its_turn(engine, append.id).await;
-    let mut append = append;
-    let mut wait = Duration::from_millis(50);
-    let began = engine.now();
-    while engine.ask(|machine, _| machine.is_open(append.id)) {
-        match engine.ports.log.append(append.clone()).await {
-            Appended::At(sequence) => return acked(engine, append.id, sequence),
-            Appended::Conflict => return give_up(engine, append.id),
-            // An earlier attempt may be in the log: only a definite answer ends it.
-            Appended::NotSent(_) | Appended::Unknown(_) => {}
-        }
-        let jitter = Duration::from_millis((engine.ports.random.bits() % 50) as u64);
-        let again = engine.now().plus(wait + jitter);
-        let is_write = matches!(append.subject, Subject::Writes(_));
-        if is_write && again >= began.plus(WRITE_AGAIN) {
-            append = invalidate_instead(engine, &append);
-        }
-        engine.ports.clock.sleep_until(again).await;
-        wait = (wait * 2).min(Duration::from_secs(2));
-    }
-}
-
-/// A write that may not be appended any more, and may be in the log: its key
-/// stays covered here, and an invalidation of it goes into the log instead. What
-/// was there before must not come back.
-fn invalidate_instead(engine: &Engine, write: &Append) -> Append {
-    let record = Record::decode(&write.payload).expect("it was encoded here");
-    let Body::Write(what) = record.body else {
-        unreachable!("writes go on their own subjects");
-    };
-    let namespace = Namespace::new(&what.namespace).expect("it was checked");
-    let key = Key::new(namespace.clone(), &what.key).expect("it was checked");
-    let id = RecordId(engine.ports.random.bits());
-    let own = Own {
-        namespace,
-        names: vec![key.hash()],
-        prefixes: Vec::new(),
-        all: false,
-        mode: Mode::Hard,
-        answered: true,
-        check: None,
-    };
-    engine.with(|machine, _| machine.begin(id, own));
-    give_up(engine, write.id);
-    let body = Body::Invalidate(Invalidation {
-        namespace: what.namespace,
-        keys: vec![what.key],
-        ..Invalidation::default()
-    });
-    let payload = Record { id, body, ..record }.encode().into();
-    Append {
-        id,
-        subject: Subject::Records,
-        payload,
-        expect_last: None,
-    }
-}
-
 /// The log has the record: its delivery decides it, or it was passed before.
-fn acked(engine: &Engine, id: RecordId, sequence: u64) {
+pub(crate) fn acked(engine: &Engine, id: RecordId, sequence: u64) {
     engine.with(|machine, _| machine.acked(id, sequence));
 }
 
 /// Nobody waits for the record any more: it is not in the log, or nobody knows.
-fn give_up(engine: &Engine, id: RecordId) {
+pub(crate) fn give_up(engine: &Engine, id: RecordId) {
     lock(&engine.deciders).remove(&id);
     engine.with(|machine, _| machine.forget(id));
     engine.turn.notify_waiters();

@@ -40,6 +40,7 @@ mod read;
 pub mod references;
 mod refresh;
 pub mod remote;
+mod repeat;
 pub mod request;
 mod retained;
 mod store;

@@ -58,6 +58,9 @@ pub enum Appended {
     NotSent(String),
     /// Sent, and no definite answer: it may be in the log.
     Unknown(String),
+    /// The log says that an earlier attempt of this record is under way. It may
+    /// have been lost, and the log goes on saying so until it forgets the id.
+    Held,
 }
 
 /// What the log is, read when it is opened.

@@ -19,8 +19,10 @@ pub(crate) const STREAM_NAME_IN_USE: u64 = 10058;
 pub(crate) const NO_MESSAGE_FOUND: u64 = 10037;
 /// A failed expectation: on one server, and among replicas.
 pub(crate) const CONFLICTS: [u64; 2] = [10071, 10164];
-/// The stream has not caught up, so that nothing is known.
-pub(crate) const NOT_DEFINITE: u64 = 10158;
+/// A message of this id was proposed to the stream's replicas and is not stored
+/// yet. If the proposal was lost that is said until the duplicate window is over,
+/// or another server leads (nats-server's pull requests 6415 and 6486).
+pub(crate) const IN_PROCESS: u64 = 10158;
 
 /// Why a request has no good answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

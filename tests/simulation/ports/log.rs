@@ -1,7 +1,8 @@
 //! The log as one pod reaches it: appends, words, commands.
 
 use super::{Pod, Point};
-use crate::world::{World, scope_of};
+use crate::log::comes_through;
+use crate::world::{NOBODY, Shared, World, scope_of};
 use async_trait::async_trait;
 use std::sync::Arc;
 use unstale_engine::coherence::record::{Body, Record, SessionId};
@@ -116,6 +117,20 @@ impl Log for PodLog {
     }
 }
 
+/// A proposal that is held: whoever sent it is not answered any more, and it may
+/// be committed later.
+fn come_through(shared: &Shared, append: Append) {
+    let Some(after) = comes_through(append.id) else {
+        return;
+    };
+    let server = shared.clone();
+    shared.handle.spawn(NOBODY, async move {
+        server.handle.sleep(after).await;
+        let now = server.handle.now();
+        server.with(|w| w.log.lets_go(append.id).then(|| w.commit(&append, now)));
+    });
+}
+
 impl Pod {
     /// The server takes an append in, and commits it a little later: readers
     /// see it then, and only then it is answered. None: it was lost, on the way
@@ -125,9 +140,14 @@ impl Pod {
         let (way, delay) = (self.way(2_000), shared.with(|w| w.rng.range(20, 400)));
         let server = async move {
             shared.handle.sleep(way).await;
-            let submit = |w: &mut World| w.links[number].sends().then(|| w.log.submit(append));
+            let (now, held) = (shared.handle.now(), append.clone());
+            let submit = |w: &mut World| w.links[number].sends().then(|| w.log.submit(append, now));
             let ticket = match shared.with(submit)? {
                 Ok(ticket) => ticket,
+                Err(Appended::Unknown(_)) => {
+                    come_through(&shared, held);
+                    return None;
+                }
                 Err(refused) => return Some(refused),
             };
             shared.handle.sleep(delay).await;

@@ -149,6 +149,8 @@ bugs! {
     WriteNotConfirmed,
     /// The end of a consumer is not taken note of.
     ConsumerErrorSwallowed,
+    /// An append that the log only calls under way keeps its id for as long.
+    HeldForEver,
 }
 
 /// Which bug is planted, if any.

@@ -95,6 +95,15 @@ impl Machine {
         self.pending.end(own.pending(), own.mode);
     }
 
+    /// An own record goes into the log under another id; false: it is decided.
+    pub fn rename(&mut self, id: RecordId, other: RecordId) -> bool {
+        let Some(open) = self.own.remove(&id) else {
+            return false;
+        };
+        self.own.insert(other, open);
+        true
+    }
+
     /// The log said that an own record is at `sequence`. If that was passed
     /// already it will not be delivered (again): it is settled now.
     pub fn acked(&mut self, id: RecordId, sequence: u64) {

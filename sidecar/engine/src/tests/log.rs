@@ -6,7 +6,7 @@ use crate::clock::*;
 use crate::coherence::record::*;
 use crate::log::*;
 use crate::position::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::*;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -53,6 +53,10 @@ impl Clock for Time {
 pub(super) struct Core {
     pub(super) delay_ms: u64,
     pub(super) holds_backfill: bool,
+    /// So many records are lost on their way to the replicas, and their ids kept
+    /// for under way.
+    pub(super) loses: u64,
+    pub(super) held: HashSet<RecordId>,
     /// How many of the oldest records were discarded.
     pub(super) discarded: u64,
     pub(super) holds_first: bool,
@@ -129,6 +133,12 @@ impl Log for PodLog {
             let mut c = self.core.lock().unwrap();
             if let Some(s) = c.ids.get(&a.id) {
                 return Appended::At(*s);
+            }
+            if c.held.contains(&a.id) {
+                return Appended::Held;
+            }
+            if c.loses(&a) {
+                return Appended::Unknown("lost".into());
             }
             if a.expect_last.is_some_and(|e| e != c.last(a.subject)) {
                 return Appended::Conflict;
@@ -244,6 +254,18 @@ impl PodLog {
 }
 
 impl Core {
+    /// Whether it is lost: a change, no word of a session.
+    fn loses(&mut self, append: &Append) -> bool {
+        let record = Record::decode(&append.payload).unwrap();
+        let is_change = matches!(record.body, Body::Invalidate(_) | Body::Write(_));
+        let is_lost = is_change && self.loses > 0;
+        if is_lost {
+            self.loses -= 1;
+            self.held.insert(append.id);
+        }
+        is_lost
+    }
+
     /// The newest sequence on a subject; 0: none.
     fn last(&self, subject: Subject) -> u64 {
         let at = self.subs.iter().rposition(|other| *other == subject);

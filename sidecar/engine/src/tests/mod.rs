@@ -14,5 +14,6 @@ mod log;
 mod many;
 mod positions;
 mod references;
+mod repeat;
 mod world;
 mod writes;

@@ -18,10 +18,15 @@ pub(super) async fn append(
     }
     let headers = headers(&append);
     let subject = names.subject(append.subject);
-    match api::publish(client, subject, headers, append.payload).await {
+    let appended = match api::publish(client, subject, headers, append.payload).await {
         Ok(sequence) => Appended::At(sequence),
         Err(failure) => outcome(failure, link),
+    };
+    if matches!(appended, Appended::Unknown(_) | Appended::Held) {
+        let id = format_args!("{:032x}", append.id.0);
+        tracing::debug!(%id, ?appended, "not known to be appended");
     }
+    appended
 }
 
 /// The newest sequence on a subject, asked of the stream's leader.
@@ -51,7 +56,7 @@ fn outcome(failure: Failure, link: &Link) -> Appended {
         Failure::NoAnswer(why) => Appended::Unknown(link.denied().unwrap_or(why)),
         Failure::NobodyThere => Appended::Unknown("the log has no leader".to_owned()),
         Failure::Refused { code, .. } if api::CONFLICTS.contains(&code) => Appended::Conflict,
-        Failure::Refused { code, text } if code == api::NOT_DEFINITE => Appended::Unknown(text),
+        Failure::Refused { code, .. } if code == api::IN_PROCESS => Appended::Held,
         refused @ Failure::Refused { .. } => Appended::NotSent(refused.text()),
     }
 }
@@ -71,7 +76,7 @@ mod tests {
     fn only_definite_refusals_say_that_nothing_was_appended() {
         assert_eq!(of(10071), Appended::Conflict);
         assert_eq!(of(10164), Appended::Conflict);
-        assert!(matches!(of(10158), Appended::Unknown(_)));
+        assert_eq!(of(10158), Appended::Held);
         assert!(matches!(of(10077), Appended::NotSent(_)));
     }
 }
