@@ -5,9 +5,10 @@
 //! leader is a fault too, and it lasts longer than what caused it: both times
 //! are reported, and the rule counts from when the log can be read anew.
 
-use crate::checker::{KEYS, Reached};
+use crate::checker::{KEYS, Reached, name};
 use crate::clients::{change, read_all};
 use crate::fleet::Fleet;
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 use unstale_proto::v1::{All, InvalidateRequest, ReadLevel};
 use unstale_tests::eventually;
@@ -59,7 +60,9 @@ async fn whole(fleet: &Fleet, since: Instant) -> Duration {
         let took = since.elapsed();
         if took > limit {
             let missing = missing.as_deref().unwrap_or("whole, but late");
-            let what = format!("{took:?} after the log came back: {missing}; before: {last}");
+            let why = explained(fleet).await;
+            let what =
+                format!("{took:?} after the log came back: {missing}; before: {last}; {why}");
             fleet.checker.broke("I-16 not converged", None, what);
             return took;
         }
@@ -122,10 +125,26 @@ async fn old_values(fleet: &Fleet, pod: usize) -> Option<String> {
     let Some(values) = read_all(fleet, pod, ReadLevel::Bounded).await else {
         return Some(format!("pod {pod} does not answer"));
     };
-    let old = |key: &usize| values[*key] != Some(fleet.checker.origin(*key));
-    let key = (0..KEYS).find(old)?;
+    let key = old_key(fleet, &values)?;
     let (seen, newest) = (values[key], fleet.checker.origin(key));
     Some(format!(
         "pod {pod} has {seen:?} of key {key}, newest {newest}"
     ))
+}
+
+fn old_key(fleet: &Fleet, values: &[Option<u64>]) -> Option<usize> {
+    (0..KEYS).find(|key| values[*key] != Some(fleet.checker.origin(*key)))
+}
+
+/// What the pods say about the keys that they do not return: each about one.
+async fn explained(fleet: &Fleet) -> String {
+    let mut text = String::new();
+    for (number, pod) in fleet.pods.iter().enumerate() {
+        let values = read_all(fleet, number, ReadLevel::Bounded).await;
+        if let Some(key) = values.and_then(|values| old_key(fleet, &values)) {
+            let why = pod.explain(&name(key)).await;
+            let _ = write!(text, "pod {number} of key {key}: {why:?}; ");
+        }
+    }
+    text
 }

@@ -12,7 +12,9 @@ use tokio::sync::Mutex;
 use tonic::transport::{Channel, Endpoint};
 use unstale_proto::v1::admin_service_client::AdminServiceClient;
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
-use unstale_proto::v1::{SessionState, StatusRequest, StatusResponse};
+use unstale_proto::v1::{
+    ExplainRequest, ExplainResponse, SessionState, StatusRequest, StatusResponse,
+};
 use unstale_tests::unstale;
 
 /// The pod whose wall clock can jump.
@@ -93,6 +95,20 @@ impl Pod {
         let mut request = tonic::Request::new(StatusRequest {});
         request.set_timeout(Duration::from_secs(1));
         let answer = admin.status(request).await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|e| e.to_string())
+    }
+
+    /// How it judges a key, and why.
+    pub(crate) async fn explain(&self, key: &str) -> Result<ExplainResponse, String> {
+        let mut admin = AdminServiceClient::new(self.channel.clone());
+        let mut request = tonic::Request::new(ExplainRequest {
+            key: key.to_owned(),
+            ..ExplainRequest::default()
+        });
+        request.set_timeout(Duration::from_secs(1));
+        let answer = admin.explain(request).await;
         answer
             .map(tonic::Response::into_inner)
             .map_err(|e| e.to_string())
