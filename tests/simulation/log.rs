@@ -113,13 +113,13 @@ impl LogServer {
         if self.held.contains(&append.id) {
             return Err(Appended::Held);
         }
-        if now < self.holds_until && is_to_be_held(&append) {
+        let known = self.dedupe.contains_key(&append.id);
+        if now < self.holds_until && !known && is_to_be_held(&append) {
             self.held.insert(append.id);
             return Err(Appended::Unknown("the proposal was held".into()));
         }
         let subject = append.subject;
         let under_way = || self.submitted.iter().any(|(_, a)| a.subject == subject);
-        let known = self.dedupe.contains_key(&append.id);
         let conflicts = |expected| expected != self.last_on(subject) || under_way();
         if !known && append.expect_last.is_some_and(conflicts) {
             return Err(Appended::Conflict);

@@ -97,7 +97,8 @@ fn texts(prefixes: &[Prefix]) -> Vec<String> {
     texts.collect()
 }
 
-/// Equal idempotency ids of equal requests are one record.
+/// Equal idempotency ids of equal requests are one record, unless the log lost one
+/// that it calls under way: then there may be more, which say the same.
 fn id(engine: &Engine, request: &Invalidate) -> RecordId {
     let Some(given) = &request.id else {
         return RecordId(engine.ports.random.bits());

@@ -33,7 +33,7 @@ pub enum Subject {
 }
 
 /// An append. The driver sends it once; the engine repeats it with the same id
-/// until the answer is definite.
+/// until the answer is definite, or the id cannot be trusted any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Append {
     /// The record's id: repeated appends of one id append once.

@@ -264,6 +264,7 @@ impl Machine {
     }
 
     fn decide(&mut self, id: RecordId, sequence: u64, refused: Option<NotStored>) {
+        let id = self.own_of(id);
         if !self.own.contains_key(&id) {
             return;
         }

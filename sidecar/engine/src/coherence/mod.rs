@@ -202,6 +202,8 @@ pub struct Machine {
     versions: SourceVersions,
     verified: Verified,
     own: HashMap<RecordId, Open>,
+    /// Other ids under which the log may have some of them.
+    aliases: HashMap<RecordId, RecordId>,
     begun: u64,
     written: Written,
     session: OwnSession,
@@ -273,6 +275,7 @@ impl Machine {
             pending: Pending::default(),
             verified: Verified::default(),
             own: HashMap::new(),
+            aliases: HashMap::new(),
             begun: 0,
             written: Written::default(),
             session: OwnSession::default(),

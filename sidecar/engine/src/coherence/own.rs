@@ -93,15 +93,20 @@ impl Machine {
             return;
         };
         self.pending.end(own.pending(), own.mode);
+        self.aliases.retain(|_, of| *of != id);
     }
 
-    /// An own record goes into the log under another id; false: it is decided.
-    pub fn rename(&mut self, id: RecordId, other: RecordId) -> bool {
-        let Some(open) = self.own.remove(&id) else {
-            return false;
-        };
-        self.own.insert(other, open);
-        true
+    /// An own record goes into the log under another id, too: whichever is
+    /// processed first decides it.
+    pub fn also(&mut self, id: RecordId, other: RecordId) {
+        if self.own.contains_key(&id) {
+            self.aliases.insert(other, id);
+        }
+    }
+
+    /// The own record that this record in the log stands for.
+    pub(super) fn own_of(&self, id: RecordId) -> RecordId {
+        self.aliases.get(&id).copied().unwrap_or(id)
     }
 
     /// The log said that an own record is at `sequence`. If that was passed

@@ -6,7 +6,7 @@ use crate::clock::*;
 use crate::coherence::record::*;
 use crate::log::*;
 use crate::position::*;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::*;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub(super) struct Core {
     /// So many records are lost on their way to the replicas, and their ids kept
     /// for under way.
     pub(super) loses: u64,
-    pub(super) held: HashSet<RecordId>,
+    pub(super) held: Vec<Append>,
     /// How many of the oldest records were discarded.
     pub(super) discarded: u64,
     pub(super) holds_first: bool,
@@ -134,7 +134,7 @@ impl Log for PodLog {
             if let Some(s) = c.ids.get(&a.id) {
                 return Appended::At(*s);
             }
-            if c.held.contains(&a.id) {
+            if c.held.iter().any(|held| held.id == a.id) {
                 return Appended::Held;
             }
             if c.loses(&a) {
@@ -143,27 +143,7 @@ impl Log for PodLog {
             if a.expect_last.is_some_and(|e| e != c.last(a.subject)) {
                 return Appended::Conflict;
             }
-            let seq = c.recs.len() as u64 + 1;
-            if let Ok(r) = Record::decode(&a.payload)
-                && let Some(e) = r.epoch()
-            {
-                c.epoch = Some(e);
-            }
-            let d = Delivery {
-                incarnation: 0,
-                consumer_sequence: 0,
-                sequence: seq,
-                time: LogTime(
-                    1_700_000_000_000_000
-                        + self.clk.now().since(Moment::default()).as_micros() as u64,
-                ),
-                id: a.id,
-                expires: matches!(a.subject, Subject::Beats(_)),
-                payload: a.payload.clone(),
-            };
-            c.recs.push(d.clone());
-            c.subs.push(a.subject);
-            c.ids.insert(a.id, seq);
+            let d = c.push(&a, self.clk.now());
             (d, c.pods.clone())
         };
         for p in pods.iter().filter_map(Weak::upgrade) {
@@ -198,6 +178,20 @@ pub(super) async fn follow(log: Arc<PodLog>, mut commands: mpsc::UnboundedReceiv
 }
 
 impl PodLog {
+    /// What was held comes through after all.
+    pub(super) fn comes_through(&self) {
+        let (all, pods) = {
+            let mut core = self.core.lock().unwrap();
+            let held = std::mem::take(&mut core.held);
+            let now = self.clk.now();
+            let all = held.iter().map(|a| (core.push(a, now), a.subject));
+            (all.collect::<Vec<_>>(), core.pods.clone())
+        };
+        for pod in pods.iter().filter_map(Weak::upgrade) {
+            all.iter().for_each(|(d, subject)| pod.deliver(d, *subject));
+        }
+    }
+
     pub(super) fn opened(&self) -> Event {
         let core = self.core.lock().unwrap();
         Event::Opened(Opened {
@@ -254,6 +248,29 @@ impl PodLog {
 }
 
 impl Core {
+    fn push(&mut self, a: &Append, now: Moment) -> Delivery {
+        let seq = self.recs.len() as u64 + 1;
+        if let Ok(r) = Record::decode(&a.payload)
+            && let Some(e) = r.epoch()
+        {
+            self.epoch = Some(e);
+        }
+        let micros = now.since(Moment::default()).as_micros() as u64;
+        let d = Delivery {
+            incarnation: 0,
+            consumer_sequence: 0,
+            sequence: seq,
+            time: LogTime(1_700_000_000_000_000 + micros),
+            id: a.id,
+            expires: matches!(a.subject, Subject::Beats(_)),
+            payload: a.payload.clone(),
+        };
+        self.recs.push(d.clone());
+        self.subs.push(a.subject);
+        self.ids.insert(a.id, seq);
+        d
+    }
+
     /// Whether it is lost: a change, no word of a session.
     fn loses(&mut self, append: &Append) -> bool {
         let record = Record::decode(&append.payload).unwrap();
@@ -261,7 +278,7 @@ impl Core {
         let is_lost = is_change && self.loses > 0;
         if is_lost {
             self.loses -= 1;
-            self.held.insert(append.id);
+            self.held.push(append.clone());
         }
         is_lost
     }
