@@ -53,10 +53,17 @@ const FLEETS: [(Kind, &[Outage]); 6] = [
     ),
     (
         Kind::Valkey,
-        &[Outage::Killed, Outage::Cut, Outage::Slow, Outage::ReadOnly],
+        &[
+            Outage::Full,
+            Outage::Killed,
+            Outage::Stopped,
+            Outage::Cut,
+            Outage::Stalled,
+            Outage::ReadOnly,
+        ],
     ),
     (Kind::Redis, &[Outage::Slow, Outage::Password]),
-    (Kind::Valkey, &[Outage::Password]),
+    (Kind::Valkey, &[Outage::Slow, Outage::Password]),
     (Kind::MemcachedLogin, &[Outage::Password]),
 ];
 
