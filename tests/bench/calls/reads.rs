@@ -24,11 +24,11 @@ pub(crate) async fn get_of(channel: &Channel, key: String, expected: &Bytes) -> 
     }
 }
 
-/// One Get, which must be a hit in the remote tier.
-pub(crate) async fn get_remote(channel: &Channel, key: &str) -> Result<()> {
+/// One Get, which must be a hit in the remote tier with a value of this size.
+pub(crate) async fn get_remote(channel: &Channel, key: &str, bytes: usize) -> Result<()> {
     match answer(channel, key.into()).await? {
         Some(get_response::Result::Found(entry))
-            if entry.tier() == v1::Tier::Remote && is_whole(&entry) =>
+            if entry.tier() == v1::Tier::Remote && has(&entry, bytes) =>
         {
             Ok(())
         }
@@ -58,8 +58,8 @@ fn is(entry: &v1::Entry, expected: &Bytes) -> bool {
 }
 
 /// Whether it has a value of the usual size.
-fn is_whole(entry: &v1::Entry) -> bool {
-    matches!(&entry.value, Some(entry::Value::Data(data)) if data.len() == VALUE_BYTES)
+fn has(entry: &v1::Entry, bytes: usize) -> bool {
+    matches!(&entry.value, Some(entry::Value::Data(data)) if data.len() == bytes)
 }
 
 /// One BatchGet, all of which must be hits in the remote tier.
@@ -82,7 +82,9 @@ async fn batch_get(channel: &Channel, keys: &[String], tier: v1::Tier) -> Result
         .await?
         .into_inner();
     let is_hit = |result: &&v1::BatchGetResult| match &result.result {
-        Some(batch_get_result::Result::Found(entry)) => entry.tier() == tier && is_whole(entry),
+        Some(batch_get_result::Result::Found(entry)) => {
+            entry.tier() == tier && has(entry, VALUE_BYTES)
+        }
         _ => false,
     };
     match answer.results.iter().filter(is_hit).count() {

@@ -25,8 +25,12 @@ impl Machine {
             said(programs.sidecar, &["--version"]),
             said(programs.nats, &["--version"]),
             said("redis-server", &["--version"]),
+            said(&beside(programs.nats, "valkey-server"), &["--version"]),
             said("memcached", &["--version"]),
+            said("python", &["--version"]),
+            said("python", &["-c", PYTHON_PEERS]),
             said("node", &["--version"]),
+            node_peers(),
         ];
         Self {
             processor: processor(),
@@ -41,6 +45,25 @@ impl Machine {
                 .collect(),
         }
     }
+}
+
+/// What the Python clients are measured beside.
+const PYTHON_PEERS: &str = "import grpc, hiredis, redis; print('grpcio', grpc.__version__, \
+    'redis-py', redis.__version__, 'hiredis', hiredis.__version__)";
+
+/// The library cache and its client, which are pinned.
+fn node_peers() -> String {
+    let package = include_str!("../node/package.json");
+    let package: serde_json::Value = serde_json::from_str(package).unwrap_or_default();
+    let peers = package["dependencies"].as_object().into_iter().flatten();
+    let peers = peers.map(|(name, version)| format!("{name} {}", version.as_str().unwrap_or("?")));
+    peers.collect::<Vec<_>>().join(" ")
+}
+
+/// Another of the tools that were installed in one folder.
+fn beside(tool: &str, other: &str) -> String {
+    let path = std::path::Path::new(tool).with_file_name(other);
+    path.display().to_string()
 }
 
 fn processor() -> String {

@@ -24,20 +24,15 @@ pub(crate) async fn measure(sidecar: &str) -> Result<()> {
         rows.push((tags, row(sidecar, Load { tags, ..plain }).await?));
     }
     page::write("tags", &tags_table(&rows))?;
-    let mut table = String::from(
-        "| namespaces | resident | CPU to write one | CPU to read one from L1 |\n\
-         | --- | --- | --- | --- |\n",
-    );
+    let mut rows = Vec::new();
     for namespaces in NAMESPACES {
         let load = Load {
             namespaces,
             ..plain
         };
-        let (resident, write, read) = row(sidecar, load).await?;
-        let mib = resident / MIB;
-        table += &format!("| {namespaces} | {mib:.0} MiB | {write:.1} µs | {read:.1} µs |\n");
+        rows.push((namespaces, row(sidecar, load).await?));
     }
-    page::write("namespaces", &table)
+    page::write("namespaces", &namespaces_table(&rows))
 }
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -52,6 +47,30 @@ async fn row(sidecar: &str, load: Load) -> Result<Row> {
     Ok((subject.resident()?, write, read))
 }
 
+fn namespaces_table(rows: &[(usize, Row)]) -> String {
+    let Some((_, one)) = rows.first() else {
+        return String::new();
+    };
+    let mut table = String::from(
+        "resident and processor time = those in one namespace\n\n\
+         | namespaces | resident | by the formula | error | CPU to write one | CPU to read one from L1 | by the formula | error |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for (namespaces, (resident, write, read)) in rows {
+        let resident = checked(*resident, one.0).show(MIB, "MiB");
+        let read = checked(*read, one.2).show(1.0, "µs");
+        table += &format!("| {namespaces} | {resident} | {write:.1} µs | {read} |\n");
+    }
+    table
+}
+
+fn checked(measured: f64, predicted: f64) -> Checked {
+    Checked {
+        measured,
+        predicted,
+    }
+}
+
 fn tags_table(rows: &[(usize, Row)]) -> String {
     let [(_, none), .., (most, all)] = rows else {
         return String::new();
@@ -62,21 +81,16 @@ fn tags_table(rows: &[(usize, Row)]) -> String {
     let mut table = format!(
         "resident = that without tags + entries × tags × (its bytes + **{memory:.0} B**); \
          a read takes {:.0} ns more for each tag\n\n\
-         | tags of an entry | resident | by the formula | error | CPU to write one | CPU to read one from L1 | by the formula |\n\
-         | --- | --- | --- | --- | --- | --- | --- |\n",
+         | tags of an entry | resident | by the formula | error | CPU to write one | CPU to read one from L1 | by the formula | error |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
         cpu * 1e3,
     );
     for (tags, (resident, write, read)) in rows {
         let bytes = memory + float(TAG_BYTES);
-        let checked = Checked {
-            measured: *resident,
-            predicted: none.0 + float(KEYS * tags) * bytes,
-        };
-        let checked = checked.show(MIB, "MiB");
-        let by_formula = none.2 + float(*tags) * cpu;
-        table += &format!(
-            "| {tags} | {checked} | {write:.1} µs | {read:.2} µs | {by_formula:.2} µs |\n"
-        );
+        let resident = checked(*resident, none.0 + float(KEYS * tags) * bytes);
+        let resident = resident.show(MIB, "MiB");
+        let read = checked(*read, none.2 + float(*tags) * cpu).show(1.0, "µs");
+        table += &format!("| {tags} | {resident} | {write:.1} µs | {read} |\n");
     }
     table
 }

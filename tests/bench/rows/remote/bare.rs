@@ -1,8 +1,9 @@
 //! The references for the remote tiers: what a client without a cache does. It
-//! reads 1 KiB under a key, or under a hundred at once.
+//! reads a value of some size under a key, or 1 KiB under each of a hundred at once.
 
-use crate::Result;
 use crate::calls::{BATCH, VALUE_BYTES};
+use crate::rows::reads::SIZES;
+use crate::{Result, calls};
 use futures::future::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
@@ -10,20 +11,26 @@ use redis::cluster_async::ClusterConnection;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
 use tokio::net::TcpStream;
 
-/// A bare client with [`BATCH`] keys on its server.
+/// A bare client; its server has [`BATCH`] keys of each size.
 pub(crate) enum Bare {
     /// The `redis` crate's multiplexed connection, as the sidecar uses it.
     Redis(MultiplexedConnection),
     /// The same of a cluster.
     Cluster(ClusterConnection),
     /// The meta protocol over one connection.
-    Memcached(BufStream<TcpStream>),
+    Memcached(BufStream<TcpStream>, u16),
     /// Direct gets of a stream's newest message on a subject.
     Nats(async_nats::Client),
 }
 
-fn key(at: usize) -> String {
-    format!("bare.{}", at % BATCH)
+fn key(at: usize, bytes: usize) -> String {
+    format!("bare.{bytes}.{}", at % BATCH)
+}
+
+/// All keys that a server has, with the size of their values.
+fn keys() -> impl Iterator<Item = (String, usize)> {
+    let of = |bytes| (0..BATCH).map(move |at| (key(at, bytes), bytes));
+    SIZES.into_iter().flat_map(of)
 }
 
 impl Bare {
@@ -42,13 +49,11 @@ impl Bare {
     }
 
     pub(crate) async fn memcached(port: u16) -> Result<Self> {
-        let connection = TcpStream::connect(("127.0.0.1", port)).await?;
-        connection.set_nodelay(true)?;
-        let mut connection = BufStream::new(connection);
-        for at in 0..BATCH {
-            let head = format!("ms {} {VALUE_BYTES}\r\n", key(at));
+        let mut connection = connected(port).await?;
+        for (key, bytes) in keys() {
+            let head = format!("ms {key} {bytes}\r\n");
             connection.write_all(head.as_bytes()).await?;
-            connection.write_all(&[7; VALUE_BYTES]).await?;
+            connection.write_all(&calls::value(bytes)).await?;
             connection.write_all(b"\r\n").await?;
             connection.flush().await?;
             let mut line = String::new();
@@ -57,7 +62,7 @@ impl Bare {
                 return Err(format!("memcached answers {line:?}").into());
             }
         }
-        Ok(Self::Memcached(connection))
+        Ok(Self::Memcached(connection, port))
     }
 
     pub(crate) async fn nats(port: u16) -> Result<Self> {
@@ -68,24 +73,35 @@ impl Bare {
         client
             .request("$JS.API.STREAM.CREATE.BARE", stream.into())
             .await?;
-        for at in 0..BATCH {
-            client.request(key(at), vec![7; VALUE_BYTES].into()).await?;
+        for (key, bytes) in keys() {
+            client.request(key, calls::value(bytes)).await?;
         }
         Ok(Self::Nats(client))
     }
 
-    /// One key.
-    pub(crate) async fn get(&mut self, at: usize) -> Result<()> {
+    /// For one more call at the same time: over the same connection where the
+    /// protocol has that.
+    pub(crate) async fn another(&self) -> Result<Self> {
+        Ok(match self {
+            Self::Redis(connection) => Self::Redis(connection.clone()),
+            Self::Cluster(connection) => Self::Cluster(connection.clone()),
+            Self::Memcached(_, port) => Self::Memcached(connected(*port).await?, *port),
+            Self::Nats(client) => Self::Nats(client.clone()),
+        })
+    }
+
+    /// One key with a value of this size.
+    pub(crate) async fn get(&mut self, at: usize, bytes: usize) -> Result<()> {
         match self {
-            Self::Redis(connection) => redis_get(connection, at).await,
-            Self::Cluster(connection) => redis_get(connection, at).await,
-            Self::Memcached(connection) => {
-                let get = format!("mg {} v\r\n", key(at));
+            Self::Redis(connection) => redis_get(connection, at, bytes).await,
+            Self::Cluster(connection) => redis_get(connection, at, bytes).await,
+            Self::Memcached(connection, _) => {
+                let get = format!("mg {} v\r\n", key(at, bytes));
                 connection.write_all(get.as_bytes()).await?;
                 connection.flush().await?;
-                value(connection).await
+                value(connection, bytes).await
             }
-            Self::Nats(client) => direct(client, at).await,
+            Self::Nats(client) => direct(client, at, bytes).await,
         }
     }
 
@@ -94,19 +110,19 @@ impl Bare {
         match self {
             Self::Redis(connection) => redis_get_all(connection).await,
             Self::Cluster(connection) => redis_get_all(connection).await,
-            Self::Memcached(connection) => {
+            Self::Memcached(connection, _) => {
                 for at in 0..BATCH {
-                    let get = format!("mg {} v\r\n", key(at));
+                    let get = format!("mg {} v\r\n", key(at, VALUE_BYTES));
                     connection.write_all(get.as_bytes()).await?;
                 }
                 connection.flush().await?;
                 for _ in 0..BATCH {
-                    value(connection).await?;
+                    value(connection, VALUE_BYTES).await?;
                 }
                 Ok(())
             }
             Self::Nats(client) => {
-                try_join_all((0..BATCH).map(|at| direct(client, at))).await?;
+                try_join_all((0..BATCH).map(|at| direct(client, at, VALUE_BYTES))).await?;
                 Ok(())
             }
         }
@@ -117,55 +133,63 @@ impl Bare {
         match self {
             Self::Redis(_) => "one MGET of 100",
             Self::Cluster(_) => "an MGET of 100, split by the client",
-            Self::Memcached(_) => "100 mg in one write",
+            Self::Memcached(..) => "100 mg in one write",
             Self::Nats(_) => "100 direct gets at once",
         }
     }
 }
 
+async fn connected(port: u16) -> Result<BufStream<TcpStream>> {
+    let connection = TcpStream::connect(("127.0.0.1", port)).await?;
+    connection.set_nodelay(true)?;
+    Ok(BufStream::new(connection))
+}
+
 async fn set(connection: &mut impl ConnectionLike) -> Result<()> {
-    for at in 0..BATCH {
+    for (key, bytes) in keys() {
         let mut set = redis::cmd("SET");
-        set.arg(key(at)).arg(&[7_u8; VALUE_BYTES][..]);
+        set.arg(key).arg(&calls::value(bytes)[..]);
         set.exec_async(connection).await?;
     }
     Ok(())
 }
 
-async fn redis_get(connection: &mut impl ConnectionLike, at: usize) -> Result<()> {
+async fn redis_get(connection: &mut impl ConnectionLike, at: usize, bytes: usize) -> Result<()> {
     let mut get = redis::cmd("GET");
-    let value: Vec<u8> = get.arg(key(at)).query_async(connection).await?;
-    whole(value.len())
+    let value: Vec<u8> = get.arg(key(at, bytes)).query_async(connection).await?;
+    whole(value.len(), bytes)
 }
 
 async fn redis_get_all(connection: &mut impl ConnectionLike) -> Result<()> {
     let mut get = redis::cmd("MGET");
     for at in 0..BATCH {
-        get.arg(key(at));
+        get.arg(key(at, VALUE_BYTES));
     }
     let values: Vec<Vec<u8>> = get.query_async(connection).await?;
-    whole(values.iter().map(Vec::len).sum::<usize>() / BATCH)
+    let read = values.iter().map(Vec::len).sum::<usize>();
+    whole(read / BATCH, VALUE_BYTES)
 }
 
-async fn direct(client: &async_nats::Client, at: usize) -> Result<()> {
-    let subject = format!("$JS.API.DIRECT.GET.BARE.{}", key(at));
-    whole(client.request(subject, "".into()).await?.payload.len())
+async fn direct(client: &async_nats::Client, at: usize, bytes: usize) -> Result<()> {
+    let subject = format!("$JS.API.DIRECT.GET.BARE.{}", key(at, bytes));
+    let answer = client.request(subject, "".into()).await?;
+    whole(answer.payload.len(), bytes)
 }
 
-async fn value(connection: &mut BufStream<TcpStream>) -> Result<()> {
+async fn value(connection: &mut BufStream<TcpStream>, bytes: usize) -> Result<()> {
     let mut line = String::new();
     connection.read_line(&mut line).await?;
-    if line != format!("VA {VALUE_BYTES}\r\n") {
+    if line != format!("VA {bytes}\r\n") {
         return Err(format!("memcached answers {line:?}").into());
     }
-    let mut value = [0; VALUE_BYTES + 2];
+    let mut value = vec![0; bytes + 2];
     connection.read_exact(&mut value).await?;
     Ok(())
 }
 
-fn whole(length: usize) -> Result<()> {
+fn whole(length: usize, bytes: usize) -> Result<()> {
     match length {
-        VALUE_BYTES => Ok(()),
-        other => Err(format!("{other} bytes, not {VALUE_BYTES}").into()),
+        whole if whole == bytes => Ok(()),
+        other => Err(format!("{other} bytes, not {bytes}").into()),
     }
 }

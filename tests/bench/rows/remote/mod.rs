@@ -6,23 +6,34 @@
 
 mod bare;
 
-use crate::figure::Figure;
+use crate::figure::{Figure, size};
 use crate::goal::{Bound, Row};
 use crate::part::Part;
 use crate::processes::Running;
 use crate::samples::Samples;
 use crate::{ROUNDS, Result, calls, processes, rounds};
 use bare::Bare;
-use std::time::Instant;
+use futures::future::try_join_all;
+use std::time::{Duration, Instant};
 use tonic::transport::Channel;
 use unstale_tests::{Memcached, Redis, RedisCluster};
 
 /// Single reads in one round, and reads of [`calls::BATCH`] keys.
-const GETS: usize = 400;
+const GETS: usize = 384;
 const BATCHES: usize = 30;
 
-const WORDS: &str = "1 KiB values which only the remote tier has: one pod wrote them, another reads each once, one call at \
-a time. The reference is what an application without a cache would do, and a trip to a sidecar: one call of the bare echo, \
+/// Bytes of a value that is read alone, and how many calls are under way.
+const CELLS: [(usize, usize); 6] = [
+    (64, 1),
+    (256, 1),
+    (1024, 1),
+    (16 << 10, 1),
+    (1024, 16),
+    (1024, 64),
+];
+
+const WORDS: &str = "Values which only the remote tier has: one pod wrote them, another reads each once; batches of 1 KiB \
+values one call at a time. Memcached has a connection for each call under way. The reference is what an application without a cache would do, and a trip to a sidecar: one call of the bare echo, \
 then the bare client's read of as much from the same server.";
 
 /// Single reads and batches of each tier.
@@ -59,7 +70,9 @@ pub(super) async fn part(sidecar: &str, nats: &str) -> Result<Part> {
             echo: &echo,
             bare: &mut bare,
         };
-        bench.single(name, &mut part).await?;
+        for cell in CELLS {
+            bench.single(name, cell, &mut part).await?;
+        }
         bench.batch(name, &mut part).await?;
     }
     Ok(part)
@@ -98,33 +111,79 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    async fn single(&mut self, name: &str, part: &mut Part) -> Result<()> {
+    async fn single(
+        &mut self,
+        name: &str,
+        (bytes, in_flight): (usize, usize),
+        part: &mut Part,
+    ) -> Result<()> {
+        let mut clients = Vec::new();
+        for _ in 0..in_flight {
+            clients.push(self.bare.another().await?);
+        }
         let (mut measured, mut reference) = (Samples::default(), Samples::default());
         for round in 0..=ROUNDS {
             // The round before the first warms everything up.
             if round == 1 {
                 (measured, reference) = (Samples::default(), Samples::default());
             }
-            let keys = calls::keys(&format!("one/{round}"), rounds::some(GETS));
-            calls::fill(&self.fleet.writer, &keys).await?;
-            for at in 0..rounds::some(GETS) {
-                let begin = Instant::now();
-                calls::echo(self.echo).await?;
-                self.bare.get(at).await?;
-                reference.add(begin);
-            }
-            for key in &keys {
-                let begin = Instant::now();
-                calls::get_remote(&self.fleet.reader, key).await?;
-                measured.add(begin);
-            }
+            let name = format!("one/{bytes}/{in_flight}/{round}");
+            let keys = calls::keys(&name, rounds::some(GETS));
+            calls::fill_with(&self.fleet.writer, &keys, &calls::value(bytes)).await?;
+            reference.extend(self.bare_reads(&mut clients, bytes).await?);
+            measured.extend(self.reads(&keys, (bytes, in_flight)).await?);
         }
-        let (row, bare) = (format!("Get, 1 KiB in {name}"), "bare echo + bare get");
-        let goal = Row::latency(&format!("{row}: p50"), &measured, (bare, &reference));
+        let (row, bare) = (
+            format!("Get, {} in {name}", size(bytes)),
+            "bare echo + bare get",
+        );
+        let goal = match in_flight {
+            1 => format!("{row}: p50"),
+            _ => format!("{row}, {in_flight} in flight: p50"),
+        };
+        let goal = Row::latency(&goal, &measured, (bare, &reference));
         part.goals.push(goal.goal(Bound::AtMost(1.3)));
-        part.figures.push(Figure::of(&row, "unstale", &measured));
-        part.figures.push(Figure::of(&row, bare, &reference));
+        for (what, samples) in [("unstale", &measured), (bare, &reference)] {
+            let mut figure = Figure::of(&row, what, samples).bytes(bytes);
+            figure.in_flight = Some(in_flight);
+            part.figures.push(figure);
+        }
         Ok(())
+    }
+
+    /// One call of the echo and one of the bare client each time, by every client.
+    async fn bare_reads(&self, clients: &mut [Bare], bytes: usize) -> Result<Vec<Duration>> {
+        let calls = (rounds::some(GETS) / clients.len()).max(1);
+        let each = clients.iter_mut().map(|client| async move {
+            let mut times = Vec::new();
+            for at in 0..calls {
+                let begin = Instant::now();
+                calls::echo_of(self.echo, calls::key(bytes), &calls::value(bytes)).await?;
+                client.get(at, bytes).await?;
+                times.push(begin.elapsed());
+            }
+            Ok::<_, crate::Error>(times)
+        });
+        Ok(try_join_all(each).await?.concat())
+    }
+
+    /// Every key once.
+    async fn reads(
+        &self,
+        keys: &[String],
+        (bytes, in_flight): (usize, usize),
+    ) -> Result<Vec<Duration>> {
+        let share = (keys.len() / in_flight).max(1);
+        let each = keys.chunks(share).map(|keys| async move {
+            let mut times = Vec::new();
+            for key in keys {
+                let begin = Instant::now();
+                calls::get_remote(&self.fleet.reader, key, bytes).await?;
+                times.push(begin.elapsed());
+            }
+            Ok::<_, crate::Error>(times)
+        });
+        Ok(try_join_all(each).await?.concat())
     }
 
     /// Beside the bare echo of one value, and of as many.
