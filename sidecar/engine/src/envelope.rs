@@ -204,6 +204,10 @@ fn unpack(record: &Bytes) -> Result<(Header<'_>, Bytes), BadRecord> {
     let end = end.filter(|end| *end <= record.len());
     let end = end.ok_or(BadRecord::Damaged)?;
     let header = Header::read(&record[FIXED..end]).ok_or(BadRecord::Damaged)?;
+    // The mark is outside of the checksum.
+    if (record[..4] == MARK_DEPENDS) != header.depends.is_some() {
+        return Err(BadRecord::Damaged);
+    }
     Ok((header, record.slice(end..)))
 }
 
@@ -398,6 +402,22 @@ mod tests {
         }
         let other = Content::Marker(marker(Some(Box::new(entry("b", vec![1])))));
         assert_eq!(read("a", &encode(&other)), Err(BadRecord::Damaged));
+    }
+
+    #[test]
+    fn a_changed_mark_is_noticed() {
+        let derived = Content::Entry(derived("a", &[("b", 1)]));
+        for record in [encode(&stored("a", vec![0])), encode(&derived)] {
+            for (at, flip) in (0..4).flat_map(|at| (1..=255).map(move |flip| (at, flip))) {
+                let mut changed = record.to_vec();
+                changed[at] ^= flip;
+                assert_eq!(
+                    read("a", &changed.into()),
+                    Err(BadRecord::Damaged),
+                    "{at} {flip}"
+                );
+            }
+        }
     }
 
     proptest! {
