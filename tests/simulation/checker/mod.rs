@@ -9,6 +9,7 @@ mod demands;
 mod server_clock;
 
 use crate::clients::{Swaps, names};
+use crate::mix::Mix;
 use crate::world::{D_US, KEYS};
 use std::collections::HashMap;
 use unstale_checker::linear::History;
@@ -117,6 +118,12 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
+    pub(crate) fn of(mix: &Mix) -> Self {
+        let mut judged = Self::default();
+        judged.swaps.held = mix.holds;
+        judged
+    }
+
     /// An invalidation was committed: it binds every pod D later (I-2).
     pub(crate) fn committed(&mut self, reason: Option<&str>, sequence: u64, at: u64) {
         if let Some((key, value)) = reason.and_then(names::parse) {

@@ -15,6 +15,11 @@ use unstale_engine::request::*;
 /// So long after the last fault a calm begins (µs).
 const SETTLED: u64 = D_US + 1_000_000;
 
+/// How long a write may come after its call ended without an answer (µs), and
+/// where the log holds proposals.
+const COMES: u64 = 3_000_000;
+const HELD_COMES: u64 = 10_000_000;
+
 /// What is known of the key that is swapped.
 #[derive(Default)]
 pub(crate) struct Swaps {
@@ -27,6 +32,8 @@ pub(crate) struct Swaps {
     /// When the writes began of which the newest stands; none: not known.
     stands_since: Option<u64>,
     unclear_until: u64,
+    /// Whether the log holds proposals.
+    pub(crate) held: bool,
 }
 
 impl Swaps {
@@ -47,10 +54,10 @@ impl Swaps {
         self.stands_since = stands.then_some(self.since);
     }
 
-    /// A write without a definite answer may still come.
+    /// A write without a definite answer may still come, or what takes its place.
     pub(crate) fn unclear(&mut self, pod: usize, now: u64) {
         self.end(pod, false);
-        self.unclear_until = now + 3_000_000;
+        self.unclear_until = now + if self.held { HELD_COMES } else { COMES };
     }
 }
 

@@ -50,7 +50,7 @@ impl Shared {
             quiet: false,
             not_hitting: 0,
             converged: false,
-            judged: Judged::default(),
+            judged: Judged::of(&mix),
             timeline: Timeline::new(keep_timeline),
             mix,
             strikes: plan.strikes.clone(),
