@@ -102,6 +102,6 @@ async fn row(
         _ => format!("{apply:.1} µs"),
     };
     Ok(format!(
-        "{mib:.0} MiB | {apply} | {lost:.1} % | {read:.2} µs"
+        "{mib:.0} MiB | {apply} | {lost:.1} % | {FORMULA} | {read:.2} µs"
     ))
 }
