@@ -26,20 +26,20 @@ const LINES: usize = 6;
 /// After the outage, of those before.
 const AFTER: f64 = 1.2;
 
+/// Those of a server of Redis' kind but for two, which a second fleet goes through.
+const OF_REDIS: [Outage; 6] = [
+    Outage::Full,
+    Outage::Killed,
+    Outage::Stopped,
+    Outage::Cut,
+    Outage::Stalled,
+    Outage::ReadOnly,
+];
+
 /// The outages that one fleet goes through. The first of each is told of by its
 /// log: what was said within the last minute is not said again.
 const FLEETS: [(Kind, &[Outage]); 6] = [
-    (
-        Kind::Redis,
-        &[
-            Outage::Full,
-            Outage::Killed,
-            Outage::Stopped,
-            Outage::Cut,
-            Outage::Stalled,
-            Outage::ReadOnly,
-        ],
-    ),
+    (Kind::Redis, &OF_REDIS),
     (
         Kind::Memcached,
         &[
@@ -51,17 +51,7 @@ const FLEETS: [(Kind, &[Outage]); 6] = [
             Outage::Slow,
         ],
     ),
-    (
-        Kind::Valkey,
-        &[
-            Outage::Full,
-            Outage::Killed,
-            Outage::Stopped,
-            Outage::Cut,
-            Outage::Stalled,
-            Outage::ReadOnly,
-        ],
-    ),
+    (Kind::Valkey, &OF_REDIS),
     (Kind::Redis, &[Outage::Slow, Outage::Password]),
     (Kind::Valkey, &[Outage::Slow, Outage::Password]),
     (Kind::MemcachedLogin, &[Outage::Password]),
