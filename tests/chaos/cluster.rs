@@ -3,6 +3,7 @@
 //! it is built from the same source with another clock (tests/tools/install).
 
 mod connections;
+mod monitor;
 mod stream;
 
 use crate::network::{Host, Network};

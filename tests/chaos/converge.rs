@@ -2,8 +2,9 @@
 //! version of every key, and hits.
 //!
 //! The rule gives D + 5 s from the end of the last fault. A log without a
-//! leader is a fault too, and it lasts longer than what caused it: both times
-//! are reported, and the rule counts from when the log can be read anew.
+//! leader is a fault too, and it lasts longer than what caused it; so is a server
+//! that does not see the leader, as it may answer in its place. Both times are
+//! reported, and the rule counts from when the log can be read anew.
 
 use crate::checker::{KEYS, Reached, name};
 use crate::clients::{change, read_all};
@@ -32,7 +33,7 @@ pub(crate) struct Converged {
 /// Waits for it; what is missing when it takes too long is a violation.
 pub(crate) async fn converge(fleet: &Fleet) -> Converged {
     let healed = Instant::now();
-    while let Err(why) = fleet.cluster.log_works().await {
+    while let Err(why) = fleet.cluster.log_is_back().await {
         if healed.elapsed() > LEADER {
             let what = format!("the log is away {LEADER:?} after the last fault: {why}");
             fleet.checker.broke("no log", None, what);

@@ -107,13 +107,15 @@ async fn replace_unseen(fault: &Fault, fleet: &Fleet, nodes: &[&Node]) -> bool {
 
 /// The third server is stopped while the other two are put back, and goes on
 /// with what it knew, when they have a log of their own: it may not bring back
-/// what was lost.
+/// what was lost. At the end it is emptied, which is what an operator does:
+/// until then it may not follow what the cluster decides, for as long as it
+/// likes, and answer for streams that are gone.
 async fn put_back_under_third(fault: &Fault, fleet: &Fleet) -> bool {
-    let (third, others) = fleet.cluster.nodes.split_last().expect("three");
+    let (node, others) = fleet.cluster.nodes.split_last().expect("three");
     let others: Vec<_> = others.iter().collect();
     copy(&others).await;
     progress(fleet).await;
-    let third = third.process.lock().await;
+    let mut third = node.process.lock().await;
     let newest = Newest::of(fleet).await;
     fleet.checker.loses_records();
     third.stop();
@@ -122,12 +124,15 @@ async fn put_back_under_third(fault: &Fault, fleet: &Fleet) -> bool {
     eventually("a log of two", super::process::LEADER, led).await;
     lasts(fault).await;
     third.go_on();
-    let kept = newest.kept(fleet).await;
-    if kept == Some(true) {
+    // The third may answer for a moment as if it still led.
+    newest.outgrown(fleet).await;
+    if newest.kept(fleet).await == Some(true) {
         fleet.checker.lost_nothing();
-    } else {
-        newest.outgrown(fleet).await;
     }
+    third.kill();
+    fs::remove_dir_all(node.jetstream()).expect("the store goes");
+    third.start();
+    node.listens().await;
     // The two had another log while the third stood still, whatever became of it.
     true
 }
@@ -167,13 +172,14 @@ impl Newest {
         kept
     }
 
-    /// Waits until the log is longer than it was. Until then the third server's
-    /// copy has other records in the same places (it takes none that it thinks
-    /// it has), whoever reads there finds that the log went backwards, and one
-    /// epoch follows another: the fault is not over.
+    /// Waits until the log is longer than it was, on each server. Until then the
+    /// third one's copy has other records in the same places (it takes none that
+    /// it thinks it has), whoever reads there finds that the log went backwards,
+    /// and one epoch follows another: the fault is not over.
     async fn outgrown(&self, fleet: &Fleet) {
+        let end = || fleet.cluster.agreed_end();
         let outgrown = async {
-            while fleet.cluster.log_end().await.unwrap_or_default() <= self.end {
+            while end().await.unwrap_or_default() <= self.end {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
