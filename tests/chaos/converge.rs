@@ -33,14 +33,7 @@ pub(crate) struct Converged {
 /// Waits for it; what is missing when it takes too long is a violation.
 pub(crate) async fn converge(fleet: &Fleet) -> Converged {
     let healed = Instant::now();
-    while let Err(why) = fleet.cluster.log_is_back().await {
-        if healed.elapsed() > LEADER {
-            let what = format!("the log is away {LEADER:?} after the last fault: {why}");
-            fleet.checker.broke("no log", None, what);
-            break;
-        }
-        tokio::time::sleep(REST).await;
-    }
+    log_is_back(fleet, healed).await;
     // A limit that was set without an answer may come later than its end.
     let free = || fleet.cluster.limit(-1);
     eventually("a log without a limit", LEADER, free).await;
@@ -52,9 +45,32 @@ pub(crate) async fn converge(fleet: &Fleet) -> Converged {
     Converged { log, fleet: whole }
 }
 
+/// Waits until the servers have a log again. Electing leaders is theirs; making a
+/// log that is gone is the pods', who have as long for it as for everything.
+async fn log_is_back(fleet: &Fleet, healed: Instant) {
+    let mut gone = None;
+    while let Err(why) = fleet.cluster.log_is_back().await {
+        let lacks = fleet.cluster.lacks_log().await;
+        gone = lacks.then(|| gone.unwrap_or_else(Instant::now));
+        let unmade = gone.is_some_and(|since| since.elapsed() > limit(fleet));
+        if unmade || healed.elapsed() > LEADER {
+            let took = healed.elapsed();
+            let what = format!("the log is away {took:?} after the last fault: {why}");
+            fleet.checker.broke("no log", None, what);
+            return;
+        }
+        tokio::time::sleep(REST).await;
+    }
+}
+
+/// How long the fleet may take.
+fn limit(fleet: &Fleet) -> Duration {
+    fleet.checker.bound() + MARGIN
+}
+
 /// How long after `since` everything was as it should be.
 async fn whole(fleet: &Fleet, since: Instant) -> Duration {
-    let limit = fleet.checker.bound() + MARGIN;
+    let limit = limit(fleet);
     let (mut told, mut last) = (false, String::new());
     loop {
         let missing = missing(fleet, &mut told).await;

@@ -50,14 +50,14 @@ impl Cluster {
     }
 
     /// Whether the log can be read anew: that takes more than a leader of the
-    /// stream, somebody has to place the reader's consumer. While one of the
-    /// servers that are up sees other leaders, it may refuse in their place.
+    /// stream, somebody has to place the reader's consumer. A server that sees
+    /// other leaders may refuse in their place: all are up and see the same.
     pub(crate) async fn log_is_back(&self) -> Result<(), String> {
         self.agreed_end().await?;
         self.log_works().await
     }
 
-    /// The same of a cluster that is not whole.
+    /// The same of a cluster of which not all servers need to be up.
     pub(crate) async fn log_works(&self) -> Result<(), String> {
         self.log_end().await?;
         let name = format!("probe-{}", fastrand::u64(..));

@@ -124,15 +124,15 @@ async fn put_back_under_third(fault: &Fault, fleet: &Fleet) -> bool {
     eventually("a log of two", super::process::LEADER, led).await;
     lasts(fault).await;
     third.go_on();
-    // The third may answer for a moment as if it still led.
     newest.outgrown(fleet).await;
-    if newest.kept(fleet).await == Some(true) {
-        fleet.checker.lost_nothing();
-    }
     third.kill();
     fs::remove_dir_all(node.jetstream()).expect("the store goes");
     third.start();
     node.listens().await;
+    // Now no copy but the one that the others follow can tell.
+    if newest.kept(fleet).await == Some(true) {
+        fleet.checker.lost_nothing();
+    }
     // The two had another log while the third stood still, whatever became of it.
     true
 }
@@ -162,7 +162,7 @@ impl Newest {
 
     /// Whether the log, when it can be read again, still has it; if it was known.
     async fn kept(&self, fleet: &Fleet) -> Option<bool> {
-        let ask = || fleet.cluster.log_works();
+        let ask = || fleet.cluster.log_is_back();
         eventually("a log again", super::process::LEADER, ask).await;
         let ask = || fleet.cluster.record(self.sequence);
         let now = eventually("an answer about a record", super::process::LEADER, ask).await;
@@ -172,7 +172,7 @@ impl Newest {
         kept
     }
 
-    /// Waits until the log is longer than it was, on each server. Until then the
+    /// Waits until the log is longer than it was, a minute at most. Until then the
     /// third one's copy has other records in the same places (it takes none that
     /// it thinks it has), whoever reads there finds that the log went backwards,
     /// and one epoch follows another: the fault is not over.
