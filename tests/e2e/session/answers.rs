@@ -25,15 +25,15 @@ fn lease(key: &str, wait: Duration) -> Called {
     })
 }
 
-fn fill(token: String) -> Called {
+pub(super) fn fill(token: String, value: &str) -> Called {
     Called::Fill(v1::FillRequest {
         lease_token: token,
-        value: Some(v1::fill_request::Value::Text("v".into())),
+        value: Some(v1::fill_request::Value::Text(value.into())),
         ..v1::FillRequest::default()
     })
 }
 
-fn granted(outcome: Outcome) -> String {
+pub(super) fn granted(outcome: Outcome) -> String {
     match outcome {
         Outcome::Lease(v1::LeaseResponse {
             result: Some(v1::lease_response::Result::Granted(granted)),
@@ -119,7 +119,10 @@ async fn a_call_that_waits_holds_up_none_that_came_later() {
     // Answered while the lease is parked, which only the fill below ends.
     assert!(matches!(line.call(3, get("other")).await, Outcome::Get(_)));
     assert!(line.early.is_empty(), "{:?}", line.early);
-    assert!(matches!(line.call(4, fill(token)).await, Outcome::Fill(_)));
+    assert!(matches!(
+        line.call(4, fill(token, "v")).await,
+        Outcome::Fill(_)
+    ));
     match line.answer(2).await {
         Outcome::Lease(answer) => {
             let hit = matches!(answer.result, Some(v1::lease_response::Result::Hit(_)));
@@ -140,7 +143,7 @@ async fn calls_that_were_cancelled_have_no_answer_and_do_nothing_more() {
     line.cancel(2..59).await;
     // Read after the cancellations, as all is read in order.
     assert!(matches!(line.call(60, get("other")).await, Outcome::Get(_)));
-    let fill = fill(token);
+    let fill = fill(token, "v");
     assert!(matches!(line.call(61, fill).await, Outcome::Fill(_)));
     // The one that was left; with it all others would have been answered.
     assert!(matches!(line.answer(59).await, Outcome::Lease(_)));
