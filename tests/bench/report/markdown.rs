@@ -22,7 +22,7 @@ By how much is in the column of values above. Decisions \
 [14](../sidecar/docs/decisions/0014-a-thread-per-core-serves-connections.md) and \
 [15](../sidecar/docs/decisions/0015-what-else-was-tuned.md) have what was tried, with its figures, kept and dropped.\n\n\
 - 16 in flight on a stream, beside Redis and Valkey: a thread for each core, no router and no future for a hit, another \
-allocator, fat LTO; answers that are ready in one write gained nothing there and are kept for TCP only. HTTP/2 frames, \
+allocator, fat LTO; answers that are ready in one write are kept for TCP only. HTTP/2 frames, \
 protobuf messages and a task for each call of the client are what RESP has not; of a call the sidecar takes less than half \
 (decision 15).\n\
 - BatchGet of 100 from L1, beside MGET: names hashed in one step, answers written from the engine's types, floors fetched \
@@ -30,12 +30,12 @@ before they are judged: less than half of the instructions it took. An entry car
 a value of Redis is its bytes.\n\
 - BatchGet of 100 from a remote tier: 31,900 instructions a key became 15,200. Tried and dropped, because no gain could be \
 told: L1 filled after the answer; parts unpacked on several cores. A build guided by a profile brings not what is \
-missing (2 to 20 % of the time, by tier). \
+missing (2 to 20 %, by tier). \
 Each record is checked, judged and put into L1, which a bare MGET does not do.\n\
-- Get from a remote tier: around 1.3 for 1 KiB, above and below from run to run and tier to tier; more for 16 KiB, which \
-are kept in memory that is new, and for many in flight, as one connection of gRPC has one thread. A fifth of the \
-instructions were taken off (decision 13), and the remote tier shares its thread with the first connections: on a thread of \
-its own it took 1.7 (decision 14). The value is checked, judged against the log and put into L1, as in a batch.\n\
+- Get from a remote tier: around 1.3 for 1 KiB, above and below from run to run and tier to tier; mostly more for 16 KiB and \
+for many in flight, of which the cause was not looked for. A fifth of the instructions were taken off (decision 13), and the \
+remote tier shares its thread with the first connections: on a thread of its own it took 1.7 (decision 14). The value is \
+checked, judged against the log and put into L1, as in a batch.\n\
 - LOG: the pod's own echo is waited for, as the reference waits for its; what comes on top is the record, the pod's work on \
 it, and the wait of those who share two cores, with more pods the more: the reference has one consumer, \
 whatever the number of pods. Nothing but the thread that the log is on was tried.\n\
