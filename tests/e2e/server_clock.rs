@@ -51,6 +51,38 @@ async fn a_clock_that_is_set_back_begins_a_new_epoch_and_the_fleet_goes_on() {
     assert!(told, "who runs it should know");
 }
 
+/// Bytes of the table of what was invalidated, of which hardly any is used.
+const FLOORS: u64 = 64 << 20;
+
+#[tokio::test]
+async fn new_epochs_take_no_memory() {
+    let nats = Nats::with_clock();
+    nats.set_clock(3 * DAY);
+    let pod = Sidecar::builder().nats(&nats.url());
+    let pod = pod.flag("--floor-bytes", format!("{FLOORS}"));
+    let pod = pod.fresh().await;
+    let before = pod.memory_peak();
+    for days in (0..3).rev() {
+        let first = epoch(&pod).await;
+        let done = invalidate(&pod, "k", Ack::Log).await;
+        done.expect("the log is there");
+        nats.set_clock(days * DAY);
+        let ask = || async {
+            let (now, status) = (epoch(&pod).await, pod.status().await);
+            let fresh = status.session_state == i32::from(SessionState::Fresh);
+            (fresh && now != first)
+                .then_some(())
+                .ok_or(format!("{status:?}"))
+        };
+        eventually("a session in the new epoch", PATIENCE, ask).await;
+    }
+    let grown = pod.memory_peak().saturating_sub(before);
+    assert!(
+        grown < FLOORS / 2,
+        "{grown} bytes more than in the first epoch"
+    );
+}
+
 #[tokio::test]
 async fn a_clock_that_is_set_forward_ends_entries_early_and_no_epoch() {
     let fleet = Fleet::on(Nats::with_clock(), 2).await;

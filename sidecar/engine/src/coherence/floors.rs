@@ -17,6 +17,8 @@ use crate::request::Mode;
 use std::collections::HashMap;
 
 const ROWS: usize = 4;
+/// Registers of one page of memory.
+const PAGE: usize = 256;
 
 /// What must not be older: below `hard` an entry is gone, below `soft` stale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub(crate) struct Floors {
     /// `ROWS` rows of `width` registers each; untouched pages cost no memory.
     /// Not [`Floor`]s, so that the allocator hands out zeroed pages.
     registers: Vec<[u64; 2]>,
+    /// Whether any register is not zero.
+    is_raised: bool,
     width: usize,
     namespaces: HashMap<NameHash, Floor>,
     prefixes: Prefixes,
@@ -72,6 +76,7 @@ impl Floors {
     pub(crate) fn new(width: usize, bugs: Bugs) -> Self {
         Self {
             registers: vec![[0, 0]; ROWS * width],
+            is_raised: false,
             width,
             namespaces: HashMap::new(),
             prefixes: Prefixes::default(),
@@ -82,6 +87,7 @@ impl Floors {
 
     /// Raises the floor of a key, a tag or a hashed prefix to `sequence`.
     pub(crate) fn raise(&mut self, name: NameHash, mode: Mode, sequence: u64) {
+        self.is_raised = true;
         for at in self.places(name) {
             let [hard, soft] = self.registers[at];
             let mut floor = Floor { hard, soft };
@@ -186,7 +192,18 @@ impl Floors {
 
     /// Forgets everything: another epoch begins, and nothing older is believed.
     pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.width, self.bugs);
+        // In place: an allocator that is asked for as much again may give what was
+        // used before, and then zeroes all of it, which makes it resident.
+        for page in self.registers.chunks_mut(PAGE) {
+            // What nobody raised is only read, and stays untouched.
+            if self.is_raised && page.iter().any(|register| *register != [0, 0]) {
+                page.fill([0, 0]);
+            }
+        }
+        self.is_raised = false;
+        self.namespaces.clear();
+        self.prefixes = Prefixes::default();
+        self.everything = Floor::default();
     }
 
     /// One register per row, chosen by 32 bits of the hash each.
@@ -245,5 +262,26 @@ mod tests {
             floors.raise_namespace(name(u128::from(n)), Mode::Hard, n + 7);
         }
         assert_eq!(raised(&floors, 99_999).hard, 7);
+    }
+
+    #[test]
+    fn nothing_is_left_of_another_epoch() {
+        let mut floors = Floors::new(1 << 10, Bugs::NONE);
+        let namespace = Namespace::new("n").expect("a namespace");
+        for n in 0..300 {
+            floors.raise(name(n), Mode::Hard, 7);
+            floors.raise(name(n + 300), Mode::Soft, 7);
+        }
+        floors.raise_prefix(&namespace, "user/4", Mode::Hard, 7);
+        floors.raise_namespace(NameHash::of_namespace(&namespace), Mode::Soft, 7);
+        floors.raise_everything(7);
+        floors.clear();
+        assert!(floors.registers.iter().all(|register| *register == [0, 0]));
+        let hash = NameHash::of_namespace(&namespace);
+        assert_eq!(floors.of_namespace(hash), [Floor::default(); 2]);
+        assert_eq!(floors.of_exact(hash, "user/42"), Floor::default());
+        floors.raise(name(1), Mode::Hard, 1);
+        floors.clear();
+        assert_eq!(raised(&floors, 1), Floor::default());
     }
 }
