@@ -9,12 +9,11 @@
 
 use super::socket::{Accepted, Socket};
 use crate::shutdown::Shutdown;
-use futures::{FutureExt as _, Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _};
 use std::io;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -105,23 +104,29 @@ impl Thread {
     fn start<S, F>(shutdown: &Shutdown, serve: S) -> io::Result<Self>
     where
         S: Fn(Connections) -> F + Send + 'static,
-        F: Future<Output = ()>,
+        F: Future<Output = ()> + Send + 'static,
     {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
         let (connections, taken) = mpsc::channel(ACCEPTED);
         let (over, is_over) = oneshot::channel::<()>();
+        let (tell, began) = std::sync::mpsc::channel();
         let tasks = shutdown.clone();
         let work = move || {
+            // Where the system gives no thread for it, this one panics, and tells nothing.
+            let Ok(runtime) = runtime() else { return };
+            let served = async move { serve(Connections(ReceiverStream::new(taken))).await };
+            let served = runtime.spawn(served);
+            let _ = tell.send(());
             runtime.block_on(async move {
-                let served = serve(Connections(ReceiverStream::new(taken)));
-                if AssertUnwindSafe(served).catch_unwind().await.is_err() {
+                if served.await.is_err() {
                     tracing::error!("a thread serves no more connections: it panicked");
                 }
                 drop(over);
                 tasks.ended().await;
             });
         };
-        thread::Builder::new().name("grpc".into()).spawn(work)?;
+        // It sleeps until the end.
+        thread::Builder::new().name("grpc end".into()).spawn(work)?;
+        began.recv().map_err(io::Error::other)?;
         shutdown.spawn("grpc", async move {
             let _ = is_over.await;
         });
@@ -139,6 +144,16 @@ impl Thread {
     fn load(&self) -> usize {
         Arc::strong_count(&self.load)
     }
+}
+
+/// One worker, as the process's own has: it goes on with what it woke last, so that
+/// an answer is on its way while the next call is read.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("grpc")
+        .enable_all()
+        .build()
 }
 
 /// The connections that a thread is given, ready to be read.
