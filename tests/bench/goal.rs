@@ -2,7 +2,7 @@
 //! misses it stays: this measures, it does not judge.
 
 use crate::figure::{Figure, micros};
-use crate::samples::{Samples, time};
+use crate::samples::time;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -42,19 +42,20 @@ impl Row {
         }
     }
 
-    /// The p50s of two kinds of call.
-    pub(crate) fn latency(name: &str, measured: &Samples, reference: (&str, &Samples)) -> Self {
-        let own = measured.p50().as_secs_f64();
-        let other = reference.1.p50().as_secs_f64();
-        let reference = (reference.0, other, reference.1.show());
-        Self::ratio(name, (own, measured.show()), reference)
+    /// The p50s of two figures, which are shown with their p99s.
+    pub(crate) fn latency(name: &str, measured: &Figure, reference: &Figure) -> Self {
+        let show = |figure: &Figure| match figure.p99_us {
+            0.0 => shown(figure.p50_us),
+            p99 => format!("{} / {}", shown(figure.p50_us), shown(p99)),
+        };
+        let other = (&*reference.what, reference.p50_us, show(reference));
+        Self::ratio(name, (measured.p50_us, show(measured)), other)
     }
 
-    /// The same, of times that are no samples.
+    /// Two times.
     pub(crate) fn times(name: &str, measured: f64, reference: (&str, f64)) -> Self {
-        let show = |us: f64| time(Duration::from_secs_f64(us / 1e6));
         let (label, of) = reference;
-        Self::ratio(name, (measured, show(measured)), (label, of, show(of)))
+        Self::ratio(name, (measured, shown(measured)), (label, of, shown(of)))
     }
 
     /// Operations a second of two figures.
@@ -142,6 +143,10 @@ pub(crate) fn within(name: &str, one: &Figure, other: &Figure, most: f64) -> Vec
         .into_iter()
         .filter(|(_, one, other)| one.min(*other) > 0.0);
     known.map(|(of, one, other)| row(of, one, other)).collect()
+}
+
+fn shown(us: f64) -> String {
+    time(Duration::from_secs_f64(us / 1e6))
 }
 
 /// A time as the value of a row, in milliseconds.

@@ -7,8 +7,10 @@
 //! the price of the calls alone, with reading and writing of the socket, HTTP/2,
 //! protobuf and the runtime. Counts what the program executes, not the kernel.
 
+use crate::rows::hit;
 use crate::{Result, calls, processes};
 use tonic::transport::Channel;
+use unstale::Cache;
 
 /// Calls of the shorter run, and more of the longer one; of a hundred keys a tenth.
 const CALLS: (u64, u64) = (100, 800);
@@ -27,6 +29,7 @@ const RECORDED: &str = include_str!("instructions.txt");
 #[derive(Clone, Copy)]
 enum Kind {
     Get,
+    Stream,
     BatchGet,
     Set,
     Miss,
@@ -35,8 +38,9 @@ enum Kind {
 }
 
 /// What is counted. The echo beside each carries as much.
-const KINDS: [(&str, Kind); 4] = [
+const KINDS: [(&str, Kind); 5] = [
     ("Get, 1 KiB in L1", Kind::Get),
+    ("Get, 1 KiB in L1, on a stream", Kind::Stream),
     ("Get, a miss", Kind::Miss),
     ("BatchGet of 100, 1 KiB in L1", Kind::BatchGet),
     ("Set, 1 KiB", Kind::Set),
@@ -111,16 +115,31 @@ async fn run(sidecar: &str, kind: Kind, count: u64) -> Result<u64> {
     if matches!(kind, Kind::BatchGet) {
         calls::fill(&channel, &keys).await?;
     }
-    for number in 1..=count {
-        call(&channel, kind, &keys, number).await?;
+    if matches!(kind, Kind::Stream) {
+        on_stream(server.uds(), count).await?;
+    } else {
+        for number in 1..=count {
+            call(&channel, kind, &keys, number).await?;
+        }
     }
     drop(channel);
     server.instructions().await
 }
 
+/// One call at a time on one Session stream of the Rust client.
+async fn on_stream(endpoint: String, count: u64) -> Result<()> {
+    let cache = Cache::builder().endpoint(endpoint).strict();
+    let cache = cache.connect().await?;
+    let value = calls::value(calls::VALUE_BYTES);
+    for _ in 0..count {
+        hit(&cache, calls::KEY.into(), &value).await?;
+    }
+    Ok(())
+}
+
 async fn call(channel: &Channel, kind: Kind, keys: &[String], number: u64) -> Result<()> {
     match kind {
-        Kind::Get => calls::get(channel).await,
+        Kind::Get | Kind::Stream => calls::get(channel).await,
         Kind::BatchGet => calls::batch_get_l1(channel, keys).await,
         Kind::Set => {
             let value = calls::numbered(calls::VALUE_BYTES, number);

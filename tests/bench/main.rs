@@ -12,6 +12,7 @@
 
 mod adaptive;
 mod calls;
+mod contender;
 mod echo;
 mod figure;
 mod goal;

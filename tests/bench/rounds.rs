@@ -1,26 +1,21 @@
 //! Calls in rounds that take turns, so that a slow moment of the machine hits all
 //! who are compared.
-//!
-//! A round lasts a fixed time; a call begins as soon as one before it has ended,
-//! and so many are under way at a time. Every call checks its answer, and one that
-//! fails ends the run.
 
+use crate::contender::{Contender, Length};
 use crate::figure::{Figure, micros};
 use crate::processes::Usage;
 use crate::samples::Samples;
 use crate::{ROUNDS, Result};
-use futures::future::BoxFuture;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 
-/// How long a round lasts, and with `--quick`.
-const ROUND: Duration = Duration::from_millis(200);
-const QUICK: Duration = Duration::from_millis(20);
+/// How long a round lasts where nothing else is said.
+const ROUND: Length = Length::Time(Duration::from_millis(200));
+/// What other work a round leaves behind, or its preparation: a fleet is still
+/// applying what it was told.
+const SETTLE: Duration = Duration::from_millis(30);
 /// And of the rounds that are compared one by one.
-const SHORT: Duration = Duration::from_millis(40);
+const SHORT: Length = Length::Time(Duration::from_millis(40));
 
 static IS_QUICK: AtomicBool = AtomicBool::new(false);
 
@@ -37,62 +32,6 @@ pub(crate) fn is_quick() -> bool {
 /// So many calls; with `--quick` a tenth.
 pub(crate) fn some(calls: usize) -> usize {
     if is_quick() { calls / 10 } else { calls }
-}
-
-/// Makes the call with this number; numbers are given once.
-type Call = dyn Fn(u64) -> BoxFuture<'static, Result<()>> + Send + Sync;
-
-/// Who is compared: a client, and the processes that serve it.
-pub(crate) struct Contender {
-    name: String,
-    servers: Vec<u32>,
-    call: Arc<Call>,
-    next: Arc<AtomicU64>,
-}
-
-impl Contender {
-    /// `call` makes one call of the client.
-    pub(crate) fn new<F>(
-        name: &str,
-        servers: &[u32],
-        call: impl Fn(u64) -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = Result<()>> + Send + 'static,
-    {
-        Self {
-            name: name.into(),
-            servers: servers.into(),
-            call: Arc::new(move |number| Box::pin(call(number))),
-            next: Arc::default(),
-        }
-    }
-
-    async fn round(&self, in_flight: usize, time: Duration) -> Result<(Vec<Duration>, Duration)> {
-        let begin = Instant::now();
-        let mut clients = JoinSet::new();
-        for _ in 0..in_flight {
-            let (call, next) = (self.call.clone(), self.next.clone());
-            clients.spawn(client(call, next, begin + time));
-        }
-        let mut times = Vec::new();
-        while let Some(ended) = clients.join_next().await {
-            times.extend(ended??);
-        }
-        Ok((times, begin.elapsed()))
-    }
-}
-
-async fn client(call: Arc<Call>, next: Arc<AtomicU64>, end: Instant) -> Result<Vec<Duration>> {
-    let mut times = Vec::new();
-    loop {
-        let begin = Instant::now();
-        if begin >= end {
-            return Ok(times);
-        }
-        call(next.fetch_add(1, Relaxed)).await?;
-        times.push(begin.elapsed());
-    }
 }
 
 /// A round of one contender.
@@ -121,18 +60,10 @@ pub(crate) async fn in_turns(
     let mut all: Vec<Vec<Round>> = contenders.iter().map(|_| Vec::new()).collect();
     for round in 0..rounds {
         for (contender, all) in contenders.iter().zip(&mut all) {
-            let before = Usage::of(&contender.servers)?;
-            let (times, elapsed) = contender.round(in_flight, SHORT).await?;
-            let after = Usage::of(&contender.servers)?;
-            let mut samples = Samples::default();
-            samples.extend(times);
+            let mut measured = Measured::of(&contender.servers);
+            measured.round(contender, in_flight, SHORT, None).await?;
             if round > 0 {
-                all.push(Round {
-                    calls: samples.len(),
-                    p50_us: micros(samples.p50()),
-                    cpu_us: micros(after.cpu.saturating_sub(before.cpu)),
-                    elapsed,
-                });
+                all.push(measured.as_round());
             }
         }
     }
@@ -140,12 +71,89 @@ pub(crate) async fn in_turns(
 }
 
 /// What was measured of one.
-#[derive(Default)]
-struct Measured {
-    samples: Samples,
+pub(crate) struct Measured {
+    servers: Vec<u32>,
+    pub(crate) samples: Samples,
     elapsed: Duration,
     cpu: Duration,
     rss_kib: u64,
+}
+
+/// When some calls began, and what their servers had used until then.
+pub(crate) struct Began(Instant, Usage);
+
+impl Measured {
+    /// Nothing yet, of who is served by these processes.
+    pub(crate) fn of(servers: &[u32]) -> Self {
+        Self {
+            servers: servers.into(),
+            samples: Samples::default(),
+            elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
+            rss_kib: 0,
+        }
+    }
+
+    /// Calls begin.
+    pub(crate) fn begin(&self) -> Result<Began> {
+        let usage = Usage::of(&self.servers)?;
+        Ok(Began(Instant::now(), usage))
+    }
+
+    /// They have ended, and took so long each.
+    pub(crate) fn end(
+        &mut self,
+        Began(begin, before): Began,
+        times: impl IntoIterator<Item = Duration>,
+    ) -> Result<()> {
+        self.elapsed += begin.elapsed();
+        let after = Usage::of(&self.servers)?;
+        self.samples.extend(times);
+        self.cpu += after.cpu.saturating_sub(before.cpu);
+        self.rss_kib = after.rss_kib;
+        Ok(())
+    }
+
+    async fn round(
+        &mut self,
+        of: &Contender,
+        in_flight: usize,
+        length: Length,
+        settle: Option<Duration>,
+    ) -> Result<()> {
+        let numbers = of.ready(length).await?;
+        if let Some(settle) = settle {
+            tokio::time::sleep(settle).await;
+        }
+        let began = self.begin()?;
+        let (times, elapsed) = of.round(in_flight, length, numbers).await?;
+        let before = self.elapsed;
+        self.end(began, times)?;
+        self.elapsed = before + elapsed;
+        Ok(())
+    }
+
+    fn as_round(&self) -> Round {
+        Round {
+            calls: self.samples.len(),
+            p50_us: micros(self.samples.p50()),
+            cpu_us: micros(self.cpu),
+            elapsed: self.elapsed,
+        }
+    }
+
+    /// Of so many under way at a time, each of which was so many operations.
+    pub(crate) fn figure(&self, row: &str, what: &str, in_flight: usize, each: usize) -> Figure {
+        let operations = (self.samples.len() * each) as f64;
+        let has_server = !self.servers.is_empty();
+        Figure {
+            in_flight: Some(in_flight),
+            per_second: Some(operations / self.elapsed.as_secs_f64()),
+            cpu_us: has_server.then(|| micros(self.cpu) / operations),
+            rss_kib: has_server.then_some(self.rss_kib),
+            ..Figure::of(row, what, &self.samples)
+        }
+    }
 }
 
 /// A figure for each contender, in their order: `each` operations a call. The
@@ -156,36 +164,40 @@ pub(crate) async fn compared(
     in_flight: usize,
     each: usize,
 ) -> Result<Vec<Figure>> {
-    let time = if is_quick() { QUICK } else { ROUND };
-    let mut all: Vec<Measured> = contenders.iter().map(|_| Measured::default()).collect();
+    in_rounds((ROUND, None), row, contenders, in_flight, each).await
+}
+
+/// The same in rounds of this length, before each of which whoever is measured may
+/// end what is left of the last one.
+pub(crate) async fn compared_for(
+    length: Length,
+    row: &str,
+    contenders: &[Contender],
+    in_flight: usize,
+    each: usize,
+) -> Result<Vec<Figure>> {
+    in_rounds((length, Some(SETTLE)), row, contenders, in_flight, each).await
+}
+
+async fn in_rounds(
+    (length, settle): (Length, Option<Duration>),
+    row: &str,
+    contenders: &[Contender],
+    in_flight: usize,
+    each: usize,
+) -> Result<Vec<Figure>> {
+    let length = length.now();
+    let new = |contender: &Contender| Measured::of(&contender.servers);
+    let mut all: Vec<Measured> = contenders.iter().map(new).collect();
     for round in 0..=ROUNDS {
         for (contender, measured) in contenders.iter().zip(&mut all) {
-            let before = Usage::of(&contender.servers)?;
-            let done = contender.round(in_flight, time).await;
-            let (times, elapsed) = done.map_err(|why| format!("{}: {why}", contender.name))?;
-            let after = Usage::of(&contender.servers)?;
-            if round > 0 {
-                measured.samples.extend(times);
-                measured.elapsed += elapsed;
-                measured.cpu += after.cpu.saturating_sub(before.cpu);
-                measured.rss_kib = after.rss_kib;
+            if round == 1 {
+                *measured = new(contender);
             }
+            measured.round(contender, in_flight, length, settle).await?;
         }
     }
     let all = contenders.iter().zip(&all);
-    Ok(all
-        .map(|(contender, measured)| figure(row, contender, measured, in_flight, each))
-        .collect())
-}
-
-fn figure(row: &str, of: &Contender, is: &Measured, in_flight: usize, each: usize) -> Figure {
-    let operations = (is.samples.len() * each) as f64;
-    let has_server = !of.servers.is_empty();
-    Figure {
-        in_flight: Some(in_flight),
-        per_second: Some(operations / is.elapsed.as_secs_f64()),
-        cpu_us: has_server.then(|| micros(is.cpu) / operations),
-        rss_kib: has_server.then_some(is.rss_kib),
-        ..Figure::of(row, &of.name, &is.samples)
-    }
+    let figure = |(of, is): (&Contender, &Measured)| is.figure(row, &of.name, in_flight, each);
+    Ok(all.map(figure).collect())
 }

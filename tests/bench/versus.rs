@@ -7,7 +7,8 @@
 
 use crate::Result;
 use crate::calls;
-use crate::rounds::{Contender, Round, in_turns};
+use crate::contender::Contender;
+use crate::rounds::{Round, in_turns};
 use crate::rows::{Own, hit};
 
 /// Rounds of each; the first warms up.

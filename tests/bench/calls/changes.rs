@@ -1,6 +1,5 @@
 //! Calls of more than one step, and invalidations.
 
-use super::KEY;
 use crate::{Error, Result};
 use bytes::Bytes;
 use tonic::transport::Channel;
@@ -58,9 +57,9 @@ pub(crate) async fn loaded(channel: &Channel, key: String, data: Bytes) -> Resul
 }
 
 /// One Invalidate of one key; how many sessions said they processed it.
-pub(crate) async fn invalidate(channel: &Channel, ack: Ack) -> Result<usize> {
+pub(crate) async fn invalidate(channel: &Channel, key: String, ack: Ack) -> Result<usize> {
     let request = InvalidateRequest {
-        keys: vec![KEY.into()],
+        keys: vec![key],
         ack: ack.into(),
         ..InvalidateRequest::default()
     };

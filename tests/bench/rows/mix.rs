@@ -2,9 +2,10 @@
 
 use super::own::Own;
 use super::reads::IN_FLIGHT;
+use crate::contender::Contender;
 use crate::goal::Row;
 use crate::part::{Part, of};
-use crate::rounds::{self, Contender, compared};
+use crate::rounds::{self, compared};
 use crate::stores::{Store, Stores};
 use crate::{Result, calls};
 use std::sync::Arc;

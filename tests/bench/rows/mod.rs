@@ -1,5 +1,6 @@
 //! The parts of the run, one kind of work per file.
 
+mod arrivals;
 mod batches;
 mod delivery;
 mod library;

@@ -1,10 +1,13 @@
 //! The references for the log: one bare append to a JetStream stream like the
 //! sidecar's and its echo through a plain push consumer; and plain delivery.
 
+use super::arrivals::Arrivals;
 use crate::Result;
-use async_nats::{Client, Subscriber};
+use async_nats::{Client, Message};
+use bytes::Bytes;
 use futures::StreamExt as _;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use tokio::task::AbortHandle;
 
 const STREAM: &str = "BENCH";
 const SUBJECT: &str = "bench.log";
@@ -14,7 +17,14 @@ const RECORD: &[u8] = &[7; 96];
 /// A stream and a reader of it.
 pub(crate) struct BareLog {
     client: Client,
-    echoes: Subscriber,
+    echoes: Arc<Arrivals<u64>>,
+    reader: AbortHandle,
+}
+
+impl Drop for BareLog {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
 }
 
 impl BareLog {
@@ -25,7 +35,7 @@ impl BareLog {
             .connect(format!("nats://127.0.0.1:{port}"))
             .await?;
         let inbox = client.new_inbox();
-        let echoes = client.subscribe(inbox.clone()).await?;
+        let mut read = client.subscribe(inbox.clone()).await?;
         let stream = format!(
             r#"{{"name":"{STREAM}","subjects":["{SUBJECT}"],"storage":"file","num_replicas":1}}"#
         );
@@ -37,17 +47,33 @@ impl BareLog {
         );
         let create = format!("CONSUMER.CREATE.{STREAM}.reader");
         ask(&client, create, consumer).await?;
-        Ok(Self { client, echoes })
+        let echoes = Arc::new(Arrivals::default());
+        let arrived = echoes.clone();
+        let reader = tokio::spawn(async move {
+            while let Some(message) = read.next().await {
+                arrived.extend(delivered(&message));
+            }
+        });
+        Ok(Self {
+            client,
+            echoes,
+            reader: reader.abort_handle(),
+        })
     }
 
     /// Returns when an append is acknowledged and read again.
-    pub(crate) async fn append(&mut self) -> Result<()> {
-        let acknowledged = self.client.request(SUBJECT, RECORD.into());
-        let (acknowledged, echo) = tokio::join!(acknowledged, self.echoes.next());
-        acknowledged?;
-        echo.ok_or("the reader ended")?;
-        Ok(())
+    pub(crate) async fn append(&self) -> Result<()> {
+        let acknowledged = self.client.request(SUBJECT, RECORD.into()).await?;
+        let acknowledged: serde_json::Value = serde_json::from_slice(&acknowledged.payload)?;
+        let sequence = acknowledged["seq"].as_u64().ok_or("no sequence")?;
+        self.echoes.of(sequence).await
     }
+}
+
+/// The sequence that a consumer's message has in the stream:
+/// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>…`.
+fn delivered(message: &Message) -> Option<u64> {
+    message.reply.as_ref()?.split('.').nth(5)?.parse().ok()
 }
 
 async fn ask(client: &Client, what: String, body: String) -> Result<()> {
@@ -64,7 +90,14 @@ async fn ask(client: &Client, what: String, body: String) -> Result<()> {
 /// Core NATS: one connection that publishes, and one that is delivered to.
 pub(crate) struct Core {
     publisher: Client,
-    delivered: Subscriber,
+    delivered: Arc<Arrivals<u64>>,
+    reader: AbortHandle,
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
 }
 
 impl Core {
@@ -73,21 +106,32 @@ impl Core {
         let url = format!("nats://127.0.0.1:{port}");
         let retry = || async_nats::ConnectOptions::new().retry_on_initial_connect();
         let subscriber = retry().connect(&url).await?;
-        let delivered = subscriber.subscribe("bench.core").await?;
+        let mut read = subscriber.subscribe("bench.core").await?;
         // Known to the server before anything is published.
         subscriber.flush().await?;
+        let delivered = Arc::new(Arrivals::default());
+        let arrived = delivered.clone();
+        let reader = tokio::spawn(async move {
+            while let Some(message) = read.next().await {
+                arrived.extend(number(&message.payload));
+            }
+        });
         Ok(Self {
             publisher: retry().connect(&url).await?,
             delivered,
+            reader: reader.abort_handle(),
         })
     }
 
-    /// How long one message takes.
-    pub(crate) async fn deliver(&mut self) -> Result<Duration> {
-        let begin = Instant::now();
-        self.publisher.publish("bench.core", RECORD.into()).await?;
-        let delivered = self.delivered.next().await;
-        delivered.ok_or("the subscription ended")?;
-        Ok(begin.elapsed())
+    /// Returns when a message with this number, which no other has, is delivered.
+    pub(crate) async fn deliver(&self, number: u64) -> Result<()> {
+        let mut record = RECORD.to_vec();
+        record[..8].copy_from_slice(&number.to_le_bytes());
+        self.publisher.publish("bench.core", record.into()).await?;
+        self.delivered.of(number).await
     }
+}
+
+fn number(payload: &Bytes) -> Option<u64> {
+    Some(u64::from_le_bytes(payload.get(..8)?.try_into().ok()?))
 }

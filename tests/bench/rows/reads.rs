@@ -2,10 +2,11 @@
 //! bare echo and the stores.
 
 use super::own::{Own, set_everywhere};
+use crate::contender::Contender;
 use crate::figure::{Figure, size};
 use crate::goal::{Bound, Row, within};
 use crate::part::{Part, of};
-use crate::rounds::{Contender, compared};
+use crate::rounds::compared;
 use crate::stores::{Store, Stores};
 use crate::{Result, calls};
 use bytes::Bytes;

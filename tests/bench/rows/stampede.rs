@@ -2,12 +2,12 @@
 //! the last caller has its value.
 
 use crate::calls;
-use crate::figure::Figure;
 use crate::goal::{Bound, Row};
 use crate::part::Part;
-use crate::samples::Samples;
+use crate::processes::{self, Running};
+use crate::rounds::{self, Measured};
 use crate::stores::{Store, Stores};
-use crate::{Error, ROUNDS, Result, processes, rounds};
+use crate::{Error, Result};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -26,12 +26,15 @@ const PODS: usize = 8;
 const CALLERS: usize = 64;
 /// What the origin takes.
 const ORIGIN: Duration = Duration::from_millis(50);
+/// Rounds, so many that there are ten callers above a p99.9.
+const STAMPEDES: usize = 20;
 /// How often a caller looks whether another has loaded, as most lock recipes do.
 const POLL: Duration = Duration::from_millis(10);
 const WORDS: &str = "64 callers at each of 8 pods want the same key at the same moment; the origin takes 50 ms. The times \
 are those of the callers; every one's value is compared. unstale: Lease that waits, Fill by whom it was granted to, each \
 caller a call of its own (the SDKs would share them). Beside it Redis with `SET NX PX` and a look every 10 ms, and Redis \
-without a lock.";
+without a lock. Processor time and memory are those of all pods, the NATS server and the Redis behind them, or of the Redis \
+alone.";
 
 /// The origin: how often it was read.
 #[derive(Clone, Default)]
@@ -59,23 +62,30 @@ pub(super) async fn part(sidecar: &str, nats: &str) -> Result<Part> {
     let pods = pods?;
     let channels = super::log::fleet(&pods).await?;
     let store = servers.clients_over_sockets().await?.remove(0);
+    let mut own: Vec<u32> = pods.iter().map(Running::pid).collect();
+    own.extend([nats.pid(), redis.pid()]);
+    let servers = [own, vec![store.pid], vec![store.pid]];
     let ways = ways(channels, store);
-    let mut all: Vec<(Samples, Vec<usize>)> = ways.iter().map(|_| Default::default()).collect();
-    for round in 0..=if rounds::is_quick() { 1 } else { ROUNDS } {
-        for (number, ((_, caller), (samples, loads))) in ways.iter().zip(&mut all).enumerate() {
-            let (times, loaded) = stampede(caller, format!("cold/{round}/{number}")).await?;
-            if round > 0 {
-                samples.extend(times);
-                loads.push(loaded);
+    let new = |servers: &Vec<u32>| (Measured::of(servers), Vec::new());
+    let mut all: Vec<(Measured, Vec<usize>)> = servers.iter().map(new).collect();
+    for round in 0..=if rounds::is_quick() { 1 } else { STAMPEDES } {
+        for (number, ((_, caller), (measured, loads))) in ways.iter().zip(&mut all).enumerate() {
+            if round == 1 {
+                *measured = Measured::of(&servers[number]);
+                loads.clear();
             }
+            let began = measured.begin()?;
+            let (times, loaded) = stampede(caller, format!("cold/{round}/{number}")).await?;
+            measured.end(began, times)?;
+            loads.push(loaded);
         }
     }
     let mut part = Part::new("stampede", "Stampede", WORDS);
-    for ((name, _), (samples, loads)) in ways.iter().zip(&all) {
+    for ((name, _), (measured, loads)) in ways.iter().zip(&all) {
         let most = loads.iter().max().copied().unwrap_or_default();
         let note = format!("origin loads: {most} at most, in {} rounds", loads.len());
-        part.figures
-            .push(Figure::of(ROW, name, samples).pods(PODS).note(note));
+        let figure = measured.figure(ROW, name, PODS * CALLERS, 1);
+        part.figures.push(figure.pods(PODS).note(note));
     }
     let most = all[0].1.iter().max().copied().unwrap_or_default();
     let row = Row::alone(

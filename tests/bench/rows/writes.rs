@@ -2,9 +2,10 @@
 
 use super::own::{Backed, Own};
 use super::reads::{IN_FLIGHT, SIZES};
+use crate::contender::Contender;
 use crate::goal::{Row, within};
 use crate::part::{Part, of};
-use crate::rounds::{Contender, compared};
+use crate::rounds::compared;
 use crate::stores::{Store, Stores};
 use crate::{Result, calls};
 use tonic::transport::Channel;

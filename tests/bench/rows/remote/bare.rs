@@ -8,8 +8,12 @@ use futures::future::try_join_all;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
 use tokio::net::TcpStream;
+
+/// Keys of a server: [`BATCH`].
+const KEYS: u64 = BATCH as u64;
 
 /// A bare client; its server has [`BATCH`] keys of each size.
 pub(crate) enum Bare {
@@ -23,13 +27,29 @@ pub(crate) enum Bare {
     Nats(async_nats::Client),
 }
 
-fn key(at: usize, bytes: usize) -> String {
-    format!("bare.{bytes}.{}", at % BATCH)
+/// So many bare clients, each of which makes a call at a time.
+pub(crate) struct Clients(Mutex<Vec<Bare>>);
+
+impl Clients {
+    /// One that makes no call.
+    pub(crate) fn take(&self) -> Result<Bare> {
+        let free = self.0.lock().expect("nobody panics with it").pop();
+        Ok(free.ok_or("fewer clients than calls")?)
+    }
+
+    /// Its call has ended.
+    pub(crate) fn give(&self, client: Bare) {
+        self.0.lock().expect("nobody panics with it").push(client);
+    }
+}
+
+fn key(at: u64, bytes: usize) -> String {
+    format!("bare.{bytes}.{}", at % KEYS)
 }
 
 /// All keys that a server has, with the size of their values.
 fn keys() -> impl Iterator<Item = (String, usize)> {
-    let of = |bytes| (0..BATCH).map(move |at| (key(at, bytes), bytes));
+    let of = |bytes| (0..KEYS).map(move |at| (key(at, bytes), bytes));
     SIZES.into_iter().flat_map(of)
 }
 
@@ -79,9 +99,18 @@ impl Bare {
         Ok(Self::Nats(client))
     }
 
+    /// So many clients.
+    pub(crate) async fn clients(&self, count: usize) -> Result<Arc<Clients>> {
+        let mut clients = Vec::new();
+        for _ in 0..count {
+            clients.push(self.another().await?);
+        }
+        Ok(Arc::new(Clients(Mutex::new(clients))))
+    }
+
     /// For one more call at the same time: over the same connection where the
     /// protocol has that.
-    pub(crate) async fn another(&self) -> Result<Self> {
+    async fn another(&self) -> Result<Self> {
         Ok(match self {
             Self::Redis(connection) => Self::Redis(connection.clone()),
             Self::Cluster(connection) => Self::Cluster(connection.clone()),
@@ -91,7 +120,7 @@ impl Bare {
     }
 
     /// One key with a value of this size.
-    pub(crate) async fn get(&mut self, at: usize, bytes: usize) -> Result<()> {
+    pub(crate) async fn get(&mut self, at: u64, bytes: usize) -> Result<()> {
         match self {
             Self::Redis(connection) => redis_get(connection, at, bytes).await,
             Self::Cluster(connection) => redis_get(connection, at, bytes).await,
@@ -111,18 +140,18 @@ impl Bare {
             Self::Redis(connection) => redis_get_all(connection).await,
             Self::Cluster(connection) => redis_get_all(connection).await,
             Self::Memcached(connection, _) => {
-                for at in 0..BATCH {
+                for at in 0..KEYS {
                     let get = format!("mg {} v\r\n", key(at, VALUE_BYTES));
                     connection.write_all(get.as_bytes()).await?;
                 }
                 connection.flush().await?;
-                for _ in 0..BATCH {
+                for _ in 0..KEYS {
                     value(connection, VALUE_BYTES).await?;
                 }
                 Ok(())
             }
             Self::Nats(client) => {
-                try_join_all((0..BATCH).map(|at| direct(client, at, VALUE_BYTES))).await?;
+                try_join_all((0..KEYS).map(|at| direct(client, at, VALUE_BYTES))).await?;
                 Ok(())
             }
         }
@@ -154,7 +183,7 @@ async fn set(connection: &mut impl ConnectionLike) -> Result<()> {
     Ok(())
 }
 
-async fn redis_get(connection: &mut impl ConnectionLike, at: usize, bytes: usize) -> Result<()> {
+async fn redis_get(connection: &mut impl ConnectionLike, at: u64, bytes: usize) -> Result<()> {
     let mut get = redis::cmd("GET");
     let value: Vec<u8> = get.arg(key(at, bytes)).query_async(connection).await?;
     whole(value.len(), bytes)
@@ -162,7 +191,7 @@ async fn redis_get(connection: &mut impl ConnectionLike, at: usize, bytes: usize
 
 async fn redis_get_all(connection: &mut impl ConnectionLike) -> Result<()> {
     let mut get = redis::cmd("MGET");
-    for at in 0..BATCH {
+    for at in 0..KEYS {
         get.arg(key(at, VALUE_BYTES));
     }
     let values: Vec<Vec<u8>> = get.query_async(connection).await?;
@@ -170,7 +199,7 @@ async fn redis_get_all(connection: &mut impl ConnectionLike) -> Result<()> {
     whole(read / BATCH, VALUE_BYTES)
 }
 
-async fn direct(client: &async_nats::Client, at: usize, bytes: usize) -> Result<()> {
+async fn direct(client: &async_nats::Client, at: u64, bytes: usize) -> Result<()> {
     let subject = format!("$JS.API.DIRECT.GET.BARE.{}", key(at, bytes));
     let answer = client.request(subject, "".into()).await?;
     whole(answer.payload.len(), bytes)

@@ -6,91 +6,115 @@
 
 mod bare;
 
+use super::reads::{IN_FLIGHT, SIZES};
+use crate::contender::{Contender, Length};
 use crate::figure::{Figure, size};
 use crate::goal::{Bound, Row};
 use crate::part::Part;
 use crate::processes::Running;
-use crate::samples::Samples;
-use crate::{ROUNDS, Result, calls, processes, rounds};
-use bare::Bare;
-use futures::future::try_join_all;
-use std::time::{Duration, Instant};
+use crate::rounds::compared_for;
+use crate::{Result, calls, processes};
+use bare::{Bare, Clients};
+use std::ops::Range;
+use std::sync::Arc;
 use tonic::transport::Channel;
 use unstale_tests::{Memcached, Redis, RedisCluster};
 
-/// Single reads in one round, and reads of [`calls::BATCH`] keys.
-const GETS: usize = 384;
-const BATCHES: usize = 30;
-
-/// Bytes of a value that is read alone, and how many calls are under way.
-const CELLS: [(usize, usize); 6] = [
-    (64, 1),
-    (256, 1),
-    (1024, 1),
-    (16 << 10, 1),
-    (1024, 16),
-    (1024, 64),
-];
+/// Single reads in one round, so many that there are ten above a p99.9; of the
+/// longest values fewer, as all of them are written.
+const GETS: u64 = 2000;
+const LONG_GETS: u64 = 400;
+/// Reads of [`calls::BATCH`] keys in one round.
+const BATCHES: u64 = 64;
+/// More than what one round reads has room in it.
+const MEMCACHED: [&str; 2] = ["-m", "1024"];
 
 const WORDS: &str = "Values which only the remote tier has: one pod wrote them, another reads each once; batches of 1 KiB \
-values one call at a time. Memcached has a connection for each call under way. The reference is what an application without a cache would do, and a trip to a sidecar: one call of the bare echo, \
-then the bare client's read of as much from the same server.";
+values. Memcached has a connection for each call under way. The reference is what an application without a cache would do, and a \
+trip to a sidecar: one call of the bare echo, then the bare client's read of as much from the same server. Processor time and \
+memory are those of the pod that reads, or of the echo, with the tier's servers; operations and processor time of a batch are \
+per key. Of batches with 64 in flight each client makes one call a round, of 16 KiB values six: that many at once, from idle.";
 
 /// Single reads and batches of each tier.
 pub(super) async fn part(sidecar: &str, nats: &str) -> Result<Part> {
     let nats = processes::nats(nats)?;
-    let (redis, valkey, memcached) = (Redis::start(), Redis::valkey(), Memcached::start());
+    let (redis, valkey) = (Redis::start(), Redis::valkey());
+    let memcached = Memcached::with(&MEMCACHED);
     let cluster = RedisCluster::start().await;
-    let echo = processes::echo()?;
-    let echo = echo.connected().await?;
+    let process = processes::echo()?;
+    let echo = (process.connected().await?, process.pid());
+    let nodes: Vec<u32> = cluster.nodes.iter().map(Redis::pid).collect();
     let tiers = [
-        ("Redis", Some(redis.url()), Bare::redis(redis.port()).await?),
-        (
-            "Valkey",
-            Some(valkey.url()),
-            Bare::redis(valkey.port()).await?,
-        ),
-        (
-            "a Redis cluster of 3",
-            Some(cluster.url()),
-            Bare::cluster(cluster.nodes[0].port()).await?,
-        ),
-        (
-            "memcached",
-            Some(memcached.url()),
-            Bare::memcached(memcached.port()).await?,
-        ),
-        ("NATS", None, Bare::nats(nats.port).await?),
+        Tier {
+            name: "Redis",
+            url: Some(redis.url()),
+            bare: Bare::redis(redis.port()).await?,
+            servers: vec![redis.pid()],
+        },
+        Tier {
+            name: "Valkey",
+            url: Some(valkey.url()),
+            bare: Bare::redis(valkey.port()).await?,
+            servers: vec![valkey.pid()],
+        },
+        Tier {
+            name: "a Redis cluster of 3",
+            url: Some(cluster.url()),
+            bare: Bare::cluster(cluster.nodes[0].port()).await?,
+            servers: nodes,
+        },
+        Tier {
+            name: "memcached",
+            url: Some(memcached.url()),
+            bare: Bare::memcached(memcached.port()).await?,
+            servers: vec![memcached.pid()],
+        },
+        Tier {
+            name: "NATS",
+            url: None,
+            bare: Bare::nats(nats.port).await?,
+            servers: vec![nats.pid()],
+        },
     ];
     let mut part = Part::new("remote", "Reads of the remote tier", WORDS);
-    for (name, remote, mut bare) in tiers {
-        let fleet = Fleet::start(sidecar, nats.port, name, remote.as_deref()).await?;
-        let mut bench = Bench {
-            fleet: &fleet,
-            echo: &echo,
-            bare: &mut bare,
-        };
-        for cell in CELLS {
-            bench.single(name, cell, &mut part).await?;
+    for tier in tiers {
+        let fleet = Fleet::start(sidecar, nats.port, &tier).await?;
+        let echo = echo.clone();
+        let mut bench = Bench { fleet, echo, tier };
+        for in_flight in IN_FLIGHT {
+            for bytes in SIZES {
+                bench.single((bytes, in_flight), &mut part).await?;
+            }
         }
-        bench.batch(name, &mut part).await?;
+        for in_flight in IN_FLIGHT {
+            bench.batch(in_flight, &mut part).await?;
+        }
     }
     Ok(part)
+}
+
+/// A remote tier.
+struct Tier {
+    name: &'static str,
+    /// None: the one that pods have by themselves.
+    url: Option<String>,
+    bare: Bare,
+    servers: Vec<u32>,
 }
 
 /// A pod that writes and one that reads.
 struct Fleet {
     writer: Channel,
     reader: Channel,
-    _pods: [Running; 2],
+    pods: [Running; 2],
 }
 
 impl Fleet {
-    async fn start(sidecar: &str, nats: u16, name: &str, remote: Option<&str>) -> Result<Self> {
-        let (url, fleet) = (format!("nats://127.0.0.1:{nats}"), name.replace(' ', "-"));
-        let fleet = fleet.to_lowercase();
+    async fn start(sidecar: &str, nats: u16, tier: &Tier) -> Result<Self> {
+        let url = format!("nats://127.0.0.1:{nats}");
+        let fleet = tier.name.replace(' ', "-").to_lowercase();
         let mut flags = vec!["--nats", &url, "--fleet", &fleet];
-        flags.extend(remote.iter().flat_map(|remote| ["--remote", remote]));
+        flags.extend(tier.url.iter().flat_map(|remote| ["--remote", remote]));
         let pods = [
             processes::sidecar(sidecar, &flags)?,
             processes::sidecar(sidecar, &flags)?,
@@ -98,139 +122,139 @@ impl Fleet {
         Ok(Self {
             writer: pods[0].in_fleet_of(2).await?,
             reader: pods[1].in_fleet_of(2).await?,
-            _pods: pods,
+            pods,
         })
     }
 }
 
 /// What one tier is measured with.
-struct Bench<'a> {
-    fleet: &'a Fleet,
-    echo: &'a Channel,
-    bare: &'a mut Bare,
+struct Bench {
+    fleet: Fleet,
+    echo: (Channel, u32),
+    tier: Tier,
 }
 
-impl Bench<'_> {
-    async fn single(
-        &mut self,
-        name: &str,
-        (bytes, in_flight): (usize, usize),
-        part: &mut Part,
-    ) -> Result<()> {
-        let mut clients = Vec::new();
-        for _ in 0..in_flight {
-            clients.push(self.bare.another().await?);
-        }
-        let (mut measured, mut reference) = (Samples::default(), Samples::default());
-        for round in 0..=ROUNDS {
-            // The round before the first warms everything up.
-            if round == 1 {
-                (measured, reference) = (Samples::default(), Samples::default());
-            }
-            let name = format!("one/{bytes}/{in_flight}/{round}");
-            let keys = calls::keys(&name, rounds::some(GETS));
-            calls::fill_with(&self.fleet.writer, &keys, &calls::value(bytes)).await?;
-            reference.extend(self.bare_reads(&mut clients, bytes).await?);
-            measured.extend(self.reads(&keys, (bytes, in_flight)).await?);
-        }
-        let (row, bare) = (
-            format!("Get, {} in {name}", size(bytes)),
-            "bare echo + bare get",
-        );
-        let goal = match in_flight {
-            1 => format!("{row}: p50"),
-            _ => format!("{row}, {in_flight} in flight: p50"),
+impl Bench {
+    async fn single(&mut self, (bytes, in_flight): (usize, usize), part: &mut Part) -> Result<()> {
+        let clients = self.tier.bare.clients(in_flight).await?;
+        let contenders = [
+            self.bare(bytes, clients),
+            self.reader(format!("one/{bytes}/{in_flight}"), bytes),
+        ];
+        let row = format!("Get, {} in {}", size(bytes), self.tier.name);
+        let length = Length::Calls(if bytes > 1024 { LONG_GETS } else { GETS });
+        let figures = compared_for(length, &row, &contenders, in_flight, 1).await?;
+        let figures = figures.into_iter().map(|figure| figure.bytes(bytes));
+        let figures: Vec<Figure> = figures.collect();
+        let [reference, own] = &figures[..] else {
+            return Err("there are two contenders".into());
         };
-        let goal = Row::latency(&goal, &measured, (bare, &reference));
+        let name = format!("{row}{}: p50", flying(in_flight));
+        let goal = Row::latency(&name, own, reference);
         part.goals.push(goal.goal(Bound::AtMost(1.3)));
-        for (what, samples) in [("unstale", &measured), (bare, &reference)] {
-            let mut figure = Figure::of(&row, what, samples).bytes(bytes);
-            figure.in_flight = Some(in_flight);
-            part.figures.push(figure);
-        }
+        part.figures.extend(figures);
         Ok(())
     }
 
-    /// One call of the echo and one of the bare client each time, by every client.
-    async fn bare_reads(&self, clients: &mut [Bare], bytes: usize) -> Result<Vec<Duration>> {
-        let calls = (rounds::some(GETS) / clients.len()).max(1);
-        let each = clients.iter_mut().map(|client| async move {
-            let mut times = Vec::new();
-            for at in 0..calls {
-                let begin = Instant::now();
-                calls::echo_of(self.echo, calls::key(bytes), &calls::value(bytes)).await?;
-                client.get(at, bytes).await?;
-                times.push(begin.elapsed());
-            }
-            Ok::<_, crate::Error>(times)
-        });
-        Ok(try_join_all(each).await?.concat())
+    /// Reads each key once that the other pod wrote before.
+    fn reader(&self, name: String, bytes: usize) -> Contender {
+        let (writer, reader) = (self.fleet.writer.clone(), self.fleet.reader.clone());
+        let key = move |number: u64| format!("{name}/{number}");
+        let written = key.clone();
+        Contender::new("unstale", &self.servers(), move |number| {
+            let (reader, key) = (reader.clone(), key(number));
+            async move { calls::get_remote(&reader, &key, bytes).await }
+        })
+        .prepared(move |numbers: Range<u64>| {
+            let (writer, keys) = (writer.clone(), numbers.map(&written).collect::<Vec<_>>());
+            async move { calls::fill_with(&writer, &keys, &calls::value(bytes)).await }
+        })
     }
 
-    /// Every key once.
-    async fn reads(
-        &self,
-        keys: &[String],
-        (bytes, in_flight): (usize, usize),
-    ) -> Result<Vec<Duration>> {
-        let share = (keys.len() / in_flight).max(1);
-        let each = keys.chunks(share).map(|keys| async move {
-            let mut times = Vec::new();
-            for key in keys {
-                let begin = Instant::now();
-                calls::get_remote(&self.fleet.reader, key, bytes).await?;
-                times.push(begin.elapsed());
+    /// The processes that serve a read.
+    fn servers(&self) -> Vec<u32> {
+        let reader = [self.fleet.pods[1].pid()];
+        [&reader[..], &self.tier.servers].concat()
+    }
+
+    fn reference_servers(&self) -> Vec<u32> {
+        [&[self.echo.1][..], &self.tier.servers].concat()
+    }
+
+    /// One call of the echo and one of a bare client each time.
+    fn bare(&self, bytes: usize, clients: Arc<Clients>) -> Contender {
+        let (echo, servers) = (self.echo.0.clone(), self.reference_servers());
+        Contender::new("bare echo + bare get", &servers, move |number| {
+            let (echo, clients) = (echo.clone(), clients.clone());
+            async move {
+                calls::echo_of(&echo, calls::key(bytes), &calls::value(bytes)).await?;
+                let mut client = clients.take()?;
+                client.get(number, bytes).await?;
+                clients.give(client);
+                Ok(())
             }
-            Ok::<_, crate::Error>(times)
-        });
-        Ok(try_join_all(each).await?.concat())
+        })
     }
 
     /// Beside the bare echo of one value, and of as many.
-    async fn batch(&mut self, name: &str, part: &mut Part) -> Result<()> {
-        let mut samples: [Samples; 3] = Default::default();
-        for round in 0..=ROUNDS {
-            if round == 1 {
-                samples = Default::default();
-            }
-            let [measured, reference, as_many] = &mut samples;
-            let keys = calls::keys(
-                &format!("many/{round}"),
-                rounds::some(BATCHES) * calls::BATCH,
-            );
-            calls::fill(&self.fleet.writer, &keys).await?;
-            for _ in 0..rounds::some(BATCHES) {
-                let begin = Instant::now();
-                calls::echo(self.echo).await?;
-                self.bare.many().await?;
-                reference.add(begin);
-            }
-            for keys in keys.chunks(calls::BATCH) {
-                let begin = Instant::now();
-                calls::echo_many(self.echo, keys).await?;
-                self.bare.many().await?;
-                as_many.add(begin);
-            }
-            for keys in keys.chunks(calls::BATCH) {
-                let begin = Instant::now();
-                calls::batch_get_remote(&self.fleet.reader, keys).await?;
-                measured.add(begin);
-            }
-        }
-        let [measured, reference, as_many] = &samples;
-        let row = format!("BatchGet, 100 x 1 KiB in {name}");
-        let many_is = self.bare.many_is();
-        part.figures.push(Figure::of(&row, "unstale", measured));
-        let bare = [
-            ("bare echo", reference),
-            ("bare echo of 100 x 1 KiB", as_many),
+    async fn batch(&mut self, in_flight: usize, part: &mut Part) -> Result<()> {
+        let clients = self.tier.bare.clients(in_flight).await?;
+        let contenders = [
+            self.many("bare echo", &clients, false),
+            self.many("bare echo of 100 x 1 KiB", &clients, true),
+            self.batches(in_flight),
         ];
-        for (echo, reference) in bare {
-            let echo = format!("{echo} + {many_is}");
-            let goal = Row::latency(&format!("{row}: p50"), measured, (&echo, reference));
+        let row = format!("BatchGet, 100 x 1 KiB in {}", self.tier.name);
+        let length = Length::Calls(BATCHES);
+        let figures = compared_for(length, &row, &contenders, in_flight, calls::BATCH).await?;
+        let [one, as_many, own] = &figures[..] else {
+            return Err("there are three contenders".into());
+        };
+        for reference in [one, as_many] {
+            let name = format!("{row}{}: p50", flying(in_flight));
+            let goal = Row::latency(&name, own, reference);
             part.goals.push(goal.goal(Bound::AtMost(1.5)));
-            part.figures.push(Figure::of(&row, &echo, reference));
         }
+        part.figures.extend(figures);
         Ok(())
+    }
+
+    fn many(&self, name: &str, clients: &Arc<Clients>, as_many: bool) -> Contender {
+        let name = format!("{name} + {}", self.tier.bare.many_is());
+        let (echo, clients) = (self.echo.0.clone(), clients.clone());
+        let keys: Arc<[String]> = calls::keys("many", calls::BATCH).into();
+        Contender::new(&name, &self.reference_servers(), move |_| {
+            let (echo, clients, keys) = (echo.clone(), clients.clone(), keys.clone());
+            async move {
+                match as_many {
+                    true => calls::echo_many(&echo, &keys).await?,
+                    false => calls::echo(&echo).await?,
+                }
+                let mut client = clients.take()?;
+                client.many().await?;
+                clients.give(client);
+                Ok(())
+            }
+        })
+    }
+
+    fn batches(&self, in_flight: usize) -> Contender {
+        let (writer, reader) = (self.fleet.writer.clone(), self.fleet.reader.clone());
+        let keys = move |number| calls::keys(&format!("many/{in_flight}/{number}"), calls::BATCH);
+        Contender::new("unstale", &self.servers(), move |number| {
+            let (reader, keys) = (reader.clone(), keys(number));
+            async move { calls::batch_get_remote(&reader, &keys).await }
+        })
+        .prepared(move |numbers: Range<u64>| {
+            let (writer, keys) = (writer.clone(), numbers.flat_map(keys).collect::<Vec<_>>());
+            async move { calls::fill(&writer, &keys).await }
+        })
+    }
+}
+
+fn flying(in_flight: usize) -> String {
+    match in_flight {
+        1 => String::new(),
+        _ => format!(", {in_flight} in flight"),
     }
 }

@@ -5,16 +5,17 @@ use super::{CALLS, ROUNDS, Servers};
 use crate::figure::Figure;
 use crate::goal::{Bound, Row};
 use crate::part::Part;
-use crate::samples::Samples;
+use crate::rounds::Measured;
 use crate::scripts::Client;
 use crate::{Result, rounds};
-use std::time::Duration;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/python/client.py");
 
 /// Tasks of an event loop, as client.py has them, and the calls of each.
-const TASKS: u32 = 64;
+const TASKS: usize = 64;
 const CALLS_OF_A_TASK: usize = 10;
+/// Rounds of them.
+const TASK_ROUNDS: usize = 20;
 
 /// Over each transport, then what the transport says little about.
 pub(super) fn measure(servers: &Servers, part: &mut Part) -> Result<()> {
@@ -22,10 +23,10 @@ pub(super) fn measure(servers: &Servers, part: &mut Part) -> Result<()> {
     let (uds, socket) = (servers.cache.uds(), &servers.redis_socket);
     let mut over_uds = Clients::start(&uds, socket)?;
     let mut over_tcp = Clients::start(&tcp, &format!("http://127.0.0.1:{redis}"))?;
-    over_uds.gets("Unix socket", part)?;
-    over_tcp.gets("TCP", part)?;
-    over_uds.tasks(part)?;
-    over_uds.decorated(part)
+    over_uds.gets("Unix socket", servers, part)?;
+    over_tcp.gets("TCP", servers, part)?;
+    over_uds.tasks(servers, part)?;
+    over_uds.decorated(servers, part)
 }
 
 /// The three clients over one transport.
@@ -44,84 +45,120 @@ impl Clients {
         })
     }
 
-    fn gets(&mut self, transport: &str, part: &mut Part) -> Result<()> {
-        let mut turns = [&mut self.unstale, &mut self.grpcio, &mut self.redis];
-        let turns = turns.each_mut().map(|client| (&mut **client, "get"));
-        let [own, grpcio, redis] = measured(turns)?;
+    fn gets(&mut self, transport: &str, servers: &Servers, part: &mut Part) -> Result<()> {
+        let (cache, redis) = (servers.cache.pid(), servers.redis.pid());
         let name = format!("Python get, 1 KiB in L1, {transport}");
-        for (other, samples, most) in [("grpcio", &grpcio, 0.6), ("redis-py, hiredis", &redis, 1.5)]
-        {
-            let goal = Row::latency(&format!("{name}: p50"), &own, (other, samples));
+        let mut turns = [
+            Turn::new("unstale", cache, &mut self.unstale, "get"),
+            Turn::new("grpcio", cache, &mut self.grpcio, "get"),
+            Turn::new("redis-py, hiredis", redis, &mut self.redis, "get"),
+        ];
+        measure_all(&mut turns, CALLS, rounds::some(ROUNDS))?;
+        let figures = turns.each_ref().map(|turn| turn.figure(&name));
+        let [own, grpcio, redis] = &figures;
+        for (other, most) in [(grpcio, 0.6), (redis, 1.5)] {
+            let goal = Row::latency(&format!("{name}: p50"), own, other);
             part.goals.push(goal.goal(Bound::AtMost(most)));
         }
-        let all = [
-            ("unstale", &own),
-            ("grpcio", &grpcio),
-            ("redis-py, hiredis", &redis),
-        ];
-        let all = all.map(|(what, samples)| Figure::of(&name, what, samples));
-        part.figures.extend(all);
+        part.figures.extend(figures);
         Ok(())
     }
 
-    fn tasks(&mut self, part: &mut Part) -> Result<()> {
-        let (mut own, mut redis) = (Samples::default(), Samples::default());
-        for round in 0..=rounds::some(ROUNDS) {
-            let one = self.unstale.measure("tasks", CALLS_OF_A_TASK)?;
-            let other = self.redis.measure("tasks", CALLS_OF_A_TASK)?;
-            if round > 0 {
-                own.extend(per_call(one));
-                redis.extend(per_call(other));
-            }
-        }
+    /// All tasks together, and the time of one call.
+    fn tasks(&mut self, servers: &Servers, part: &mut Part) -> Result<()> {
         let name = "Python asyncio get, 64 tasks, Unix socket: time per call";
-        let other = "redis-py asyncio, hiredis";
+        let (cache, redis) = (servers.cache.pid(), servers.redis.pid());
+        let mut turns = [
+            Turn::new("unstale", cache, &mut self.unstale, "tasks"),
+            Turn::new("redis-py asyncio, hiredis", redis, &mut self.redis, "tasks"),
+        ];
+        measure_all(&mut turns, CALLS_OF_A_TASK, rounds::some(TASK_ROUNDS))?;
+        let figures = turns.each_ref().map(|turn| of_tasks(turn.figure(name)));
+        let [own, redis] = &figures;
         part.goals
-            .push(Row::latency(name, &own, (other, &redis)).goal(Bound::AtMost(1.0)));
-        part.figures.push(Figure::of(name, "unstale", &own));
-        part.figures.push(Figure::of(name, other, &redis));
+            .push(Row::latency(name, own, redis).goal(Bound::AtMost(1.0)));
+        part.figures.extend(figures);
         Ok(())
     }
 
     /// Of one process: the calls differ by less than two processes do.
-    fn decorated(&mut self, part: &mut Part) -> Result<()> {
-        let (mut get, mut decorated) = (Samples::default(), Samples::default());
+    fn decorated(&mut self, servers: &Servers, part: &mut Part) -> Result<()> {
+        let (cache, mut figures) = (servers.cache.pid(), Vec::new());
+        // One process is in two turns: a round of each at a time.
+        let mut get = Measured::of(&[cache]);
+        let mut decorated = Measured::of(&[cache]);
         for round in 0..=rounds::some(ROUNDS) {
-            let one = self.unstale.measure("get", CALLS)?;
-            let other = self.unstale.measure("decorated", CALLS)?;
-            if round > 0 {
-                get.extend(one);
-                decorated.extend(other);
+            for (what, measured) in [("get", &mut get), ("decorated", &mut decorated)] {
+                if round == 1 {
+                    *measured = Measured::of(&[cache]);
+                }
+                let began = measured.begin()?;
+                let times = self.unstale.measure(what, CALLS)?;
+                measured.end(began, times)?;
             }
         }
-        let more = (decorated.p50().as_secs_f64() - get.p50().as_secs_f64()) * 1e6;
+        for measured in [&get, &decorated] {
+            figures.push(measured.figure("Python decorated function", "unstale", 1, 1));
+        }
+        let more = figures[1].p50_us - figures[0].p50_us;
         let name = "Python decorated function, beyond its get: p50";
         let row = Row::alone(name, format!("{more:+.1} µs"), more, "µs");
         part.goals.push(row.goal(Bound::AtMost(5.0)));
-        part.figures.push(Figure::of(
-            "Python decorated function",
-            "unstale",
-            &decorated,
-        ));
+        part.figures.extend(figures.pop());
         Ok(())
     }
 }
 
-/// Every client's calls, in rounds that take turns.
-fn measured<const N: usize>(mut clients: [(&mut Client, &str); N]) -> Result<[Samples; N]> {
-    let mut samples: [Samples; N] = std::array::from_fn(|_| Samples::default());
-    for round in 0..=rounds::some(ROUNDS) {
-        for ((client, what), samples) in clients.iter_mut().zip(&mut samples) {
-            let times = client.measure(what, CALLS)?;
-            if round > 0 {
-                samples.extend(times);
-            }
-        }
-    }
-    Ok(samples)
+/// A client whose turn comes round after round.
+struct Turn<'a> {
+    name: &'static str,
+    client: &'a mut Client,
+    what: &'static str,
+    measured: Measured,
+    server: u32,
 }
 
-fn per_call(whole: Vec<Duration>) -> impl Iterator<Item = Duration> {
-    let calls = TASKS * u32::try_from(CALLS_OF_A_TASK).unwrap_or(u32::MAX);
-    whole.into_iter().map(move |whole| whole / calls)
+impl<'a> Turn<'a> {
+    fn new(name: &'static str, server: u32, client: &'a mut Client, what: &'static str) -> Self {
+        Self {
+            name,
+            client,
+            what,
+            measured: Measured::of(&[server]),
+            server,
+        }
+    }
+
+    fn figure(&self, row: &str) -> Figure {
+        self.measured.figure(row, self.name, 1, 1)
+    }
+}
+
+/// Every client's calls, in rounds that take turns.
+fn measure_all(turns: &mut [Turn<'_>], calls: usize, rounds: usize) -> Result<()> {
+    for round in 0..=rounds {
+        for turn in &mut *turns {
+            if round == 1 {
+                turn.measured = Measured::of(&[turn.server]);
+            }
+            let began = turn.measured.begin()?;
+            let times = turn.client.measure(turn.what, calls)?;
+            turn.measured.end(began, times)?;
+        }
+    }
+    Ok(())
+}
+
+/// What was measured of all tasks' calls together, by call.
+fn of_tasks(all: Figure) -> Figure {
+    let calls = (TASKS * CALLS_OF_A_TASK) as f64;
+    Figure {
+        in_flight: Some(TASKS),
+        p50_us: all.p50_us / calls,
+        p99_us: all.p99_us / calls,
+        p999_us: 0.0,
+        per_second: all.per_second.map(|rounds| rounds * calls),
+        cpu_us: all.cpu_us.map(|cpu| cpu / calls),
+        ..all
+    }
 }

@@ -1,14 +1,15 @@
 //! `get` of the Rust client beside a bare tonic client.
 
-use super::{CALLS, ROUNDS, Servers};
-use crate::figure::Figure;
+use super::Servers;
+use crate::contender::{Contender, Length};
 use crate::goal::{Bound, Row};
 use crate::part::Part;
-use crate::samples::Samples;
-use crate::{Result, calls, rounds};
-use std::time::Instant;
-use tonic::transport::Channel;
+use crate::rounds::compared_for;
+use crate::{Result, calls};
 use unstale::{Cache, Lookup, Tier};
+
+/// So many calls that there are ten above a p99.9.
+const ROUND: Length = Length::Calls(2000);
 
 /// Over each transport.
 pub(super) async fn measure(servers: &Servers, part: &mut Part) -> Result<()> {
@@ -22,35 +23,24 @@ pub(super) async fn measure(servers: &Servers, part: &mut Part) -> Result<()> {
         cache
             .set(calls::KEY, vec![7_u8; calls::VALUE_BYTES])
             .await?;
-        let (measured, reference) = compare(&bare, &cache).await?;
         let name = format!("Rust get, 1 KiB in L1, {transport}");
-        let row = Row::latency(&name, &measured, ("bare tonic client", &reference));
+        let pids = [servers.cache.pid()];
+        let contenders = [
+            Contender::new("unstale", &pids, move |_| {
+                let cache = cache.clone();
+                async move { get(&cache).await }
+            }),
+            Contender::new("bare tonic client", &pids, move |_| {
+                let bare = bare.clone();
+                async move { calls::get(&bare).await }
+            }),
+        ];
+        let figures = compared_for(ROUND, &name, &contenders, 1, 1).await?;
+        let row = Row::latency(&name, &figures[0], &figures[1]);
         part.goals.push(row.goal(Bound::AtMost(1.2)));
-        part.figures.push(Figure::of(&name, "unstale", &measured));
-        part.figures
-            .push(Figure::of(&name, "bare tonic client", &reference));
+        part.figures.extend(figures);
     }
     Ok(())
-}
-
-async fn compare(bare: &Channel, cache: &Cache) -> Result<(Samples, Samples)> {
-    let (mut measured, mut reference) = (Samples::default(), Samples::default());
-    for round in 0..=rounds::some(ROUNDS) {
-        if round == 1 {
-            (measured, reference) = (Samples::default(), Samples::default());
-        }
-        for _ in 0..CALLS {
-            let begin = Instant::now();
-            calls::get(bare).await?;
-            reference.add(begin);
-        }
-        for _ in 0..CALLS {
-            let begin = Instant::now();
-            get(cache).await?;
-            measured.add(begin);
-        }
-    }
-    Ok((measured, reference))
 }
 
 async fn get(cache: &Cache) -> Result<()> {
