@@ -93,9 +93,10 @@ async fn reads(pod: &Pod) -> (usize, Option<RemoteError>) {
     (read, reads.into_iter().find_map(Result::err))
 }
 
-/// Until some keys are read, and some are not; then the tier answers pings. Not
-/// each: the client of a Redis cluster holds up all calls for a moment when it
-/// finds out about its servers anew.
+/// Until some keys are read, and some are not; then the tier comes to answer pings.
+/// Not each, and not at once: the client of a Redis cluster holds up all calls for
+/// a moment when it finds out about its servers anew, for seconds on a machine with
+/// much else to do.
 async fn answers_in_part(pod: &Pod) {
     let ask = || async {
         let (read, error) = reads(pod).await;
@@ -103,12 +104,17 @@ async fn answers_in_part(pod: &Pod) {
         some.then_some(()).ok_or(format!("{read} read: {error:?}"))
     };
     eventually("one server of some that is away", PATIENCE, ask).await;
-    let mut pings = Vec::new();
-    for _ in 0..PINGS {
-        pings.push(pod.remote.ping().await);
-    }
-    let answered = pings.iter().filter(|ping| ping.is_ok()).count();
-    assert!(answered > PINGS / 2, "{pings:?}");
+    let ask = || async {
+        let mut pings = Vec::new();
+        for _ in 0..PINGS {
+            pings.push(pod.remote.ping().await);
+        }
+        let answered = pings.iter().filter(|ping| ping.is_ok()).count();
+        (answered > PINGS / 2)
+            .then_some(())
+            .ok_or(format!("{pings:?}"))
+    };
+    eventually("most of many pings in a row are answered", PATIENCE, ask).await;
 }
 
 pub(crate) async fn with_one_server_away_a_ping_is_answered(world: Arc<World>) {
