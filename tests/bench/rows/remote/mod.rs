@@ -33,7 +33,8 @@ const WORDS: &str = "Values which only the remote tier has: one pod wrote them, 
 values. Memcached has a connection for each call under way. The reference is what an application without a cache would do, and a \
 trip to a sidecar: one call of the bare echo, then the bare client's read of as much from the same server. Processor time and \
 memory are those of the pod that reads, or of the echo, with the tier's servers; operations and processor time of a batch are \
-per key. Of batches with 64 in flight each client makes one call a round, of 16 KiB values six: that many at once, from idle.";
+per key. Of batches with 64 in flight each client makes one call a round, of 16 KiB values six: that many at once, from idle. Pods run with \
+`--remote-concurrency 8192`: by default they refuse 64 batches of 100 at once.";
 
 /// Single reads and batches of each tier.
 pub(super) async fn part(sidecar: &str, nats: &str) -> Result<Part> {
@@ -114,6 +115,7 @@ impl Fleet {
         let url = format!("nats://127.0.0.1:{nats}");
         let fleet = tier.name.replace(' ', "-").to_lowercase();
         let mut flags = vec!["--nats", &url, "--fleet", &fleet];
+        flags.extend(["--remote-concurrency", "8192"]);
         flags.extend(tier.url.iter().flat_map(|remote| ["--remote", remote]));
         let pods = [
             processes::sidecar(sidecar, &flags)?,
