@@ -2,6 +2,7 @@
 
 use crate::answer::{Session, std_duration};
 use crate::{Cache, Error};
+use std::pin::pin;
 use std::time::Duration;
 use unstale_proto::v1;
 
@@ -148,7 +149,7 @@ impl Cache {
     /// See [`Error`].
     pub async fn status(&self) -> Result<Status, Error> {
         let request = self.request(v1::StatusRequest {});
-        let s = self.answer(self.admin.clone().status(request)).await?;
+        let s = self.answer(pin!(self.admin().status(request))).await?;
         Ok(Status {
             session_state: s.session_state().into(),
             version: s.version,
@@ -192,7 +193,7 @@ impl Cache {
     /// See [`Error`].
     pub async fn peers(&self) -> Result<Vec<Peer>, Error> {
         let request = self.request(v1::PeersRequest {});
-        let answer = self.answer(self.admin.clone().peers(request)).await?;
+        let answer = self.answer(pin!(self.admin().peers(request))).await?;
         answer.peers.into_iter().map(peer).collect()
     }
 }

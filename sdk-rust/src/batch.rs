@@ -5,6 +5,7 @@ use crate::options::storing;
 use crate::outcome::SetOutcome;
 use crate::write::no_position;
 use crate::{Ack, Cache, Content, EntryOptions, Error};
+use std::pin::pin;
 use unstale_proto::v1;
 
 /// One write of a [`Cache::set_many`].
@@ -118,7 +119,10 @@ impl Cache {
         let asked = items.len();
         let away = |error: &Error| (0..asked).map(|_| Ok(SetOutcome::failed(error))).collect();
         let answer = match sent.contains(&true) || sent.is_empty() {
-            true => self.or_else(self.write_many(items, ack), away).await?,
+            true => {
+                let writing = pin!(self.write_many(items, ack));
+                self.or_else(writing, away).await?
+            }
             false => Answer::away(Vec::new()),
         };
         Ok(answer.map(|results| self.in_order(&sent, results)))
@@ -157,7 +161,8 @@ impl Cache {
             items,
             ack: v1::Ack::from(ack).into(),
         });
-        let answer = self.answer_acked(ack, self.lanes.call(asking)).await?;
+        let call = pin!(self.lanes.call(asking));
+        let answer = self.answer_acked(ack, call).await?;
         if answer.results.len() != asked {
             return Err(Error::Answer("BatchSet has not one result per item"));
         }

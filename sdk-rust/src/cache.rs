@@ -5,6 +5,7 @@ use crate::outage::Shared;
 use crate::session::{Asked, Lanes};
 use crate::wire::Wire;
 use crate::{Ack, Builder, Error};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::codegen::http::Uri;
@@ -44,12 +45,19 @@ pub(crate) const MESSAGE_BYTES: usize = 8 << 20;
 pub struct Cache {
     pub(crate) wire: Wire,
     pub(crate) lanes: Arc<Lanes>,
-    pub(crate) client: CacheServiceClient<Wire>,
-    pub(crate) admin: AdminServiceClient<Wire>,
+    /// Shared, so that a clone of the cache copies no addresses.
+    clients: Arc<Clients>,
     pub(crate) namespace: String,
     pub(crate) shared: Arc<Shared>,
     timeout: Option<Duration>,
     min_position: String,
+}
+
+/// Clients of the two services, cloned for each call.
+#[derive(Debug)]
+struct Clients {
+    cache: CacheServiceClient<Wire>,
+    admin: AdminServiceClient<Wire>,
 }
 
 impl Cache {
@@ -79,8 +87,10 @@ impl Cache {
         let client = CacheServiceClient::with_origin(wire.clone(), origin.clone());
         Self {
             lanes: Arc::new(lanes),
-            client: client.max_decoding_message_size(MESSAGE_BYTES),
-            admin: AdminServiceClient::with_origin(wire.clone(), origin),
+            clients: Arc::new(Clients {
+                cache: client.max_decoding_message_size(MESSAGE_BYTES),
+                admin: AdminServiceClient::with_origin(wire.clone(), origin),
+            }),
             wire,
             namespace,
             shared: Arc::new(shared),
@@ -106,6 +116,16 @@ impl Cache {
             namespace: namespace.into(),
             ..self.clone()
         }
+    }
+
+    /// The calls that go by no stream.
+    pub(crate) fn client(&self) -> CacheServiceClient<Wire> {
+        self.clients.cache.clone()
+    }
+
+    /// The calls of who runs it.
+    pub(crate) fn admin(&self) -> AdminServiceClient<Wire> {
+        self.clients.admin.clone()
     }
 
     /// How long a call waits for the sidecar, unless it says otherwise.
@@ -161,10 +181,12 @@ impl Cache {
         self.asked(message).request()
     }
 
-    /// The answer of a call, bounded even when the sidecar has stopped.
+    /// The answer of a call, bounded even when the sidecar has stopped. The call
+    /// stays where it is: handed on by value, it would be moved, and room kept for
+    /// it, at each step.
     pub(crate) async fn answer<T>(
         &self,
-        call: impl Future<Output = Result<Response<T>, Status>>,
+        call: Pin<&mut impl Future<Output = Result<Response<T>, Status>>>,
     ) -> Result<T, Error> {
         self.answer_after(Duration::ZERO, call).await
     }
@@ -173,7 +195,7 @@ impl Cache {
     pub(crate) async fn answer_acked<T>(
         &self,
         ack: Ack,
-        call: impl Future<Output = Result<Response<T>, Status>>,
+        call: Pin<&mut impl Future<Output = Result<Response<T>, Status>>>,
     ) -> Result<T, Error> {
         let default = match ack {
             Ack::Local | Ack::Log => DEADLINE,
@@ -186,7 +208,7 @@ impl Cache {
     pub(crate) async fn answer_after<T>(
         &self,
         wait: Duration,
-        call: impl Future<Output = Result<Response<T>, Status>>,
+        call: Pin<&mut impl Future<Output = Result<Response<T>, Status>>>,
     ) -> Result<T, Error> {
         self.bounded(DEADLINE, wait, call).await
     }
@@ -197,7 +219,7 @@ impl Cache {
         &self,
         default: Duration,
         wait: Duration,
-        call: impl Future<Output = Result<Response<T>, Status>>,
+        call: Pin<&mut impl Future<Output = Result<Response<T>, Status>>>,
     ) -> Result<T, Error> {
         let (deadline, grace) = match self.timeout {
             Some(timeout) => (timeout, Duration::ZERO),

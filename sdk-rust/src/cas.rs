@@ -5,6 +5,7 @@ use crate::answer::Answer;
 use crate::entry::{Entry, Lookup, Negative};
 use crate::options::storing;
 use crate::{Ack, Cache, Content, EntryOptions, Error, NotStoredReason};
+use std::pin::pin;
 use unstale_proto::v1;
 
 /// What must be current for a compare-and-set to happen.
@@ -143,7 +144,7 @@ impl Cache {
             content.into(),
             entry
         );
-        let call = self.lanes.call(self.asked(message));
+        let call = pin!(self.lanes.call(self.asked(message)));
         let answer = self.answer_acked(ack, call).await?;
         use v1::compare_and_set_response::Result as Became;
         let result = answer.result;

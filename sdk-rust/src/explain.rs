@@ -5,6 +5,7 @@ use crate::answer::{Session, std_duration};
 use crate::explained::{Decider, FloorKind, Giver, Judgement, TtlBound};
 use crate::invalidate::InvalidateMode;
 use crate::{Cache, Error, SessionState};
+use std::pin::pin;
 use std::time::Duration;
 use unstale_proto::v1;
 use unstale_proto::v1::explained_remote::Holds;
@@ -259,7 +260,7 @@ impl Cache {
             namespace: self.namespace.clone(),
             key: key.into(),
         });
-        let told = self.answer(self.admin.clone().explain(request)).await?;
+        let told = self.answer(pin!(self.admin().explain(request))).await?;
         explanation(told)
     }
 }

@@ -6,6 +6,7 @@ use crate::lease::TERM;
 use crate::options::storing;
 use crate::outcome::least;
 use crate::{Cache, Content, EntryOptions, Error};
+use std::pin::pin;
 use std::time::Duration;
 use unstale_proto::v1;
 
@@ -180,7 +181,7 @@ impl Cache {
         let asking = self.asked(v1::RenewRequest {
             lease_token: token.to_owned(),
         });
-        let answer = self.answer(self.lanes.call(asking)).await?;
+        let answer = self.answer(pin!(self.lanes.call(asking))).await?;
         use v1::renew_response::Result as Became;
         Ok(
             match answer.result.ok_or(Error::Answer("Renew has no result"))? {
@@ -231,7 +232,7 @@ impl Cache {
             entry
         );
         let asking = self.asked(message);
-        let answer = self.answer(self.lanes.call(asking)).await?;
+        let answer = self.answer(pin!(self.lanes.call(asking))).await?;
         use v1::fill_response::Result as Became;
         let result = match answer.result.ok_or(Error::Answer("Fill has no result"))? {
             Became::Stored(v1::Stored { version }) => Filled::Stored { version },
@@ -290,7 +291,7 @@ impl Cache {
             serve_stale_for: options.serve_stale_for.map(proto_duration),
             retry_after: options.retry_after.map(proto_duration),
         });
-        self.answer(self.lanes.call(asking)).await?;
+        self.answer(pin!(self.lanes.call(asking))).await?;
         Ok(())
     }
 }

@@ -47,7 +47,7 @@ impl Cache {
         let turned = |silent: &mut bool| !std::mem::replace(silent, true);
         if self.shared.health.silent.send_if_modified(turned) {
             let asked = Asked(std::sync::Arc::downgrade(&self.shared));
-            tokio::spawn(asked.until_it_answers(self.admin.clone()));
+            tokio::spawn(asked.until_it_answers(self.admin()));
         }
     }
 }

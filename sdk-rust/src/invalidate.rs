@@ -2,6 +2,7 @@
 
 use crate::answer::Session;
 use crate::{Ack, Cache, Error};
+use std::pin::pin;
 use unstale_proto::v1;
 
 /// What an invalidation does to the entries it covers.
@@ -210,7 +211,7 @@ impl Cache {
             reason: what.reason,
             traceparent: what.traceparent,
         });
-        let call = self.lanes.call(asking);
+        let call = pin!(self.lanes.call(asking));
         let answer = self.answer_acked(what.ack, call).await?;
         Ok(Invalidated {
             position: Some(answer.position).filter(|p| !p.is_empty()),

@@ -5,6 +5,7 @@ use crate::answer::{Answer, proto_duration, std_duration};
 use crate::asking::Asking;
 use crate::entry::{Entry, Negative};
 use crate::{Cache, Error};
+use std::pin::pin;
 use std::time::Duration;
 use unstale_proto::v1;
 
@@ -179,7 +180,10 @@ impl Cache {
             min_position: self.min_position(options.min_position),
         };
         let (lanes, asked_for) = (self.lanes.clone(), self.asked_after(message, wait));
-        let asking = Asking::new(self, async move { lanes.call(asked_for).await });
+        let asking = pin!(Asking::new(
+            self,
+            async move { lanes.call(asked_for).await }
+        ));
         let answer = self.answer_after(wait, asking).await?;
         use v1::lease_response::Result as Got;
         let result = match answer.result.ok_or(Error::Answer("Lease has no result"))? {
@@ -233,7 +237,10 @@ impl Cache {
             min_position: self.min_position(options.min_position),
         };
         let (lanes, asked_for) = (self.lanes.clone(), self.asked_after(message, wait));
-        let asking = Asking::new(self, async move { lanes.call(asked_for).await });
+        let asking = pin!(Asking::new(
+            self,
+            async move { lanes.call(asked_for).await }
+        ));
         let answer = self.answer_after(wait, asking).await?;
         if answer.results.len() != asked {
             return Err(Error::Answer("BatchLease has not one result per key"));

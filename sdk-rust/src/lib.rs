@@ -73,6 +73,8 @@ mod renewing;
 mod retain;
 mod retained;
 mod session;
+#[cfg(test)]
+mod sizes;
 mod status;
 mod typed;
 mod typed_load;

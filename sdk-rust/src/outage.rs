@@ -11,6 +11,7 @@ use crate::health::Health;
 use crate::unstorable::Unstorable;
 use crate::{Cache, Error};
 use std::fmt::{self, Debug, Formatter};
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -62,7 +63,7 @@ impl Cache {
     /// go on, this in its place, flagged.
     pub(crate) async fn or_else<T>(
         &self,
-        call: impl Future<Output = Result<Answer<T>, Error>>,
+        call: Pin<&mut impl Future<Output = Result<Answer<T>, Error>>>,
         instead: impl FnOnce(&Error) -> T,
     ) -> Result<Answer<T>, Error> {
         match self.attempt(call).await {
@@ -75,7 +76,7 @@ impl Cache {
     /// for a sidecar that is known to be silent.
     pub(crate) async fn attempt<T>(
         &self,
-        call: impl Future<Output = Result<T, Error>>,
+        call: Pin<&mut impl Future<Output = Result<T, Error>>>,
     ) -> Result<T, Error> {
         match self.shared.policy {
             Policy::Strict => return call.await,

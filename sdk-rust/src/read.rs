@@ -3,6 +3,7 @@
 use crate::answer::{Answer, proto_duration};
 use crate::entry::{Entry, Lookup, Negative, NotModified};
 use crate::{Cache, Error, Violation};
+use std::pin::pin;
 use std::time::Duration;
 use unstale_proto::v1;
 
@@ -151,7 +152,7 @@ impl Cache {
         key: impl Into<String>,
         options: ReadOptions,
     ) -> Result<Answer<Lookup>, Error> {
-        let reading = self.read(key.into(), options);
+        let reading = pin!(self.read(key.into(), options));
         self.or_else(reading, |_| Lookup::Miss).await
     }
 
@@ -164,7 +165,7 @@ impl Cache {
             max_staleness: options.max_staleness.map(proto_duration),
             if_none_match: options.if_none_match.unwrap_or_default(),
         });
-        let answer = self.answer(self.lanes.call(asking)).await?;
+        let answer = self.answer(pin!(self.lanes.call(asking))).await?;
         use v1::get_response::Result as Found;
         let result = match answer.result.ok_or(Error::Answer("Get has no result"))? {
             Found::Found(entry) => Lookup::Hit(Entry::decode(entry)?),
@@ -224,7 +225,7 @@ impl Cache {
         }
         let keys: Vec<String> = keys.into_iter().map(Into::into).collect();
         let asked = keys.len();
-        let reading = self.read_many(keys, options);
+        let reading = pin!(self.read_many(keys, options));
         self.or_else(reading, |_| vec![Lookup::Miss; asked]).await
     }
 
@@ -241,7 +242,7 @@ impl Cache {
             level: v1::ReadLevel::from(options.level).into(),
             max_staleness: options.max_staleness.map(proto_duration),
         });
-        let answer = self.answer(self.lanes.call(asking)).await?;
+        let answer = self.answer(pin!(self.lanes.call(asking))).await?;
         if answer.results.len() != asked {
             return Err(Error::Answer("BatchGet has not one result per key"));
         }

@@ -3,6 +3,7 @@
 
 use crate::answer::{proto_duration, std_duration};
 use crate::{Cache, Error};
+use std::pin::pin;
 use std::time::Duration;
 use unstale_proto::v1;
 
@@ -191,8 +192,8 @@ impl Cache {
             term: options.term.map(proto_duration),
             drop_at_zero: options.drop_at_zero.then_some(v1::DropAtZero {}),
         });
-        let mut client = self.client.clone();
-        let answer = self.answer(client.retain(request)).await?;
+        let mut client = self.client();
+        let answer = self.answer(pin!(client.retain(request))).await?;
         Ok(Reference {
             references: answer.references,
             term: std_duration(answer.term),
@@ -228,8 +229,8 @@ impl Cache {
             key: key.into(),
             owner: owner.into(),
         });
-        let mut client = self.client.clone();
-        let answer = self.answer(client.release(request)).await?;
+        let mut client = self.client();
+        let answer = self.answer(pin!(client.release(request))).await?;
         use v1::release_response::Result as Became;
         let result = answer
             .result

@@ -6,6 +6,7 @@ use crate::renewing::{Renewing, Turn};
 use crate::retain::{Reference, Released, RetainOptions, TERM};
 use crate::{Cache, Error};
 use std::fmt::{self, Debug, Formatter};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -180,15 +181,7 @@ impl Cache {
     ) -> Result<Retained, Error> {
         let key = key.into();
         let owner = options.owner.clone().unwrap_or_else(random_name);
-        let first = self.retain_as(key.as_str(), owner.as_str(), options.clone());
-        let first = match self.has_no_sidecar() {
-            true => first.await.map(Some),
-            false => match self.attempt(first).await {
-                Ok(reference) => Ok(Some(reference)),
-                Err(error) if self.goes_on(&error) => Ok(None),
-                Err(error) => Err(error),
-            },
-        }?;
+        let first = self.first(&key, &owner, options.clone()).await?;
         let (told, newest) = watch::channel(first);
         let renewing = self.keep_up((&key, &owner), options, told);
         Ok(Retained {
@@ -199,6 +192,24 @@ impl Cache {
             renewing: Some(renewing),
             newest,
         })
+    }
+
+    /// The first renewal; none when the sidecar is away and the policy is to go on.
+    async fn first(
+        &self,
+        key: &str,
+        owner: &str,
+        options: RetainOptions,
+    ) -> Result<Option<Reference>, Error> {
+        let first = pin!(self.retain_as(key, owner, options));
+        if self.has_no_sidecar() {
+            return first.await.map(Some);
+        }
+        match self.attempt(first).await {
+            Ok(reference) => Ok(Some(reference)),
+            Err(error) if self.goes_on(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn keep_up(

@@ -8,6 +8,7 @@ use crate::invalidate::InvalidateMode;
 use crate::{Cache, Error};
 use futures::Stream;
 use std::pin::Pin;
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use tonic::{Request, Streaming};
 use unstale_proto::v1;
@@ -229,7 +230,7 @@ impl Cache {
             prefixes: options.prefixes,
             tags: options.tags,
         });
-        let events = self.answer(self.client.clone().watch(request)).await?;
+        let events = self.answer(pin!(self.client().watch(request))).await?;
         let events = Events::Sidecar(Box::new(events));
         Ok(Watch { events })
     }

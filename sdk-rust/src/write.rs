@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::options::storing;
 use crate::outcome::SetOutcome;
 use crate::{Cache, Content, EntryOptions, Error};
+use std::pin::pin;
 use unstale_proto::v1;
 
 /// How far a write or invalidation must have got before it is answered.
@@ -164,7 +165,7 @@ impl Cache {
         content: impl Into<Content>,
         options: SetOptions,
     ) -> Result<Answer<SetOutcome>, Error> {
-        let writing = self.write(key.into(), content.into(), options);
+        let writing = pin!(self.write(key.into(), content.into(), options));
         self.or_else(writing, SetOutcome::failed).await
     }
 
@@ -189,7 +190,7 @@ impl Cache {
             content,
             options.entry
         );
-        let call = self.lanes.call(self.asked(message));
+        let call = pin!(self.lanes.call(self.asked(message)));
         let answer = self.answer_acked(options.ack, call).await?;
         use v1::set_response::Result as Became;
         let result = match answer.result.ok_or(Error::Answer("Set has no result"))? {

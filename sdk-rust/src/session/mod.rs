@@ -107,7 +107,8 @@ impl Lanes {
             },
             None => asked,
         };
-        T::alone(self.alone.clone(), asked.request()).await
+        // In a box: most calls go by the stream, and need no room for this.
+        Box::pin(T::alone(self.alone.clone(), asked.request())).await
     }
 
     /// The stream, if there is one and the call fits on it.
