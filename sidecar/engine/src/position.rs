@@ -23,11 +23,16 @@ pub struct Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text(Text::new()).as_str())
+        f.write_str(self.written().as_str())
     }
 }
 
 impl Position {
+    /// The text form.
+    pub fn written(self) -> Text {
+        self.text(Text::new())
+    }
+
     /// The text form, after what there is.
     pub(crate) fn text(self, before: Text) -> Text {
         let epoch = before.hex(self.epoch.0.to_be_bytes());

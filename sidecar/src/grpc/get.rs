@@ -41,6 +41,7 @@ impl<T> Step<T> {
 }
 
 /// The answer to a Get.
+#[derive(Clone, Debug)]
 pub(super) struct One {
     pub(super) answer: Answer<GetOutcome>,
     /// The etag that the caller gave.

@@ -5,10 +5,10 @@
 //! Guarantees: answers as the services do, limits and errors included; they share
 //! [`super::get`].
 
-mod short;
+pub(super) mod short;
 #[cfg(test)]
-mod tests;
-mod wire;
+pub(super) mod tests;
+pub(super) mod wire;
 
 use super::get::{self, Many, One, Step};
 use futures::future::BoxFuture;

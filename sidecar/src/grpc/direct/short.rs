@@ -8,16 +8,16 @@ use std::time::Duration;
 const NUMBER: u8 = 0;
 const BYTES: u8 = 2;
 /// The longest that begins a field: its key, and the length of any message.
-pub(super) const BEGIN: usize = 1 + 10;
+pub(in crate::grpc) const BEGIN: usize = 1 + 10;
 
 /// The fields so far, of at most so many bytes.
-pub(super) struct Short<const N: usize> {
+pub(in crate::grpc) struct Short<const N: usize> {
     bytes: [u8; N],
     length: usize,
 }
 
 impl<const N: usize> Short<N> {
-    pub(super) fn new() -> Self {
+    pub(in crate::grpc) fn new() -> Self {
         Self {
             bytes: [0; N],
             length: 0,
@@ -41,7 +41,7 @@ impl<const N: usize> Short<N> {
     }
 
     /// A number, a zero too. No field's own number is above fifteen.
-    pub(super) fn number(&mut self, field: u8, number: u64) {
+    pub(in crate::grpc) fn number(&mut self, field: u8, number: u64) {
         self.byte(field << 3 | NUMBER);
         self.varint(number);
     }
@@ -54,7 +54,7 @@ impl<const N: usize> Short<N> {
     }
 
     /// What begins a field of so many bytes.
-    pub(super) fn begin(&mut self, field: u8, length: usize) {
+    pub(in crate::grpc) fn begin(&mut self, field: u8, length: usize) {
         self.byte(field << 3 | BYTES);
         self.varint(length as u64);
     }
@@ -79,13 +79,13 @@ impl<const N: usize> Short<N> {
         self.bytes[begin - 1] = (self.length - begin) as u8;
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(in crate::grpc) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 }
 
 /// Length of a field of so many bytes.
-pub(super) fn field_length(bytes: usize) -> usize {
+pub(in crate::grpc) fn field_length(bytes: usize) -> usize {
     let bits = usize::BITS - (bytes | 1).leading_zeros();
     1 + bits.div_ceil(7) as usize + bytes
 }

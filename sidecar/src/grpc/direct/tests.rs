@@ -102,23 +102,26 @@ fn degraded() -> impl Strategy<Value = Degraded> {
     parts.prop_map(|(remote, session)| Degraded { remote, session })
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-    #[test]
-    fn an_answer_to_get_is_the_message(
+prop_compose! {
+    /// An answer to Get.
+    pub(in crate::grpc) fn one()(
         result in outcome(),
         position in position(),
         degraded in degraded(),
         held in "[0-9a-f]{0,32}",
-    ) {
-        let one = || One {
-            answer: Answer { result: result.clone(), position, degraded },
-            held: held.clone(),
-        };
+    ) -> One {
+        One { answer: Answer { result, position, degraded }, held }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn an_answer_to_get_is_the_message(one in one()) {
         let mut written = BytesMut::new();
-        wire::put_one(&mut written, one());
-        let message = one().message();
+        wire::put_one(&mut written, one.clone());
+        let message = one.message();
         prop_assert_eq!(written.len(), message.encoded_len());
         prop_assert_eq!(GetResponse::decode(written).unwrap(), message);
     }

@@ -12,6 +12,7 @@ use crate::grpc::get::{Many, One};
 use bytes::BufMut;
 use prost::Message;
 use unstale_engine::request::{Found, GetOutcome, Payload, Value};
+use unstale_engine::text::Text;
 
 /// Room for an entry's fields of a bounded length: a version, an etag, three
 /// durations of 19, a number of 11 and three of 2.
@@ -60,23 +61,53 @@ mod result {
 
 /// The answer to a Get.
 pub(super) fn put_one(to: &mut impl BufMut, one: One) {
-    let found = match &one.answer.result {
-        GetOutcome::Found(found) => Entry::of(found),
-        GetOutcome::NotModified(_) | GetOutcome::Missing => None,
-    };
-    let Some(entry) = found else {
-        // A message in memory has no end.
-        let encoded = one.message().encode(to);
-        return encoded.expect("there is room for a message of bounded length");
-    };
-    entry.put(to, get::FOUND);
-    put_text(
-        to,
-        get::POSITION,
-        one.answer.position.to_string().as_bytes(),
-    );
-    if let Some(degraded) = encode::degraded(one.answer.degraded) {
-        put_message(to, get::DEGRADED, &degraded);
+    if let Some(hit) = Hit::of(&one) {
+        return hit.put(to);
+    }
+    // A message in memory has no end.
+    let encoded = one.message().encode(to);
+    encoded.expect("there is room for a message of bounded length");
+}
+
+/// The answer to a Get that found an entry, measured.
+pub(in crate::grpc) struct Hit<'a> {
+    entry: Entry<'a>,
+    position: Text,
+    degraded: Option<Vec<u8>>,
+}
+
+impl<'a> Hit<'a> {
+    /// None when it found none.
+    pub(in crate::grpc) fn of(one: &'a One) -> Option<Self> {
+        let entry = match &one.answer.result {
+            GetOutcome::Found(found) => Entry::of(found)?,
+            GetOutcome::NotModified(_) | GetOutcome::Missing => return None,
+        };
+        let degraded = encode::degraded(one.answer.degraded);
+        Some(Self {
+            entry,
+            position: one.answer.position.written(),
+            degraded: degraded.map(|degraded| degraded.encode_to_vec()),
+        })
+    }
+
+    /// Its length as a message.
+    pub(in crate::grpc) fn length(&self) -> usize {
+        let degraded = self
+            .degraded
+            .as_ref()
+            .map(|bytes| field_length(bytes.len()));
+        field_length(self.entry.length)
+            + field_length(self.position.as_bytes().len())
+            + degraded.unwrap_or(0)
+    }
+
+    pub(in crate::grpc) fn put(&self, to: &mut impl BufMut) {
+        self.entry.put(to, get::FOUND);
+        put_text(to, get::POSITION, self.position.as_bytes());
+        if let Some(degraded) = &self.degraded {
+            put_field(to, get::DEGRADED, degraded);
+        }
     }
 }
 
@@ -186,6 +217,17 @@ fn begin_result(to: &mut impl BufMut, key: &str, length: usize) {
     begin.begin(result::KEY, key.len());
     to.put_slice(begin.as_bytes());
     to.put_slice(key.as_bytes());
+}
+
+/// Room for the answer to a Get, rather more than less.
+pub(in crate::grpc) fn room_of_one(one: &One) -> usize {
+    let value = one.answer.result.found().map_or(0, room_of_found);
+    value + BESIDE
+}
+
+fn room_of_found(found: &Found) -> usize {
+    let tags = found.tags.iter().map(|tag| tag.as_str().len() + BEGIN);
+    found.payload.data().len() + tags.sum::<usize>()
 }
 
 /// Room for the answer to a BatchGet, rather more than less.

@@ -6,8 +6,9 @@
 //! something.
 
 use super::super::delivery::Grants;
+use super::super::direct::wire;
+use super::super::get::One;
 use super::super::status;
-use prost::Message as _;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Code;
@@ -15,11 +16,31 @@ use unstale_proto::v1::batch_set_result::Result as Part;
 use unstale_proto::v1::compare_and_set_response::Result as Compared;
 use unstale_proto::v1::session_answer::Result as Outcome;
 use unstale_proto::v1::set_response::Result as Written;
-use unstale_proto::v1::{BatchSetResponse, DegradedReason, SessionAnswer};
+use unstale_proto::v1::{BatchSetResponse, DegradedReason};
+
+/// What a call ended with.
+pub(super) enum Ending {
+    /// A message.
+    Message(Outcome),
+    /// A read's answer, which is written without one.
+    One(One),
+}
+
+impl Ending {
+    /// Its length, rather more than less.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            Self::Message(outcome) => outcome.encoded_len(),
+            Self::One(one) => wire::room_of_one(one),
+        }
+    }
+}
 
 /// An answer, and the leases that it brings.
 pub(super) struct Answered {
-    pub(super) answer: SessionAnswer,
+    /// The call's.
+    pub(super) id: u64,
+    pub(super) ending: Ending,
     pub(super) grants: Option<Grants>,
     /// Of the RPC, to count it by; empty when it is none.
     pub(super) path: &'static str,
@@ -27,17 +48,10 @@ pub(super) struct Answered {
 }
 
 impl Answered {
-    pub(super) fn new(
-        id: u64,
-        path: &'static str,
-        outcome: Outcome,
-        grants: Option<Grants>,
-    ) -> Self {
+    pub(super) fn new(id: u64, path: &'static str, ending: Ending, grants: Option<Grants>) -> Self {
         Self {
-            answer: SessionAnswer {
-                id,
-                result: Some(outcome),
-            },
+            id,
+            ending,
             grants,
             path,
             room: None,
@@ -46,23 +60,23 @@ impl Answered {
 
     /// How the call ended.
     pub(super) fn code(&self) -> Code {
-        match &self.answer.result {
-            Some(Outcome::Error(error)) => Code::from(error.code),
-            _ => Code::Ok,
+        match &self.ending {
+            Ending::Message(Outcome::Error(error)) => Code::from(error.code),
+            Ending::Message(_) | Ending::One(_) => Code::Ok,
         }
     }
 
     /// Takes room, in bytes, until it is dropped or sent; without its values when
     /// there is none.
     pub(super) fn kept_in(mut self, room: &Arc<Semaphore>) -> Self {
-        if !self.answer.result.as_ref().is_some_and(brings_values) {
+        if !brings_values(&self.ending) {
             return self;
         }
-        let bytes = u32::try_from(self.answer.encoded_len()).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(self.ending.length()).unwrap_or(u32::MAX);
         match room.clone().try_acquire_many_owned(bytes) {
             Ok(room) => self.room = Some(room),
             Err(_) => {
-                self.answer.result = self.answer.result.map(without_values);
+                self.ending = Ending::Message(without_values(self.ending));
                 self.grants = None;
             }
         }
@@ -72,7 +86,11 @@ impl Answered {
 
 /// Whether the answer may hold what was cached. The others are no longer than
 /// their requests.
-fn brings_values(outcome: &Outcome) -> bool {
+fn brings_values(ending: &Ending) -> bool {
+    let outcome = match ending {
+        Ending::Message(outcome) => outcome,
+        Ending::One(_) => return true,
+    };
     match outcome {
         Outcome::Get(_)
         | Outcome::BatchGet(_)
@@ -90,10 +108,12 @@ fn brings_values(outcome: &Outcome) -> bool {
 }
 
 /// A batch may have stored some; any other call with values has done nothing.
-fn without_values(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::BatchSet(answer) => Outcome::BatchSet(left_out(answer)),
-        _ => Outcome::Error(status::message(&status::no_room_for_answers())),
+fn without_values(ending: Ending) -> Outcome {
+    match ending {
+        Ending::Message(Outcome::BatchSet(answer)) => Outcome::BatchSet(left_out(answer)),
+        Ending::Message(_) | Ending::One(_) => {
+            Outcome::Error(status::message(&status::no_room_for_answers()))
+        }
     }
 }
 
@@ -129,7 +149,7 @@ mod tests {
     }
 
     fn answered(outcome: Outcome) -> Answered {
-        Answered::new(1, "", outcome, None)
+        Answered::new(1, "", Ending::Message(outcome), None)
     }
 
     fn hit() -> Answered {
@@ -153,7 +173,7 @@ mod tests {
         assert!(kept.iter().all(|kept| kept.code() == Code::Ok));
         let refused = hit().kept_in(&room);
         assert_eq!(refused.code(), Code::ResourceExhausted);
-        assert!(refused.answer.encoded_len() < VALUE);
+        assert!(refused.ending.length() < VALUE);
         drop(kept);
         assert_eq!(hit().kept_in(&room).code(), Code::Ok);
     }
@@ -182,7 +202,7 @@ mod tests {
             ..BatchSetResponse::default()
         };
         let batch = answered(Outcome::BatchSet(batch)).kept_in(&none);
-        let Some(Outcome::BatchSet(answer)) = batch.answer.result else {
+        let Ending::Message(Outcome::BatchSet(answer)) = batch.ending else {
             panic!("it is not refused");
         };
         let left = part(Part::NotStored(NotStored::default()));

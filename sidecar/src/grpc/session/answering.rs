@@ -1,24 +1,36 @@
 //! One call of a stream → the handler of its RPC → its answer.
 //!
-//! A handler that panics fails its call and no other one.
+//! A handler that panics fails its call and no other one. A Get that is answered at
+//! once needs no future.
 
 use super::super::deadline::Call;
 use super::super::delivery::Grants;
+use super::super::get::{One, Step};
 use super::super::{abandon, compare_and_set, fill, get, invalidate, lease, renew, set, status};
 use super::Parts;
-use super::answered::Answered;
+use super::answered::{Answered, Ending};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::{Code, Status};
-use unstale_proto::v1::SessionCall;
 use unstale_proto::v1::session_answer::Result as Outcome;
 use unstale_proto::v1::session_call::Request;
+use unstale_proto::v1::{GetRequest, SessionCall};
 
 /// A call under way.
 pub(super) type Answering = BoxFuture<'static, Answered>;
+
+/// What a call comes to without waiting, or the rest of it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and a box would cost each hit an allocation"
+)]
+pub(super) enum Begun {
+    Done(Answered),
+    Waits(Answering),
+}
 
 /// The method of a call that names none.
 const NONE: &str = "";
@@ -32,20 +44,17 @@ macro_rules! method {
 
 macro_rules! handlers {
     ($($kind:ident, $module:ident::$handler:ident, $brings:ident;)*) => {
-        /// The call, begun when it is polled. It has waited for so long already.
-        pub(super) fn answering(
-            parts: &Arc<Parts>,
-            call: SessionCall,
-            waited: Duration,
-        ) -> Answering {
+        /// Begins a call, which has waited for so long already.
+        pub(super) fn begin(parts: &Arc<Parts>, call: SessionCall, waited: Duration) -> Begun {
             let left = |timeout| waits(timeout).saturating_sub(waited);
             let (id, timeout) = (call.id, call.timeout.map(left));
             let Some(request) = call.request else {
-                return Box::pin(std::future::ready(answered(id, NONE, Err(unknown()))));
+                return Begun::Done(answered(id, NONE, Err(unknown())));
             };
             let parts = parts.clone();
             match request {
-                $(Request::$kind(request) => Box::pin(async move {
+                Request::Get(request) => begin_get(&parts, id, Call { request, timeout }),
+                $(Request::$kind(request) => Begun::Waits(Box::pin(async move {
                     let call = Call { request, timeout };
                     let outcome = $module::$handler(&parts.engine, call);
                     let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
@@ -54,7 +63,7 @@ macro_rules! handlers {
                     let outcome = outcome.map($brings);
                     let outcome = outcome.map(|(answer, grants)| (Outcome::$kind(answer), grants));
                     answered(id, path, outcome)
-                }),)*
+                })),)*
             }
         }
 
@@ -62,6 +71,7 @@ macro_rules! handlers {
         pub(super) fn refused(call: &SessionCall, status: Status) -> Answered {
             let path = match &call.request {
                 None => NONE,
+                Some(Request::Get(_)) => method!(Get),
                 $(Some(Request::$kind(_)) => method!($kind),)*
             };
             answered(call.id, path, Err(status))
@@ -70,7 +80,6 @@ macro_rules! handlers {
 }
 
 handlers! {
-    Get, get::get, nothing;
     BatchGet, get::batch_get, nothing;
     Set, set::set, nothing;
     BatchSet, set::batch_set, nothing;
@@ -83,12 +92,31 @@ handlers! {
     Invalidate, invalidate::invalidate, nothing;
 }
 
+/// A Get that is answered at once needs no future, and its answer no message.
+fn begin_get(parts: &Parts, id: u64, call: Call<GetRequest>) -> Begun {
+    let step = catch_unwind(AssertUnwindSafe(|| get::one(&parts.engine, call)));
+    match step {
+        Ok(Step::Done(answer)) => Begun::Done(read(id, answer)),
+        Ok(Step::Far(answer)) => Begun::Waits(Box::pin(async move {
+            let answer = AssertUnwindSafe(answer).catch_unwind().await;
+            read(id, answer.unwrap_or_else(|_| Err(panicked())))
+        })),
+        Err(_) => Begun::Done(read(id, Err(panicked()))),
+    }
+}
+
+fn read(id: u64, answer: Result<One, Status>) -> Answered {
+    let failed = |error| Ending::Message(Outcome::Error(status::message(&error)));
+    let ending = answer.map_or_else(failed, Ending::One);
+    Answered::new(id, method!(Get), ending, None)
+}
+
 type Became = Result<(Outcome, Option<Grants>), Status>;
 
 fn answered(id: u64, path: &'static str, became: Became) -> Answered {
     let failed = |error| (Outcome::Error(status::message(&error)), None);
     let (outcome, grants) = became.unwrap_or_else(failed);
-    Answered::new(id, path, outcome, grants)
+    Answered::new(id, path, Ending::Message(outcome), grants)
 }
 
 fn nothing<T>(answer: T) -> (T, Option<Grants>) {

@@ -3,14 +3,14 @@
 //! Decoded whole, a message of small calls takes a hundred times its length. So
 //! a call is decoded when it is its turn, and until then is the bytes that came.
 
+use super::message::{Message, Written};
 use prost::Message as _;
 use prost::bytes::{Buf as _, Bytes};
 use prost::encoding::{self, DecodeContext, WireType};
 use prost::{DecodeError, encoding::decode_varint};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
-use tonic_prost::ProstEncoder;
-use unstale_proto::v1::{SessionCall, SessionResponse};
+use unstale_proto::v1::SessionCall;
 
 /// The fields of SessionRequest.
 const CALLS: u32 = 1;
@@ -105,18 +105,18 @@ fn pass_over(field: u32, wire: WireType, message: &mut Bytes) -> Result<(), Deco
     encoding::skip_field(wire, field, message, DecodeContext::default())
 }
 
-/// Takes messages as they come.
+/// Takes messages as they come, and sends those that are gathered.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Undecoded;
 
 impl Codec for Undecoded {
-    type Encode = SessionResponse;
+    type Encode = Message;
     type Decode = Bytes;
-    type Encoder = ProstEncoder<SessionResponse>;
+    type Encoder = Written;
     type Decoder = Self;
 
-    fn encoder(&mut self) -> Self::Encoder {
-        ProstEncoder::default()
+    fn encoder(&mut self) -> Written {
+        Written
     }
 
     fn decoder(&mut self) -> Self {

@@ -2,6 +2,7 @@
 //!
 //! By hand, as what is generated decodes a message whole.
 
+use super::message::Message;
 use super::pieces::Undecoded;
 use super::stream::Session;
 use super::{Parts, status};
@@ -19,7 +20,6 @@ use tonic::codegen::{Service, http};
 use tonic::server::{Grpc, NamedService, StreamingService};
 use tonic::{Request, Response, Status, Streaming};
 use unstale_engine::{Engine, limits};
-use unstale_proto::v1::SessionResponse;
 use unstale_proto::v1::session_service_server::SERVICE_NAME;
 
 /// The method.
@@ -85,7 +85,7 @@ impl Service<http::Request<Body>> for Sessions {
 }
 
 impl StreamingService<Bytes> for Sessions {
-    type Response = SessionResponse;
+    type Response = Message;
     type ResponseStream = Session;
     type Future = Ready<Result<Response<Session>, Status>>;
 

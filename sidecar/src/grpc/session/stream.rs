@@ -7,7 +7,7 @@
 use super::super::delivery::Grants;
 use super::Parts;
 use super::answered::Answered;
-use super::answering::{answering, refused};
+use super::answering::{Begun, begin, refused};
 use super::message::Message;
 use super::pieces::{Piece, Pieces};
 use super::under_way::UnderWay;
@@ -26,7 +26,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Status, Streaming};
 use unstale_engine::Error;
-use unstale_proto::v1::{SessionCall, SessionResponse};
+use unstale_proto::v1::SessionCall;
 
 /// How long a caller that was told of the end has to end its side. What it has
 /// sent before it knew is begun.
@@ -177,8 +177,10 @@ impl Session {
         } else if !self.under_way.has_room_for(bytes) {
             Some(refused(&call, status::no_room_for_calls()))
         } else {
-            let call = answering(&self.parts, call, self.came.elapsed());
-            self.under_way.begin(id, bytes, call)
+            match begin(&self.parts, call, self.came.elapsed()) {
+                Begun::Done(answer) => Some(answer),
+                Begun::Waits(call) => self.under_way.begin(id, bytes, call),
+            }
         };
         if let Some(answer) = answer {
             self.answer(answer, message);
@@ -227,7 +229,7 @@ fn not_decoded(error: DecodeError) -> Status {
 }
 
 impl Stream for Session {
-    type Item = Result<SessionResponse, Status>;
+    type Item = Result<Message, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let budget = ready!(coop::poll_proceed(context));
@@ -246,10 +248,10 @@ impl Stream for Session {
             session.under_way.cancel_all();
             session.phase = Phase::Failed(status);
         }
-        if let Some((response, grants)) = message.response() {
-            session.on_the_way.grants = grants;
+        if !message.is_empty() {
+            session.on_the_way.grants = message.take_grants();
             budget.made_progress();
-            return Poll::Ready(Some(Ok(response)));
+            return Poll::Ready(Some(Ok(message)));
         }
         if let Some(end) = session.end() {
             return Poll::Ready(end.map(Err));

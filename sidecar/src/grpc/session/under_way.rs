@@ -149,7 +149,7 @@ impl UnderWay {
             let answered = answered.expect("one sender is here");
             // One that was on its way when its call was cancelled is dropped, and
             // with it the lease that it brings.
-            if self.remove(answered.answer.id).is_some() {
+            if self.remove(answered.id).is_some() {
                 return Poll::Ready(answered);
             }
         }
@@ -164,6 +164,7 @@ impl Drop for UnderWay {
 
 #[cfg(test)]
 mod tests {
+    use super::super::answered::Ending;
     use super::*;
     use futures::FutureExt as _;
     use std::future::{pending, poll_fn};
@@ -172,7 +173,8 @@ mod tests {
     use unstale_proto::v1::session_answer::Result as Outcome;
 
     fn answer(id: u64) -> Answered {
-        Answered::new(id, "", Outcome::Renew(RenewResponse::default()), None)
+        let ending = Ending::Message(Outcome::Renew(RenewResponse::default()));
+        Answered::new(id, "", ending, None)
     }
 
     /// A call that never ends, and how it is known that it was dropped.
@@ -190,7 +192,7 @@ mod tests {
         let mut under_way = UnderWay::new(Shutdown::new());
         let done = std::future::ready(answer(7)).boxed();
         let answered = under_way.begin(7, 1, done).expect("it is done");
-        assert_eq!(answered.answer.id, 7);
+        assert_eq!(answered.id, 7);
         assert!(under_way.is_empty());
     }
 
@@ -225,7 +227,7 @@ mod tests {
         }
         under_way.cancel(1);
         let next = poll_fn(|context| under_way.poll_answer(context)).await;
-        assert_eq!(next.answer.id, 2);
+        assert_eq!(next.id, 2);
         assert!(under_way.is_empty());
     }
 
