@@ -1,6 +1,7 @@
 //! For operators: what the sidecar is doing and who else is in the fleet.
 
 use crate::answer::{Session, std_duration};
+use crate::cache::alone;
 use crate::{Cache, Error};
 use std::pin::pin;
 use std::time::Duration;
@@ -149,7 +150,9 @@ impl Cache {
     /// See [`Error`].
     pub async fn status(&self) -> Result<Status, Error> {
         let request = self.request(v1::StatusRequest {});
-        let s = self.answer(pin!(self.admin().status(request))).await?;
+        let s = self
+            .answer(pin!(alone(self.admin().status(request))))
+            .await?;
         Ok(Status {
             session_state: s.session_state().into(),
             version: s.version,
@@ -193,7 +196,9 @@ impl Cache {
     /// See [`Error`].
     pub async fn peers(&self) -> Result<Vec<Peer>, Error> {
         let request = self.request(v1::PeersRequest {});
-        let answer = self.answer(pin!(self.admin().peers(request))).await?;
+        let answer = self
+            .answer(pin!(alone(self.admin().peers(request))))
+            .await?;
         answer.peers.into_iter().map(peer).collect()
     }
 }

@@ -14,13 +14,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use tonic::{Response, Status};
+use tonic::Status;
 use unstale_proto::v1;
 
 /// What a grant that is on its way may take: what the remote tier may.
 const LINGER: Duration = Duration::from_millis(500);
 
-type Call<T> = BoxFuture<'static, Result<Response<T>, Status>>;
+type Call<T> = BoxFuture<'static, Result<T, Status>>;
 
 /// The call. An answer that is not waited for is not lost.
 pub(crate) struct Asking<T: Granting> {
@@ -40,7 +40,7 @@ pub(crate) trait Granting: Send + 'static {
 impl<T: Granting> Asking<T> {
     pub(crate) fn new(
         cache: &Cache,
-        call: impl Future<Output = Result<Response<T>, Status>> + Send + 'static,
+        call: impl Future<Output = Result<T, Status>> + Send + 'static,
     ) -> Self {
         Self {
             call: Some(Box::pin(call)),
@@ -51,7 +51,7 @@ impl<T: Granting> Asking<T> {
 }
 
 impl<T: Granting> Future for Asking<T> {
-    type Output = Result<Response<T>, Status>;
+    type Output = Result<T, Status>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let asking = self.get_mut();
@@ -72,7 +72,7 @@ impl<T: Granting> Drop for Asking<T> {
             let cache = self.cache.clone();
             runtime.spawn(async move {
                 if let Ok(Ok(answer)) = timeout(LINGER, call).await {
-                    give_back(&cache, answer.into_inner().tokens()).await;
+                    give_back(&cache, answer.tokens()).await;
                 }
             });
         }

@@ -186,7 +186,7 @@ impl Cache {
     /// it, at each step.
     pub(crate) async fn answer<T>(
         &self,
-        call: Pin<&mut impl Future<Output = Result<Response<T>, Status>>>,
+        call: Pin<&mut impl Future<Output = Result<T, Status>>>,
     ) -> Result<T, Error> {
         self.answer_after(Duration::ZERO, call).await
     }
@@ -195,7 +195,7 @@ impl Cache {
     pub(crate) async fn answer_acked<T>(
         &self,
         ack: Ack,
-        call: Pin<&mut impl Future<Output = Result<Response<T>, Status>>>,
+        call: Pin<&mut impl Future<Output = Result<T, Status>>>,
     ) -> Result<T, Error> {
         let default = match ack {
             Ack::Local | Ack::Log => DEADLINE,
@@ -208,7 +208,7 @@ impl Cache {
     pub(crate) async fn answer_after<T>(
         &self,
         wait: Duration,
-        call: Pin<&mut impl Future<Output = Result<Response<T>, Status>>>,
+        call: Pin<&mut impl Future<Output = Result<T, Status>>>,
     ) -> Result<T, Error> {
         self.bounded(DEADLINE, wait, call).await
     }
@@ -219,7 +219,7 @@ impl Cache {
         &self,
         default: Duration,
         wait: Duration,
-        call: Pin<&mut impl Future<Output = Result<Response<T>, Status>>>,
+        call: Pin<&mut impl Future<Output = Result<T, Status>>>,
     ) -> Result<T, Error> {
         let (deadline, grace) = match self.timeout {
             Some(timeout) => (timeout, Duration::ZERO),
@@ -227,7 +227,7 @@ impl Cache {
         };
         let bound = deadline.saturating_add(wait).saturating_add(grace);
         match tokio::time::timeout(bound, call).await {
-            Ok(answer) => Ok(answer?.into_inner()),
+            Ok(answer) => Ok(answer?),
             Err(_) if grace.is_zero() => Err(Error::DeadlineExceeded {
                 reason: String::new(),
                 message: format!("no answer within {bound:?}"),
@@ -235,4 +235,11 @@ impl Cache {
             Err(_) => Err(Error::Unreachable(format!("no answer within {bound:?}"))),
         }
     }
+}
+
+/// The answer of a call by itself.
+pub(crate) async fn alone<T>(
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, Status> {
+    Ok(call.await?.into_inner())
 }

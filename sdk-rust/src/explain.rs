@@ -2,6 +2,7 @@
 //! program should depend on what is told here staying the same.
 
 use crate::answer::{Session, std_duration};
+use crate::cache::alone;
 use crate::explained::{Decider, FloorKind, Giver, Judgement, TtlBound};
 use crate::invalidate::InvalidateMode;
 use crate::{Cache, Error, SessionState};
@@ -260,7 +261,9 @@ impl Cache {
             namespace: self.namespace.clone(),
             key: key.into(),
         });
-        let told = self.answer(pin!(self.admin().explain(request))).await?;
+        let told = self
+            .answer(pin!(alone(self.admin().explain(request))))
+            .await?;
         explanation(told)
     }
 }

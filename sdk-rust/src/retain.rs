@@ -2,6 +2,7 @@
 //! anybody refers to a key no pod evicts its entry, within bounds.
 
 use crate::answer::{proto_duration, std_duration};
+use crate::cache::alone;
 use crate::{Cache, Error};
 use std::pin::pin;
 use std::time::Duration;
@@ -193,7 +194,7 @@ impl Cache {
             drop_at_zero: options.drop_at_zero.then_some(v1::DropAtZero {}),
         });
         let mut client = self.client();
-        let answer = self.answer(pin!(client.retain(request))).await?;
+        let answer = self.answer(pin!(alone(client.retain(request)))).await?;
         Ok(Reference {
             references: answer.references,
             term: std_duration(answer.term),
@@ -230,7 +231,7 @@ impl Cache {
             owner: owner.into(),
         });
         let mut client = self.client();
-        let answer = self.answer(pin!(client.release(request))).await?;
+        let answer = self.answer(pin!(alone(client.release(request)))).await?;
         use v1::release_response::Result as Became;
         let result = answer
             .result

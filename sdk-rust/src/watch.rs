@@ -4,6 +4,7 @@
 //! to go on watches again from the last position and, told that events were
 //! lost, drops everything it holds.
 
+use crate::cache::alone;
 use crate::invalidate::InvalidateMode;
 use crate::{Cache, Error};
 use futures::Stream;
@@ -230,7 +231,9 @@ impl Cache {
             prefixes: options.prefixes,
             tags: options.tags,
         });
-        let events = self.answer(pin!(self.client().watch(request))).await?;
+        let events = self
+            .answer(pin!(alone(self.client().watch(request))))
+            .await?;
         let events = Events::Sidecar(Box::new(events));
         Ok(Watch { events })
     }

@@ -3,17 +3,21 @@
 //! Bounded by what the sidecar allows under way, in calls and in bytes: a call
 //! takes its room until its answer has come or its cancellation is sent.
 
+use super::frames::{self, put_call, put_cancelled};
 use super::{Asked, Kind, lock};
+use bytes::{Bytes, BytesMut};
 use futures::task::AtomicWaker;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 use tonic::{Code, Status};
 use unstale_proto::v1::session_answer::Result as Outcome;
-use unstale_proto::v1::{SessionAnswer, SessionCall, SessionOpened};
+use unstale_proto::v1::{SessionCall, SessionOpened};
 
 /// What a message grows by as a call: its id, its timeout, its lengths.
 const AROUND: usize = 40;
+/// A message takes no more calls when it is so long, in bytes.
+const BYTES: usize = 64 * 1024;
 
 /// How a call ended.
 pub(super) enum Ended<T: Kind> {
@@ -25,8 +29,10 @@ pub(super) enum Ended<T: Kind> {
 
 /// What a waiting call is told.
 enum Told {
-    Outcome(Option<Outcome>),
-    NotSent(SessionCall),
+    /// The answer.
+    Answer(Bytes),
+    /// The call as it was put.
+    NotSent(Bytes),
     Lost(Status),
 }
 
@@ -68,7 +74,10 @@ pub(super) struct Line {
 
 /// What is under way, seen from here.
 pub(super) struct Calls {
-    pub(super) queue: VecDeque<SessionCall>,
+    /// Those that were not sent, and what each of them takes of `unsent`.
+    queue: VecDeque<(u64, usize)>,
+    /// They, as they are sent.
+    unsent: BytesMut,
     cancelled: Vec<u64>,
     waiting: HashMap<u64, Caller>,
     last_id: u64,
@@ -86,6 +95,7 @@ impl Line {
     pub(super) fn new() -> Arc<Self> {
         let calls = Calls {
             queue: VecDeque::new(),
+            unsent: BytesMut::new(),
             cancelled: Vec::new(),
             waiting: HashMap::new(),
             last_id: 0,
@@ -113,25 +123,26 @@ impl Line {
         lock(&self.calls).is_open()
     }
 
-    /// An answer came.
-    pub(super) fn answered(&self, answer: SessionAnswer) {
+    /// An answer came: that of the call with this id.
+    pub(super) fn answered(&self, id: u64, answer: Bytes) {
         let mut calls = lock(&self.calls);
         // One that was cancelled: its place is given back when that is sent.
-        let Some(caller) = calls.waiting.remove(&answer.id) else {
+        let Some(caller) = calls.waiting.remove(&id) else {
             return;
         };
         calls.taken.remove(Room::of(caller.bytes));
         drop(calls);
-        let _ = caller.tell.send(Told::Outcome(answer.result));
+        let _ = caller.tell.send(Told::Answer(answer));
     }
 
     /// Takes no more calls, and ends this side when nothing waits to be sent.
     pub(super) fn finish(&self) {
         let mut calls = lock(&self.calls);
         calls.is_open = false;
-        let unsent: Vec<_> = calls.queue.drain(..).collect();
-        for call in unsent {
-            if let Some(caller) = calls.waiting.remove(&call.id) {
+        let mut unsent = std::mem::take(&mut calls.unsent).freeze();
+        for (id, bytes) in std::mem::take(&mut calls.queue) {
+            let call = unsent.split_to(bytes);
+            if let Some(caller) = calls.waiting.remove(&id) {
                 let _ = caller.tell.send(Told::NotSent(call));
             }
         }
@@ -159,7 +170,7 @@ impl Line {
         let id = calls.last_id;
         let (tell, told) = oneshot::channel();
         calls.waiting.insert(id, Caller { tell, bytes });
-        calls.queue.push_back(SessionCall {
+        calls.put(&SessionCall {
             id,
             timeout: asked.timeout.map(crate::answer::proto_duration),
             request: Some(asked.message.into_call()),
@@ -175,15 +186,11 @@ impl Line {
         let Some(caller) = calls.waiting.remove(&id) else {
             return; // it was told
         };
-        match calls.queue.iter().position(|call| call.id == id) {
-            Some(at) => {
-                calls.queue.remove(at);
-                calls.taken.remove(Room::of(caller.bytes));
-            }
-            None => {
-                calls.cancelled.push(id);
-                calls.freed.add(caller.bytes);
-            }
+        if calls.take_back(id) {
+            calls.taken.remove(Room::of(caller.bytes));
+        } else {
+            calls.cancelled.push(id);
+            calls.freed.add(caller.bytes);
         }
         drop(calls);
         self.sender.wake();
@@ -200,10 +207,45 @@ impl Calls {
         taken.calls < max.calls && taken.bytes.saturating_add(bytes) <= max.bytes
     }
 
-    /// The cancellations are sent: their places are free.
-    pub(super) fn take_cancelled(&mut self) -> Vec<u64> {
+    /// What waits to be sent, as one message; nothing when there is nothing. The
+    /// places of what it cancels are free.
+    pub(super) fn take_message(&mut self) -> Bytes {
+        let mut bytes = 0;
+        while bytes < BYTES
+            && let Some((_, length)) = self.queue.pop_front()
+        {
+            bytes += length;
+        }
+        let mut message = self.unsent.split_to(bytes);
+        if !self.cancelled.is_empty() {
+            put_cancelled(&mut message, std::mem::take(&mut self.cancelled));
+        }
         self.taken.remove(std::mem::take(&mut self.freed));
-        std::mem::take(&mut self.cancelled)
+        if self.queue.is_empty() && self.unsent.capacity() > 2 * BYTES {
+            // What once waited for room keeps none of it.
+            self.unsent = BytesMut::new();
+        }
+        message.freeze()
+    }
+
+    fn put(&mut self, call: &SessionCall) {
+        let before = self.unsent.len();
+        put_call(&mut self.unsent, call);
+        self.queue.push_back((call.id, self.unsent.len() - before));
+    }
+
+    /// Takes out a call that was not sent; false when it was.
+    fn take_back(&mut self, id: u64) -> bool {
+        let Some(at) = self.queue.iter().position(|(queued, _)| *queued == id) else {
+            return false;
+        };
+        let before: usize = self.queue.iter().take(at).map(|(_, bytes)| bytes).sum();
+        let mut rest = self.unsent.split_off(before);
+        if let Some((_, bytes)) = self.queue.remove(at) {
+            let _ = rest.split_to(bytes);
+        }
+        self.unsent.extend_from_slice(&rest);
+        true
     }
 }
 
@@ -230,9 +272,9 @@ pub(super) async fn call<T: Kind>(line: &Arc<Line>, asked: Asked<T>) -> Ended<T>
     let told = (&mut waiting.told).await;
     // Nothing is told only if the stream's whole state is gone.
     match told.unwrap_or_else(|_| Told::Lost(gone("the stream is gone"))) {
-        Told::Outcome(outcome) => Ended::Answered(understood::<T>(outcome)),
+        Told::Answer(answer) => Ended::Answered(understood::<T>(waiting.id, answer)),
         Told::Lost(why) => Ended::Answered(Err(why)),
-        Told::NotSent(call) => match call.request.and_then(T::from_call) {
+        Told::NotSent(call) => match unsent(&call) {
             Some(message) => Ended::NotSent(Asked {
                 message,
                 timeout: limit,
@@ -242,9 +284,17 @@ pub(super) async fn call<T: Kind>(line: &Arc<Line>, asked: Asked<T>) -> Ended<T>
     }
 }
 
-fn understood<T: Kind>(outcome: Option<Outcome>) -> Result<T::Answer, Status> {
+/// What was asked, read again.
+fn unsent<T: Kind>(call: &[u8]) -> Option<T> {
+    T::from_call(frames::call(call)?.request?)
+}
+
+fn understood<T: Kind>(id: u64, answer: Bytes) -> Result<T::Answer, Status> {
     let strange = || Status::internal("an answer of a kind that was not asked for");
-    match outcome.ok_or_else(strange)? {
+    let answer = frames::answer(answer)?;
+    // It was handed out by the first id in it.
+    let is_mine = answer.id == id;
+    match answer.result.filter(|_| is_mine).ok_or_else(strange)? {
         Outcome::Error(error) => Err(status(&error)),
         outcome => T::answer(outcome).ok_or_else(strange),
     }
@@ -261,17 +311,14 @@ pub(super) fn gone(why: &str) -> Status {
     Status::unavailable(why)
 }
 
-/// What a call is: used where only its length counts.
-pub(super) fn len(call: &SessionCall) -> usize {
-    prost::Message::encoded_len(call)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sending::Sending;
     use super::*;
     use futures::{FutureExt as _, StreamExt as _};
-    use unstale_proto::v1::{GetRequest, GetResponse};
+    use prost::Message as _;
+    use std::time::Duration;
+    use unstale_proto::v1::{GetRequest, GetResponse, SessionAnswer, SessionRequest};
 
     fn opened(max_calls: u32) -> (Arc<Line>, Sending) {
         let line = Line::new();
@@ -297,15 +344,17 @@ mod tests {
     /// The ids that are sent now, and those that are cancelled.
     fn sent(sending: &mut Sending) -> (Vec<u64>, Vec<u64>) {
         let request = sending.next().now_or_never().flatten().unwrap_or_default();
+        let request = SessionRequest::decode(request).unwrap();
         let ids = request.calls.iter().map(|call| call.id).collect();
         (ids, request.cancelled)
     }
 
-    fn answer(id: u64) -> SessionAnswer {
-        SessionAnswer {
+    fn answer(line: &Line, id: u64) {
+        let answer = SessionAnswer {
             id,
             result: Some(Outcome::Get(GetResponse::default())),
-        }
+        };
+        line.answered(id, answer.encode_to_vec().into());
     }
 
     #[tokio::test]
@@ -318,10 +367,10 @@ mod tests {
         assert!(one.as_mut().now_or_never().is_none());
         assert!(two.as_mut().now_or_never().is_none());
         assert_eq!(sent(&mut sending), (vec![1, 2], vec![]));
-        line.answered(answer(2));
+        answer(&line, 2);
         assert!(one.as_mut().now_or_never().is_none());
         assert!(matches!(two.await, Ended::Answered(Ok(_))));
-        line.answered(answer(1));
+        answer(&line, 1);
         assert!(matches!(one.await, Ended::Answered(Ok(_))));
     }
 
@@ -335,7 +384,7 @@ mod tests {
         assert!(matches!(call(&line, asked("2")).await, Ended::NotSent(_)));
         assert_eq!(sent(&mut sending), (vec![], vec![1]));
         // Its answer was on the way.
-        line.answered(answer(1));
+        answer(&line, 1);
         let mut next = Box::pin(call(&line, asked("3")));
         assert!(next.as_mut().now_or_never().is_none());
         assert_eq!(sent(&mut sending), (vec![2], vec![]));
@@ -349,6 +398,45 @@ mod tests {
         drop(dropped);
         assert_eq!(sent(&mut sending), (vec![], vec![]));
         assert!(call(&line, asked("2")).now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_a_call_that_was_dropped_is_sent_as_it_was() {
+        let (line, mut sending) = opened(8);
+        let each = ["1", "22", "333"].map(|key| {
+            let line = line.clone();
+            let mut call = Box::pin(async move { call(&line, asked(key)).await });
+            assert!(call.as_mut().now_or_never().is_none());
+            call
+        });
+        let [_first, second, third] = each;
+        drop(second);
+        assert_eq!(sent(&mut sending), (vec![1, 3], vec![]));
+        let (line_again, mut again) = (line.clone(), asked("4444"));
+        again.timeout = Some(Duration::from_secs(1));
+        let mut fourth = Box::pin(async move { call(&line_again, again).await });
+        assert!(fourth.as_mut().now_or_never().is_none());
+        line.lost(&gone("it broke"));
+        match fourth.await {
+            Ended::NotSent(asked) => assert_eq!(asked.message.key, "4444"),
+            Ended::Answered(_) => panic!("it was not sent"),
+        }
+        assert!(matches!(third.await, Ended::Answered(Err(_))));
+    }
+
+    #[tokio::test]
+    async fn an_answer_with_two_ids_is_nobodys() {
+        let (line, mut sending) = opened(8);
+        let mut one = Box::pin(call(&line, asked("1")));
+        assert!(one.as_mut().now_or_never().is_none());
+        assert_eq!(sent(&mut sending), (vec![1], vec![]));
+        let twice = [1, 2].map(|id| SessionAnswer {
+            id,
+            result: Some(Outcome::Get(GetResponse::default())),
+        });
+        let twice = twice.map(|answer| answer.encode_to_vec()).concat();
+        line.answered(1, twice.into());
+        assert!(matches!(one.await, Ended::Answered(Err(_))));
     }
 
     #[tokio::test]
@@ -377,7 +465,7 @@ mod tests {
         assert!(first.as_mut().now_or_never().is_none());
         assert!(matches!(call(&line, asked(&long)).await, Ended::NotSent(_)));
         assert_eq!(sent(&mut sending), (vec![1], vec![]));
-        line.answered(answer(1));
+        answer(&line, 1);
         assert!(matches!(first.await, Ended::Answered(Ok(_))));
         let mut dropped = Box::pin(call(&line, asked(&long)));
         assert!(dropped.as_mut().now_or_never().is_none());

@@ -9,6 +9,7 @@
 //! by themselves until there is a new stream. A call that was not sent when the stream broke is made by itself; of one that
 //! was sent nobody knows, as when a connection breaks.
 
+mod frames;
 mod kinds;
 mod line;
 mod opening;
@@ -30,7 +31,6 @@ use tokio::time::Instant;
 use tonic::codegen::http::Uri;
 use tonic::{Request, Response, Status};
 use unstale_proto::v1::cache_service_client::CacheServiceClient;
-use unstale_proto::v1::session_service_client::SessionServiceClient;
 
 /// A longer message goes by itself: it would hold up those behind it.
 const LARGE: usize = 64 * 1024;
@@ -58,7 +58,7 @@ impl<T> Asked<T> {
 /// How calls reach the sidecar.
 pub(crate) struct Lanes {
     alone: CacheServiceClient<Wire>,
-    session: SessionServiceClient<Wire>,
+    origin: Uri,
     wire: Wire,
     fast: Arc<Mutex<Fast>>,
 }
@@ -82,33 +82,30 @@ impl Lanes {
     /// Both lanes over one connection; the fast one only if it is wanted.
     pub(crate) fn new(wire: &Wire, origin: &Uri, wants_session: bool) -> Self {
         let alone = CacheServiceClient::with_origin(wire.clone(), origin.clone());
-        let session = SessionServiceClient::with_origin(wire.clone(), origin.clone());
         let fast = match wants_session {
             true => Fast::Closed(Instant::now()),
             false => Fast::Off,
         };
         Self {
             alone: alone.max_decoding_message_size(MESSAGE_BYTES),
-            session: session.max_decoding_message_size(MESSAGE_BYTES),
+            origin: origin.clone(),
             wire: wire.clone(),
             fast: Arc::new(Mutex::new(fast)),
         }
     }
 
     /// The answer of a call, by whichever lane.
-    pub(crate) async fn call<T: Kind>(
-        &self,
-        asked: Asked<T>,
-    ) -> Result<Response<T::Answer>, Status> {
+    pub(crate) async fn call<T: Kind>(&self, asked: Asked<T>) -> Result<T::Answer, Status> {
         let asked = match self.line(&asked) {
             Some(line) => match line::call(&line, asked).await {
-                Ended::Answered(answer) => return answer.map(Response::new),
+                Ended::Answered(answer) => return answer,
                 Ended::NotSent(asked) => asked,
             },
             None => asked,
         };
         // In a box: most calls go by the stream, and need no room for this.
-        Box::pin(T::alone(self.alone.clone(), asked.request())).await
+        let answer = Box::pin(T::alone(self.alone.clone(), asked.request())).await;
+        answer.map(Response::into_inner)
     }
 
     /// The stream, if there is one and the call fits on it.
@@ -145,7 +142,7 @@ impl Lanes {
                 fast: self.fast.clone(),
                 connection: self.wire.connection(),
             };
-            tokio::spawn(opening.run(self.session.clone(), tell, gone));
+            tokio::spawn(opening.run((self.wire.clone(), self.origin.clone()), tell, gone));
         }
         None
     }
@@ -161,12 +158,12 @@ struct Opening {
 impl Opening {
     async fn run(
         self,
-        session: SessionServiceClient<Wire>,
+        place: (Wire, Uri),
         tell: Option<oneshot::Sender<()>>,
         gone: oneshot::Receiver<Infallible>,
     ) {
         let opened = tokio::select! {
-            opened = opening::open(session) => opened,
+            opened = opening::open(place) => opened,
             Err(_) = gone => return,
         };
         let mut opened = match opened {

@@ -1,13 +1,16 @@
 //! The life of one stream: it is opened, its answers are handed out, it ends.
 
+use super::frames::{self, Brought, Response};
 use super::line::{Line, gone};
 use super::sending::Sending;
 use crate::wire::Wire;
+use bytes::Bytes;
+use prost::DecodeError;
 use std::error::Error as _;
 use std::sync::Arc;
+use tonic::codegen::http::Uri;
 use tonic::{Code, Status, Streaming};
-use unstale_proto::v1::SessionResponse;
-use unstale_proto::v1::session_service_client::SessionServiceClient;
+use unstale_proto::v1::SessionOpened;
 
 /// Why there is no stream.
 pub(super) enum Refused {
@@ -22,24 +25,37 @@ pub(super) enum Refused {
 pub(super) struct Opened {
     line: Arc<Line>,
     /// None when it has ended.
-    answers: Option<Streaming<SessionResponse>>,
+    answers: Option<Streaming<Bytes>>,
 }
 
 /// Opens a stream, and learns what it allows.
-pub(super) async fn open(mut session: SessionServiceClient<Wire>) -> Result<Opened, Refused> {
+pub(super) async fn open(place: (Wire, Uri)) -> Result<Opened, Refused> {
     let mut opened = Opened {
         line: Line::new(),
         answers: None,
     };
     let sending = Sending(opened.line.clone());
-    let answers = session.session(sending).await;
-    let mut answers = answers.map_err(|status| refused(&status))?.into_inner();
+    let answers = frames::open(place, sending).await;
+    let mut answers = answers.map_err(|status| refused(&status))?;
     let first = answers.message().await.map_err(|status| refused(&status))?;
-    let first = first.filter(|first| first.closing.is_none());
-    let allowed = first.and_then(|first| first.opened);
+    let allowed = first.and_then(allowed);
     opened.line.allows(allowed.ok_or(Refused::Failed)?);
     opened.answers = Some(answers);
     Ok(opened)
+}
+
+/// What the first message says that the stream allows; none when it closes at once,
+/// or cannot be understood.
+fn allowed(first: Bytes) -> Option<SessionOpened> {
+    let (mut first, mut allowed) = (Response(first), None);
+    while let Some(brought) = first.next().ok()? {
+        match brought {
+            Brought::Opened(opened) => allowed = Some(opened),
+            Brought::Answer(..) => {}
+            Brought::Closing => return None,
+        }
+    }
+    allowed
 }
 
 fn refused(status: &Status) -> Refused {
@@ -71,10 +87,10 @@ impl Opened {
             return false;
         };
         let why = match answers.message().await {
-            Ok(Some(message)) => {
-                self.hand_out(message);
-                return true;
-            }
+            Ok(Some(message)) => match self.hand_out(message) {
+                Ok(()) => return true,
+                Err(error) => gone(&error.to_string()),
+            },
             Ok(None) => gone("the sidecar ended the stream"),
             // The transport's own word has a cause; it says what broke.
             Err(status) if status.source().is_some() => status,
@@ -85,13 +101,17 @@ impl Opened {
         false
     }
 
-    fn hand_out(&self, message: SessionResponse) {
-        for answer in message.answers {
-            self.line.answered(answer);
+    fn hand_out(&self, message: Bytes) -> Result<(), DecodeError> {
+        let mut response = Response(message);
+        while let Some(brought) = response.next()? {
+            match brought {
+                // Said once.
+                Brought::Opened(_) => {}
+                Brought::Answer(id, answer) => self.line.answered(id, answer),
+                Brought::Closing => self.line.finish(),
+            }
         }
-        if message.closing.is_some() {
-            self.line.finish();
-        }
+        Ok(())
     }
 }
 
