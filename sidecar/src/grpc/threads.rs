@@ -112,10 +112,16 @@ impl Thread {
         let tasks = shutdown.clone();
         let work = move || {
             // Where the system gives no thread for it, this one panics, and tells nothing.
-            let Ok(runtime) = runtime() else { return };
+            let runtime = match runtime() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    let _ = tell.send(Err(error));
+                    return;
+                }
+            };
             let served = async move { serve(Connections(ReceiverStream::new(taken))).await };
             let served = runtime.spawn(served);
-            let _ = tell.send(());
+            let _ = tell.send(Ok(()));
             runtime.block_on(async move {
                 if served.await.is_err() {
                     tracing::error!("a thread serves no more connections: it panicked");
@@ -126,7 +132,7 @@ impl Thread {
         };
         // It sleeps until the end.
         thread::Builder::new().name("grpc end".into()).spawn(work)?;
-        began.recv().map_err(io::Error::other)?;
+        began.recv().map_err(io::Error::other)??;
         shutdown.spawn("grpc", async move {
             let _ = is_over.await;
         });
