@@ -19,6 +19,8 @@ use std::collections::HashMap;
 const ROWS: usize = 4;
 /// Registers of one page of memory.
 const PAGE: usize = 256;
+/// Of one word.
+const BITS: usize = u64::BITS as usize;
 
 /// What must not be older: below `hard` an entry is gone, below `soft` stale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,8 +64,8 @@ pub(crate) struct Floors {
     /// `ROWS` rows of `width` registers each; untouched pages cost no memory.
     /// Not [`Floor`]s, so that the allocator hands out zeroed pages.
     registers: Vec<[u64; 2]>,
-    /// Whether any register is not zero.
-    is_raised: bool,
+    /// A bit for each page of them that holds any but zeros.
+    raised: Vec<u64>,
     width: usize,
     namespaces: HashMap<NameHash, Floor>,
     prefixes: Prefixes,
@@ -76,7 +78,7 @@ impl Floors {
     pub(crate) fn new(width: usize, bugs: Bugs) -> Self {
         Self {
             registers: vec![[0, 0]; ROWS * width],
-            is_raised: false,
+            raised: vec![0; (ROWS * width).div_ceil(PAGE * BITS)],
             width,
             namespaces: HashMap::new(),
             prefixes: Prefixes::default(),
@@ -87,8 +89,9 @@ impl Floors {
 
     /// Raises the floor of a key, a tag or a hashed prefix to `sequence`.
     pub(crate) fn raise(&mut self, name: NameHash, mode: Mode, sequence: u64) {
-        self.is_raised = true;
         for at in self.places(name) {
+            let page = at / PAGE;
+            self.raised[page / BITS] |= 1 << (page % BITS);
             let [hard, soft] = self.registers[at];
             let mut floor = Floor { hard, soft };
             floor.raise(mode, sequence);
@@ -194,13 +197,13 @@ impl Floors {
     pub(crate) fn clear(&mut self) {
         // In place: an allocator that is asked for as much again may give what was
         // used before, and then zeroes all of it, which makes it resident.
-        for page in self.registers.chunks_mut(PAGE) {
-            // What nobody raised is only read, and stays untouched.
-            if self.is_raised && page.iter().any(|register| *register != [0, 0]) {
+        for (at, page) in self.registers.chunks_mut(PAGE).enumerate() {
+            // What nobody raised stays untouched.
+            if self.raised[at / BITS] >> (at % BITS) & 1 == 1 {
                 page.fill([0, 0]);
             }
         }
-        self.is_raised = false;
+        self.raised.fill(0);
         self.namespaces.clear();
         self.prefixes = Prefixes::default();
         self.everything = Floor::default();
@@ -266,7 +269,7 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_another_epoch() {
-        let mut floors = Floors::new(1 << 10, Bugs::NONE);
+        let mut floors = Floors::new(1 << 14, Bugs::NONE);
         let namespace = Namespace::new("n").expect("a namespace");
         for n in 0..300 {
             floors.raise(name(n), Mode::Hard, 7);
