@@ -18,7 +18,7 @@ use unstale_engine::text::Text;
 /// durations of 19, a number of 11 and three of 2.
 const SMALL: usize = 160;
 /// Room for what is not long, for each key and for the answer.
-const BESIDE: usize = 256;
+pub(in crate::grpc) const BESIDE: usize = 256;
 
 /// The fields of `unstale.v1.Entry`.
 mod entry {
@@ -69,6 +69,14 @@ pub(super) fn put_one(to: &mut impl BufMut, one: One) {
     encoded.expect("there is room for a message of bounded length");
 }
 
+/// Whether there is a [`Hit`] of it.
+pub(in crate::grpc) fn is_hit(one: &One) -> bool {
+    match &one.answer.result {
+        GetOutcome::Found(found) => matches!(found.payload, Payload::Value(_)),
+        GetOutcome::NotModified(_) | GetOutcome::Missing => false,
+    }
+}
+
 /// The answer to a Get that found an entry, measured.
 pub(in crate::grpc) struct Hit<'a> {
     entry: Entry<'a>,
@@ -104,7 +112,7 @@ impl<'a> Hit<'a> {
 
     pub(in crate::grpc) fn put(&self, to: &mut impl BufMut) {
         self.entry.put(to, get::FOUND);
-        put_text(to, get::POSITION, self.position.as_bytes());
+        put_field(to, get::POSITION, self.position.as_bytes());
         if let Some(degraded) = &self.degraded {
             put_field(to, get::DEGRADED, degraded);
         }
@@ -219,15 +227,14 @@ fn begin_result(to: &mut impl BufMut, key: &str, length: usize) {
     to.put_slice(key.as_bytes());
 }
 
-/// Room for the answer to a Get, rather more than less.
-pub(in crate::grpc) fn room_of_one(one: &One) -> usize {
-    let value = one.answer.result.found().map_or(0, room_of_found);
-    value + BESIDE
-}
-
-fn room_of_found(found: &Found) -> usize {
+/// Room for the answer to a Get that found this, rather more than less.
+pub(in crate::grpc) fn room_of_one(found: &Found) -> usize {
     let tags = found.tags.iter().map(|tag| tag.as_str().len() + BEGIN);
-    found.payload.data().len() + tags.sum::<usize>()
+    let content_type = match &found.payload {
+        Payload::Value(value) => value.content_type.len(),
+        Payload::NotFound => 0,
+    };
+    found.payload.data().len() + content_type + tags.sum::<usize>() + BESIDE
 }
 
 /// Room for the answer to a BatchGet, rather more than less.

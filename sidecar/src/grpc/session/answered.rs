@@ -6,7 +6,7 @@
 //! something.
 
 use super::super::delivery::Grants;
-use super::super::direct::wire;
+use super::super::direct::wire::{is_hit, room_of_one};
 use super::super::get::One;
 use super::super::status;
 use std::sync::Arc;
@@ -22,8 +22,17 @@ use unstale_proto::v1::{BatchSetResponse, DegradedReason};
 pub(super) enum Ending {
     /// A message.
     Message(Outcome),
-    /// A read's answer, which is written without one.
-    One(One),
+    /// The answer to a Get that found an entry, which is written without one.
+    Hit(One),
+}
+
+impl From<One> for Ending {
+    fn from(one: One) -> Self {
+        match is_hit(&one) {
+            true => Self::Hit(one),
+            false => Self::Message(Outcome::Get(one.message())),
+        }
+    }
 }
 
 impl Ending {
@@ -31,7 +40,7 @@ impl Ending {
     pub(super) fn length(&self) -> usize {
         match self {
             Self::Message(outcome) => outcome.encoded_len(),
-            Self::One(one) => wire::room_of_one(one),
+            Self::Hit(one) => one.answer.result.found().map_or(0, room_of_one),
         }
     }
 }
@@ -62,7 +71,7 @@ impl Answered {
     pub(super) fn code(&self) -> Code {
         match &self.ending {
             Ending::Message(Outcome::Error(error)) => Code::from(error.code),
-            Ending::Message(_) | Ending::One(_) => Code::Ok,
+            Ending::Message(_) | Ending::Hit(_) => Code::Ok,
         }
     }
 
@@ -89,7 +98,7 @@ impl Answered {
 fn brings_values(ending: &Ending) -> bool {
     let outcome = match ending {
         Ending::Message(outcome) => outcome,
-        Ending::One(_) => return true,
+        Ending::Hit(_) => return true,
     };
     match outcome {
         Outcome::Get(_)
@@ -111,7 +120,7 @@ fn brings_values(ending: &Ending) -> bool {
 fn without_values(ending: Ending) -> Outcome {
     match ending {
         Ending::Message(Outcome::BatchSet(answer)) => Outcome::BatchSet(left_out(answer)),
-        Ending::Message(_) | Ending::One(_) => {
+        Ending::Message(_) | Ending::Hit(_) => {
             Outcome::Error(status::message(&status::no_room_for_answers()))
         }
     }

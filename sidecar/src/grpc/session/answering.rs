@@ -1,16 +1,16 @@
 //! One call of a stream → the handler of its RPC → its answer.
 //!
-//! A handler that panics fails its call and no other one. A Get that is answered at
-//! once needs no future.
+//! A handler that panics fails its call and no other one; a hit is written later,
+//! where the stream is. A Get that is answered at once needs no future.
 
 use super::super::deadline::Call;
 use super::super::delivery::Grants;
-use super::super::get::{One, Step};
+use super::super::get::Step;
 use super::super::{abandon, compare_and_set, fill, get, invalidate, lease, renew, set, status};
 use super::Parts;
 use super::answered::{Answered, Ending};
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryFutureExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,21 +94,24 @@ handlers! {
 
 /// A Get that is answered at once needs no future, and its answer no message.
 fn begin_get(parts: &Parts, id: u64, call: Call<GetRequest>) -> Begun {
-    let step = catch_unwind(AssertUnwindSafe(|| get::one(&parts.engine, call)));
-    match step {
-        Ok(Step::Done(answer)) => Begun::Done(read(id, answer)),
-        Ok(Step::Far(answer)) => Begun::Waits(Box::pin(async move {
-            let answer = AssertUnwindSafe(answer).catch_unwind().await;
-            read(id, answer.unwrap_or_else(|_| Err(panicked())))
+    let near = || match get::one(&parts.engine, call) {
+        Step::Done(answer) => Ok(answer.map(Ending::from)),
+        Step::Far(answer) => Err(answer),
+    };
+    match catch_unwind(AssertUnwindSafe(near)) {
+        Ok(Ok(ending)) => Begun::Done(read(id, ending)),
+        Ok(Err(far)) => Begun::Waits(Box::pin(async move {
+            let far = far.map_ok(Ending::from);
+            let ending = AssertUnwindSafe(far).catch_unwind().await;
+            read(id, ending.unwrap_or_else(|_| Err(panicked())))
         })),
         Err(_) => Begun::Done(read(id, Err(panicked()))),
     }
 }
 
-fn read(id: u64, answer: Result<One, Status>) -> Answered {
+fn read(id: u64, ending: Result<Ending, Status>) -> Answered {
     let failed = |error| Ending::Message(Outcome::Error(status::message(&error)));
-    let ending = answer.map_or_else(failed, Ending::One);
-    Answered::new(id, method!(Get), ending, None)
+    Answered::new(id, method!(Get), ending.unwrap_or_else(failed), None)
 }
 
 type Became = Result<(Outcome, Option<Grants>), Status>;

@@ -15,7 +15,8 @@ use unstale_engine::limits;
 use unstale_proto::v1::session_answer::Result as Outcome;
 use unstale_proto::v1::{SessionClosing, SessionOpened, SessionResponse};
 
-/// A message takes no more answers when it is so long, in bytes.
+/// A message takes no more answers when it is so long, in bytes: of hits an estimate,
+/// rather more than less.
 const BYTES: usize = 64 * 1024;
 /// A message takes no more answers when it has so many.
 const ANSWERS: usize = 256;
@@ -67,8 +68,8 @@ impl Message {
 
     /// Whether there is nothing to send.
     pub(super) fn is_empty(&self) -> bool {
-        let says = self.says.opened.is_some() || self.says.closing.is_some();
-        !says && self.answers.is_empty()
+        let is_silent = self.says.opened.is_none() && self.says.closing.is_none();
+        is_silent && self.answers.is_empty()
     }
 
     /// The leases that it brings.
@@ -76,9 +77,10 @@ impl Message {
         std::mem::take(&mut self.grants)
     }
 
+    /// What it says of the stream comes first: the order of fields is free.
     fn put(self, to: &mut impl BufMut) {
-        let says = self.says.encode(to);
-        says.expect("there is room for a message of bounded length");
+        let said = self.says.encode(to);
+        said.expect("there is room for a message of bounded length");
         for (id, ending) in self.answers {
             put_answer(to, id, ending);
         }
@@ -88,18 +90,20 @@ impl Message {
 fn put_answer(to: &mut impl BufMut, id: u64, ending: Ending) {
     match ending {
         Ending::Message(outcome) => put_outcome(to, id, &outcome),
-        Ending::One(one) => match Hit::of(&one) {
-            Some(hit) => {
-                let length = hit.length();
-                begin_answer(to, id, field_length(length));
-                let mut begin = Short::<BEGIN>::new();
-                begin.begin(GET, length);
-                to.put_slice(begin.as_bytes());
-                hit.put(to);
-            }
+        Ending::Hit(one) => match Hit::of(&one) {
+            Some(hit) => put_hit(to, id, &hit),
             None => put_outcome(to, id, &Outcome::Get(one.message())),
         },
     }
+}
+
+fn put_hit(to: &mut impl BufMut, id: u64, hit: &Hit<'_>) {
+    let length = hit.length();
+    begin_answer(to, id, field_length(length));
+    let mut begin = Short::<BEGIN>::new();
+    begin.begin(GET, length);
+    to.put_slice(begin.as_bytes());
+    hit.put(to);
 }
 
 fn put_outcome(to: &mut impl BufMut, id: u64, outcome: &Outcome) {
@@ -136,18 +140,18 @@ impl Encoder for Written {
 mod tests {
     use super::*;
     use crate::grpc::direct::tests::one;
+    use crate::grpc::direct::wire::BESIDE;
     use crate::grpc::get::One;
+    use crate::grpc::status;
     use proptest::prelude::*;
-    use unstale_proto::v1::{RenewResponse, SessionAnswer};
+    use unstale_proto::v1::SessionAnswer;
 
     /// An answer, and the message of the same.
-    fn ending(one: One, is_message: bool) -> (Ending, Outcome) {
-        match is_message {
-            true => {
-                let outcome = || Outcome::Renew(RenewResponse::default());
-                (Ending::Message(outcome()), outcome())
-            }
-            false => (Ending::One(one.clone()), Outcome::Get(one.message())),
+    fn ending(one: One, is_error: bool) -> (Ending, Outcome) {
+        let error = || Outcome::Error(status::message(&status::no_room_for_calls()));
+        match is_error {
+            true => (Ending::Message(error()), error()),
+            false => (one.clone().into(), Outcome::Get(one.message())),
         }
     }
 
@@ -158,6 +162,7 @@ mod tests {
             (opens, closes) in any::<(bool, bool)>(),
         ) {
             let (mut message, mut same) = (Message::default(), SessionResponse::default());
+            let count = answers.len();
             if opens {
                 message.open();
             }
@@ -166,8 +171,8 @@ mod tests {
             }
             same.opened = message.says.opened;
             same.closing = message.says.closing;
-            for (id, is_message, one) in answers {
-                let (ending, outcome) = ending(one, is_message);
+            for (id, is_error, one) in answers {
+                let (ending, outcome) = ending(one, is_error);
                 message.add(Answered::new(id, "", ending, None));
                 let result = Some(outcome);
                 same.answers.push(SessionAnswer { id, result });
@@ -177,6 +182,8 @@ mod tests {
             message.put(&mut written);
             prop_assert_eq!(SessionResponse::decode(&*written).unwrap(), same);
             prop_assert!(room + SAYS >= written.len(), "{} of {}", room, written.len());
+            let most = written.len() + count * (BESIDE + 2 * BEGIN);
+            prop_assert!(room <= most, "{} of {}", room, written.len());
         }
     }
 }
