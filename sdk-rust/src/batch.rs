@@ -120,7 +120,7 @@ impl Cache {
         let away = |error: &Error| (0..asked).map(|_| Ok(SetOutcome::failed(error))).collect();
         let answer = match sent.contains(&true) || sent.is_empty() {
             true => {
-                let writing = pin!(self.write_many(items, ack));
+                let writing = async move || self.write_many(items, ack).await;
                 self.or_else(writing, away).await?
             }
             false => Answer::away(Vec::new()),

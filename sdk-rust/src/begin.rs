@@ -11,7 +11,6 @@ use crate::loaded::{Because, Loaded};
 use crate::loading::{Lease, Loading, Right, unshared};
 use crate::renewing::Renewing;
 use crate::{Cache, Error, LoadOptions};
-use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -94,10 +93,8 @@ impl Cache {
         options: LoadOptions,
     ) -> Result<Begun<E>, Error> {
         let (key, arrived) = (key.into(), Instant::now());
-        let ask = |lease| async {
-            self.attempt(pin!(self.lease_with(key.as_str(), lease)))
-                .await
-        };
+        let name = key.as_str();
+        let ask = |lease| self.attempt(async move || self.lease_with(name, lease).await);
         let how = (options.lease(), options.allow_stale);
         match self.obtain(&key, how, true, ask).await {
             Ok(Obtained::Leased(leased)) => self.found(key, options, leased),

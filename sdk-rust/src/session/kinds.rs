@@ -9,12 +9,12 @@ use unstale_proto::v1::session_answer::Result as Outcome;
 use unstale_proto::v1::session_call::Request as Called;
 
 /// A request that has both lanes.
-pub(crate) trait Kind: prost::Message + Sized {
+pub(crate) trait Kind: prost::Message + Default {
     /// What it is answered with.
     type Answer: Send;
 
-    /// As a stream carries it.
-    fn into_call(self) -> Called;
+    /// Its field of a SessionCall.
+    const FIELD: u32;
 
     /// Back from there.
     fn from_call(call: Called) -> Option<Self>;
@@ -30,13 +30,11 @@ pub(crate) trait Kind: prost::Message + Sized {
 }
 
 macro_rules! kinds {
-    ($($kind:ident, $request:ident, $answer:ident, $method:ident;)*) => {$(
+    ($($kind:ident = $field:literal, $request:ident, $answer:ident, $method:ident;)*) => {$(
         impl Kind for v1::$request {
             type Answer = v1::$answer;
 
-            fn into_call(self) -> Called {
-                Called::$kind(self)
-            }
+            const FIELD: u32 = $field;
 
             fn from_call(call: Called) -> Option<Self> {
                 match call {
@@ -63,15 +61,51 @@ macro_rules! kinds {
 }
 
 kinds! {
-    Get, GetRequest, GetResponse, get;
-    BatchGet, BatchGetRequest, BatchGetResponse, batch_get;
-    Set, SetRequest, SetResponse, set;
-    BatchSet, BatchSetRequest, BatchSetResponse, batch_set;
-    CompareAndSet, CompareAndSetRequest, CompareAndSetResponse, compare_and_set;
-    Lease, LeaseRequest, LeaseResponse, lease;
-    BatchLease, BatchLeaseRequest, BatchLeaseResponse, batch_lease;
-    Renew, RenewRequest, RenewResponse, renew;
-    Fill, FillRequest, FillResponse, fill;
-    Abandon, AbandonRequest, AbandonResponse, abandon;
-    Invalidate, InvalidateRequest, InvalidateResponse, invalidate;
+    Get = 3, GetRequest, GetResponse, get;
+    BatchGet = 4, BatchGetRequest, BatchGetResponse, batch_get;
+    Set = 5, SetRequest, SetResponse, set;
+    BatchSet = 6, BatchSetRequest, BatchSetResponse, batch_set;
+    CompareAndSet = 7, CompareAndSetRequest, CompareAndSetResponse, compare_and_set;
+    Lease = 8, LeaseRequest, LeaseResponse, lease;
+    BatchLease = 9, BatchLeaseRequest, BatchLeaseResponse, batch_lease;
+    Renew = 10, RenewRequest, RenewResponse, renew;
+    Fill = 11, FillRequest, FillResponse, fill;
+    Abandon = 12, AbandonRequest, AbandonResponse, abandon;
+    Invalidate = 13, InvalidateRequest, InvalidateResponse, invalidate;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Asked;
+    use super::*;
+    use prost::Message as _;
+    use std::time::Duration;
+
+    fn comes_back<T: Kind + PartialEq>() {
+        let asked = Asked {
+            message: T::default(),
+            timeout: Some(Duration::new(1, 2)),
+        };
+        let call = v1::SessionCall::decode(&*asked.rest()).unwrap();
+        let timeout = call.timeout.map(Duration::try_from);
+        assert_eq!(timeout, Some(Ok(Duration::new(1, 2))));
+        assert_eq!(call.id, 0, "it is put before");
+        let message = call.request.and_then(T::from_call);
+        assert!(message == Some(asked.message), "field {}", T::FIELD);
+    }
+
+    #[test]
+    fn each_kind_is_carried_in_its_own_field() {
+        comes_back::<v1::GetRequest>();
+        comes_back::<v1::BatchGetRequest>();
+        comes_back::<v1::SetRequest>();
+        comes_back::<v1::BatchSetRequest>();
+        comes_back::<v1::CompareAndSetRequest>();
+        comes_back::<v1::LeaseRequest>();
+        comes_back::<v1::BatchLeaseRequest>();
+        comes_back::<v1::RenewRequest>();
+        comes_back::<v1::FillRequest>();
+        comes_back::<v1::AbandonRequest>();
+        comes_back::<v1::InvalidateRequest>();
+    }
 }

@@ -3,10 +3,11 @@
 //! Bounded by what the sidecar allows under way, in calls and in bytes: a call
 //! takes its room until its answer has come or its cancellation is sent.
 
-use super::frames::{self, put_call, put_cancelled};
+use super::messages::{self, Outgoing, Unsent};
 use super::{Asked, Kind, lock};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::task::AtomicWaker;
+use prost::Message as _;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
@@ -14,10 +15,12 @@ use tonic::{Code, Status};
 use unstale_proto::v1::session_answer::Result as Outcome;
 use unstale_proto::v1::{SessionCall, SessionOpened};
 
-/// What a message grows by as a call: its id, its timeout, its lengths.
-const AROUND: usize = 40;
+/// What a call grows by in a message: its id, its length.
+const AROUND: usize = 20;
 /// A message takes no more calls when it is so long, in bytes.
 const BYTES: usize = 64 * 1024;
+/// Calls of a message that room is made for at once.
+const CALLS: usize = 256;
 
 /// How a call ended.
 pub(super) enum Ended<T: Kind> {
@@ -31,8 +34,8 @@ pub(super) enum Ended<T: Kind> {
 enum Told {
     /// The answer.
     Answer(Bytes),
-    /// The call as it was put.
-    NotSent(Bytes),
+    /// The call as it was to be sent.
+    NotSent(Unsent),
     Lost(Status),
 }
 
@@ -74,10 +77,7 @@ pub(super) struct Line {
 
 /// What is under way, seen from here.
 pub(super) struct Calls {
-    /// Those that were not sent, and what each of them takes of `unsent`.
-    queue: VecDeque<(u64, usize)>,
-    /// They, as they are sent.
-    unsent: BytesMut,
+    queue: VecDeque<Unsent>,
     cancelled: Vec<u64>,
     waiting: HashMap<u64, Caller>,
     last_id: u64,
@@ -95,7 +95,6 @@ impl Line {
     pub(super) fn new() -> Arc<Self> {
         let calls = Calls {
             queue: VecDeque::new(),
-            unsent: BytesMut::new(),
             cancelled: Vec::new(),
             waiting: HashMap::new(),
             last_id: 0,
@@ -139,10 +138,8 @@ impl Line {
     pub(super) fn finish(&self) {
         let mut calls = lock(&self.calls);
         calls.is_open = false;
-        let mut unsent = std::mem::take(&mut calls.unsent).freeze();
-        for (id, bytes) in std::mem::take(&mut calls.queue) {
-            let call = unsent.split_to(bytes);
-            if let Some(caller) = calls.waiting.remove(&id) {
+        for call in std::mem::take(&mut calls.queue) {
+            if let Some(caller) = calls.waiting.remove(&call.id) {
                 let _ = caller.tell.send(Told::NotSent(call));
             }
         }
@@ -160,21 +157,19 @@ impl Line {
     }
 
     fn begin<T: Kind>(self: &Arc<Self>, asked: Asked<T>) -> Result<Waiting, Asked<T>> {
+        // Before others are held up.
+        let rest = asked.rest();
+        let bytes = rest.len() + AROUND;
+        let (tell, told) = oneshot::channel();
         let mut calls = lock(&self.calls);
-        let bytes = asked.message.encoded_len() + AROUND;
         if !calls.is_open || !calls.has_room(bytes) {
             return Err(asked);
         }
         calls.last_id += 1;
         calls.taken.add(bytes);
         let id = calls.last_id;
-        let (tell, told) = oneshot::channel();
         calls.waiting.insert(id, Caller { tell, bytes });
-        calls.put(&SessionCall {
-            id,
-            timeout: asked.timeout.map(crate::answer::proto_duration),
-            request: Some(asked.message.into_call()),
-        });
+        calls.queue.push_back(Unsent { id, rest });
         drop(calls);
         self.sender.wake();
         let line = self.clone();
@@ -207,45 +202,28 @@ impl Calls {
         taken.calls < max.calls && taken.bytes.saturating_add(bytes) <= max.bytes
     }
 
-    /// What waits to be sent, as one message; nothing when there is nothing. The
-    /// places of what it cancels are free.
-    pub(super) fn take_message(&mut self) -> Bytes {
+    /// What waits to be sent, as one message. The places of what it cancels are
+    /// free.
+    pub(super) fn take_message(&mut self) -> Outgoing {
+        self.taken.remove(std::mem::take(&mut self.freed));
+        let mut message = Outgoing {
+            calls: Vec::with_capacity(self.queue.len().min(CALLS)),
+            cancelled: std::mem::take(&mut self.cancelled),
+        };
         let mut bytes = 0;
         while bytes < BYTES
-            && let Some((_, length)) = self.queue.pop_front()
+            && let Some(call) = self.queue.pop_front()
         {
-            bytes += length;
+            bytes += call.length();
+            message.calls.push(call);
         }
-        let mut message = self.unsent.split_to(bytes);
-        if !self.cancelled.is_empty() {
-            put_cancelled(&mut message, std::mem::take(&mut self.cancelled));
-        }
-        self.taken.remove(std::mem::take(&mut self.freed));
-        if self.queue.is_empty() && self.unsent.capacity() > 2 * BYTES {
-            // What once waited for room keeps none of it.
-            self.unsent = BytesMut::new();
-        }
-        message.freeze()
-    }
-
-    fn put(&mut self, call: &SessionCall) {
-        let before = self.unsent.len();
-        put_call(&mut self.unsent, call);
-        self.queue.push_back((call.id, self.unsent.len() - before));
+        message
     }
 
     /// Takes out a call that was not sent; false when it was.
     fn take_back(&mut self, id: u64) -> bool {
-        let Some(at) = self.queue.iter().position(|(queued, _)| *queued == id) else {
-            return false;
-        };
-        let before: usize = self.queue.iter().take(at).map(|(_, bytes)| bytes).sum();
-        let mut rest = self.unsent.split_off(before);
-        if let Some((_, bytes)) = self.queue.remove(at) {
-            let _ = rest.split_to(bytes);
-        }
-        self.unsent.extend_from_slice(&rest);
-        true
+        let at = self.queue.iter().position(|call| call.id == id);
+        at.and_then(|at| self.queue.remove(at)).is_some()
     }
 }
 
@@ -274,7 +252,7 @@ pub(super) async fn call<T: Kind>(line: &Arc<Line>, asked: Asked<T>) -> Ended<T>
     match told.unwrap_or_else(|_| Told::Lost(gone("the stream is gone"))) {
         Told::Answer(answer) => Ended::Answered(understood::<T>(waiting.id, answer)),
         Told::Lost(why) => Ended::Answered(Err(why)),
-        Told::NotSent(call) => match unsent(&call) {
+        Told::NotSent(call) => match message(&call) {
             Some(message) => Ended::NotSent(Asked {
                 message,
                 timeout: limit,
@@ -285,13 +263,14 @@ pub(super) async fn call<T: Kind>(line: &Arc<Line>, asked: Asked<T>) -> Ended<T>
 }
 
 /// What was asked, read again.
-fn unsent<T: Kind>(call: &[u8]) -> Option<T> {
-    T::from_call(frames::call(call)?.request?)
+fn message<T: Kind>(unsent: &Unsent) -> Option<T> {
+    let call = SessionCall::decode(&*unsent.rest).ok()?;
+    T::from_call(call.request?)
 }
 
 fn understood<T: Kind>(id: u64, answer: Bytes) -> Result<T::Answer, Status> {
     let strange = || Status::internal("an answer of a kind that was not asked for");
-    let answer = frames::answer(answer)?;
+    let answer = messages::answer(answer)?;
     // It was handed out by the first id in it.
     let is_mine = answer.id == id;
     match answer.result.filter(|_| is_mine).ok_or_else(strange)? {
@@ -316,7 +295,6 @@ mod tests {
     use super::super::sending::Sending;
     use super::*;
     use futures::{FutureExt as _, StreamExt as _};
-    use prost::Message as _;
     use std::time::Duration;
     use unstale_proto::v1::{GetRequest, GetResponse, SessionAnswer, SessionRequest};
 
@@ -344,7 +322,9 @@ mod tests {
     /// The ids that are sent now, and those that are cancelled.
     fn sent(sending: &mut Sending) -> (Vec<u64>, Vec<u64>) {
         let request = sending.next().now_or_never().flatten().unwrap_or_default();
-        let request = SessionRequest::decode(request).unwrap();
+        let mut bytes = Vec::new();
+        request.put(&mut bytes);
+        let request = SessionRequest::decode(&*bytes).unwrap();
         let ids = request.calls.iter().map(|call| call.id).collect();
         (ids, request.cancelled)
     }
@@ -401,27 +381,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_behind_a_call_that_was_dropped_is_sent_as_it_was() {
-        let (line, mut sending) = opened(8);
-        let each = ["1", "22", "333"].map(|key| {
-            let line = line.clone();
-            let mut call = Box::pin(async move { call(&line, asked(key)).await });
+    async fn calls_that_were_not_sent_are_given_back_as_they_were() {
+        let (line, _sending) = opened(8);
+        let keys = ["1", "22", "333", "4444"];
+        let mut calls = keys.map(|key| {
+            let (line, mut asked) = (line.clone(), asked(key));
+            asked.timeout = Some(Duration::from_secs(key.len() as u64));
+            let mut call = Box::pin(async move { call(&line, asked).await });
             assert!(call.as_mut().now_or_never().is_none());
-            call
+            Some(call)
         });
-        let [_first, second, third] = each;
-        drop(second);
-        assert_eq!(sent(&mut sending), (vec![1, 3], vec![]));
-        let (line_again, mut again) = (line.clone(), asked("4444"));
-        again.timeout = Some(Duration::from_secs(1));
-        let mut fourth = Box::pin(async move { call(&line_again, again).await });
-        assert!(fourth.as_mut().now_or_never().is_none());
+        drop(calls[1].take());
         line.lost(&gone("it broke"));
-        match fourth.await {
-            Ended::NotSent(asked) => assert_eq!(asked.message.key, "4444"),
-            Ended::Answered(_) => panic!("it was not sent"),
+        for (call, key) in calls.into_iter().zip(keys) {
+            let Some(call) = call else { continue };
+            let Ended::NotSent(asked) = call.await else {
+                panic!("it was not sent");
+            };
+            assert_eq!(asked.message.key, key);
+            assert_eq!(asked.timeout, Some(Duration::from_secs(key.len() as u64)));
         }
-        assert!(matches!(third.await, Ended::Answered(Err(_))));
     }
 
     #[tokio::test]
@@ -454,7 +433,8 @@ mod tests {
             Ended::Answered(_) => panic!("it was not sent"),
         }
         assert!(matches!(call(&line, asked("3")).await, Ended::NotSent(_)));
-        assert_eq!(sending.next().now_or_never(), Some(None), "this side ends");
+        let next = sending.next().now_or_never();
+        assert!(matches!(next, Some(None)), "this side ends");
     }
 
     #[tokio::test]

@@ -9,9 +9,9 @@
 //! by themselves until there is a new stream. A call that was not sent when the stream broke is made by itself; of one that
 //! was sent nobody knows, as when a connection breaks.
 
-mod frames;
 mod kinds;
 mod line;
+mod messages;
 mod opening;
 mod sending;
 #[cfg(test)]
@@ -20,8 +20,10 @@ mod tests;
 pub(crate) use self::kinds::Kind;
 use self::line::{Ended, Line};
 use self::opening::Refused;
+use crate::answer::proto_duration;
 use crate::cache::MESSAGE_BYTES;
 use crate::wire::Wire;
+use prost::encoding;
 use std::convert::Infallible;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +36,10 @@ use unstale_proto::v1::cache_service_client::CacheServiceClient;
 
 /// A longer message goes by itself: it would hold up those behind it.
 const LARGE: usize = 64 * 1024;
+/// The field of `unstale.v1.SessionCall`.
+const TIMEOUT: u32 = 2;
+/// What is around a message in it: its timeout, its length.
+const AROUND: usize = 32;
 /// The pause before a stream is opened again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The same on a connection whose sidecar knows no such stream.
@@ -46,6 +52,20 @@ pub(crate) struct Asked<T> {
 }
 
 impl<T> Asked<T> {
+    /// Its SessionCall without the id: that is given when it is queued.
+    fn rest(&self) -> Vec<u8>
+    where
+        T: Kind,
+    {
+        let timeout = self.timeout.map(proto_duration);
+        let mut rest = Vec::with_capacity(self.message.encoded_len() + AROUND);
+        if let Some(timeout) = timeout {
+            encoding::message::encode(TIMEOUT, &timeout, &mut rest);
+        }
+        encoding::message::encode(T::FIELD, &self.message, &mut rest);
+        rest
+    }
+
     pub(crate) fn request(self) -> Request<T> {
         let mut request = Request::new(self.message);
         if let Some(timeout) = self.timeout {

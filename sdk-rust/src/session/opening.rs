@@ -1,7 +1,7 @@
 //! The life of one stream: it is opened, its answers are handed out, it ends.
 
-use super::frames::{self, Brought, Response};
 use super::line::{Line, gone};
+use super::messages::{self, Brought, Response};
 use super::sending::Sending;
 use crate::wire::Wire;
 use bytes::Bytes;
@@ -35,7 +35,7 @@ pub(super) async fn open(place: (Wire, Uri)) -> Result<Opened, Refused> {
         answers: None,
     };
     let sending = Sending(opened.line.clone());
-    let answers = frames::open(place, sending).await;
+    let answers = messages::open(place, sending).await;
     let mut answers = answers.map_err(|status| refused(&status))?;
     let first = answers.message().await.map_err(|status| refused(&status))?;
     let allowed = first.and_then(allowed);

@@ -4,7 +4,7 @@
 
 use super::line::Line;
 use super::lock;
-use bytes::Bytes;
+use super::messages::Outgoing;
 use futures::Stream;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,10 +14,9 @@ use std::task::{Context, Poll};
 pub(super) struct Sending(pub(super) Arc<Line>);
 
 impl Stream for Sending {
-    /// A `SessionRequest`.
-    type Item = Bytes;
+    type Item = Outgoing;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Outgoing>> {
         self.0.sender.register(context.waker());
         let mut calls = lock(&self.0.calls);
         let message = calls.take_message();

@@ -11,7 +11,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::Code;
 use tonic::codegen::http;
-use unstale_proto::v1::{GetRequest, SessionClosing, SessionOpened, SessionResponse};
+use unstale_proto::v1::{
+    GetRequest, SessionAnswer, SessionClosing, SessionOpened, SessionResponse,
+};
 
 /// How long a call is waited for: of one on a stream nothing is heard here.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -73,9 +75,22 @@ impl Came {
 }
 
 fn message(response: &SessionResponse) -> Bytes {
-    let encoded = response.encode_to_vec();
+    framed(&response.encode_to_vec())
+}
+
+fn framed(encoded: &[u8]) -> Bytes {
     let length = u32::try_from(encoded.len()).unwrap().to_be_bytes();
-    [&[0], &length[..], &encoded].concat().into()
+    [&[0], &length[..], encoded].concat().into()
+}
+
+fn opened() -> SessionResponse {
+    SessionResponse {
+        opened: Some(SessionOpened {
+            max_calls: 8,
+            max_bytes: 1 << 20,
+        }),
+        ..SessionResponse::default()
+    }
 }
 
 /// The Session that comes first; calls by themselves are refused.
@@ -144,14 +159,7 @@ async fn a_stream_that_closes_is_followed_by_another_before_it_has_ended() {
     let followed = async {
         let (mut came, _serving) = accepted(&listener).await;
         let mut closing = session(&mut came).await.open();
-        let opened = SessionResponse {
-            opened: Some(SessionOpened {
-                max_calls: 8,
-                max_bytes: 1 << 20,
-            }),
-            ..SessionResponse::default()
-        };
-        closing.send_data(message(&opened), false).unwrap();
+        closing.send_data(message(&opened()), false).unwrap();
         until(&lanes, "open\"").await;
         let word = SessionResponse {
             closing: Some(SessionClosing {}),
@@ -167,6 +175,40 @@ async fn a_stream_that_closes_is_followed_by_another_before_it_has_ended() {
         }
     };
     timeout(SOON, followed).await.expect("there is another");
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_ends_the_stream_and_its_calls() {
+    let (listener, lanes) = served().await;
+    let ended = async {
+        let (mut came, _serving) = accepted(&listener).await;
+        let mut stream = session(&mut came).await.open();
+        stream.send_data(message(&opened()), false).unwrap();
+        until(&lanes, "open\"").await;
+        let lost = tokio::spawn(get(lanes.clone()));
+        tokio::task::yield_now().await;
+        let cut = SessionResponse {
+            answers: vec![SessionAnswer {
+                id: 1,
+                result: None,
+            }],
+            ..SessionResponse::default()
+        };
+        let mut cut = cut.encode_to_vec();
+        cut.pop();
+        stream.send_data(framed(&cut), false).unwrap();
+        // The lane closes, and the call is not waited for.
+        until(&lanes, "closed").await;
+        lost.await.unwrap().unwrap_err()
+    };
+    let ended = async {
+        tokio::select! {
+            ended = ended => ended,
+            () = calling(&lanes) => unreachable!(),
+        }
+    };
+    let why = timeout(SOON, ended).await.expect("it ends");
+    assert_eq!(why.code(), Code::Unavailable);
 }
 
 #[tokio::test]

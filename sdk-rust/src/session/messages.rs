@@ -1,11 +1,12 @@
-//! The messages of a stream as bytes: calls are written when they are made, answers
-//! read by who waits for them.
+//! The messages of a stream as bytes: a call is written by who makes it, an answer
+//! read by who waits for it.
 //!
-//! A generated message of many calls holds and moves each of them whole; here one
-//! task handles nothing but bytes, and the work is done where the call is.
+//! A generated message of many calls holds and moves each of them whole; here the
+//! stream's task handles nothing but bytes. An answer that cannot be read fails its
+//! call, a message that cannot be divided into answers the stream.
 
 use super::{MESSAGE_BYTES, Wire};
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut, Bytes};
 use prost::DecodeError;
 use prost::Message as _;
 use prost::encoding::{self, DecodeContext, WireType, encode_key, encode_varint};
@@ -14,7 +15,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::Uri;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::{Request, Status, Streaming};
-use unstale_proto::v1::{SessionAnswer, SessionCall, SessionOpened, SessionRequest};
+use unstale_proto::v1::{SessionAnswer, SessionOpened, SessionRequest};
 
 /// The method.
 const SESSION: &str = "/unstale.v1.SessionService/Session";
@@ -24,41 +25,63 @@ const CALLS: u32 = 1;
 const OPENED: u32 = 1;
 const ANSWERS: u32 = 2;
 const CLOSING: u32 = 3;
-/// The field of `unstale.v1.SessionAnswer`.
+/// The first field of `unstale.v1.SessionCall` and of `unstale.v1.SessionAnswer`.
 const ID: u32 = 1;
 
 /// Opens a stream.
 pub(super) async fn open(
     (wire, origin): (Wire, Uri),
-    sending: impl futures::Stream<Item = Bytes> + Send + 'static,
+    sending: impl futures::Stream<Item = Outgoing> + Send + 'static,
 ) -> Result<Streaming<Bytes>, Status> {
     let mut grpc = Grpc::with_origin(wire, origin).max_decoding_message_size(MESSAGE_BYTES);
     let path = PathAndQuery::from_static(SESSION);
     grpc.ready().await?;
-    let answers = grpc.streaming(Request::new(sending), path, Frames).await?;
+    let answers = grpc.streaming(Request::new(sending), path, AsBytes).await?;
     Ok(answers.into_inner())
 }
 
-/// One more call of a SessionRequest.
-pub(super) fn put_call(to: &mut BytesMut, call: &SessionCall) {
-    encode_key(CALLS, WireType::LengthDelimited, to);
-    encode_varint(call.encoded_len() as u64, to);
-    call.encode_raw(to);
+/// A call that was not sent yet: its id, and the rest of its SessionCall.
+pub(super) struct Unsent {
+    pub(super) id: u64,
+    pub(super) rest: Vec<u8>,
 }
 
-/// A call as it was put.
-pub(super) fn call(put: &[u8]) -> Option<SessionCall> {
-    let request = SessionRequest::decode(put).ok()?;
-    request.calls.into_iter().next()
+impl Unsent {
+    /// Its length as a SessionCall.
+    pub(super) fn length(&self) -> usize {
+        encoding::uint64::encoded_len(ID, &self.id) + self.rest.len()
+    }
+
+    fn put(&self, to: &mut impl BufMut) {
+        encode_key(CALLS, WireType::LengthDelimited, to);
+        encode_varint(self.length() as u64, to);
+        encoding::uint64::encode(ID, &self.id, to);
+        to.put_slice(&self.rest);
+    }
 }
 
-/// Cancellations, behind the calls of a SessionRequest.
-pub(super) fn put_cancelled(to: &mut BytesMut, cancelled: Vec<u64>) {
-    let cancelled = SessionRequest {
-        cancelled,
-        calls: Vec::new(),
-    };
-    cancelled.encode_raw(to);
+/// A SessionRequest.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    pub(super) calls: Vec<Unsent>,
+    pub(super) cancelled: Vec<u64>,
+}
+
+impl Outgoing {
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.cancelled.is_empty()
+    }
+
+    pub(super) fn put(self, to: &mut impl BufMut) {
+        for call in self.calls {
+            call.put(to);
+        }
+        let cancelled = SessionRequest {
+            cancelled: self.cancelled,
+            calls: Vec::new(),
+        };
+        cancelled.encode_raw(to);
+    }
 }
 
 /// What a SessionResponse brings, one at a time.
@@ -81,19 +104,19 @@ impl Response {
     pub(super) fn next(&mut self) -> Result<Option<Brought>, DecodeError> {
         while self.0.has_remaining() {
             match encoding::decode_key(&mut self.0)? {
-                (OPENED, wire) => {
-                    let opened = SessionOpened::decode(bytes(wire, &mut self.0)?)?;
+                (OPENED, kind) => {
+                    let opened = SessionOpened::decode(bytes(kind, &mut self.0)?)?;
                     return Ok(Some(Brought::Opened(opened)));
                 }
-                (ANSWERS, wire) => {
-                    let answer = bytes(wire, &mut self.0)?;
+                (ANSWERS, kind) => {
+                    let answer = bytes(kind, &mut self.0)?;
                     return Ok(Some(Brought::Answer(id(answer.clone())?, answer)));
                 }
-                (CLOSING, wire) => {
-                    bytes(wire, &mut self.0)?;
+                (CLOSING, kind) => {
+                    bytes(kind, &mut self.0)?;
                     return Ok(Some(Brought::Closing));
                 }
-                (other, wire) => pass_over(other, wire, &mut self.0)?,
+                (other, kind) => pass_over(other, kind, &mut self.0)?,
             }
         }
         Ok(None)
@@ -105,12 +128,12 @@ fn id(mut answer: Bytes) -> Result<u64, DecodeError> {
     let mut id = 0;
     while answer.has_remaining() {
         match encoding::decode_key(&mut answer)? {
-            (ID, WireType::Varint) => {
-                id = encoding::decode_varint(&mut answer)?;
-                // It comes first, unless somebody else wrote it.
+            (ID, kind) => {
+                encoding::uint64::merge(kind, &mut id, &mut answer, DecodeContext::default())?;
+                // The rest is its caller's to read.
                 break;
             }
-            (other, wire) => pass_over(other, wire, &mut answer)?,
+            (other, kind) => pass_over(other, kind, &mut answer)?,
         }
     }
     Ok(id)
@@ -121,22 +144,22 @@ pub(super) fn answer(bytes: Bytes) -> Result<SessionAnswer, Status> {
     SessionAnswer::decode(bytes).map_err(|error| Status::internal(error.to_string()))
 }
 
-fn bytes(wire: WireType, message: &mut Bytes) -> Result<Bytes, DecodeError> {
+fn bytes(kind: WireType, message: &mut Bytes) -> Result<Bytes, DecodeError> {
     let mut bytes = Bytes::new();
-    encoding::bytes::merge(wire, &mut bytes, message, DecodeContext::default())?;
+    encoding::bytes::merge(kind, &mut bytes, message, DecodeContext::default())?;
     Ok(bytes)
 }
 
-fn pass_over(field: u32, wire: WireType, message: &mut Bytes) -> Result<(), DecodeError> {
-    encoding::skip_field(wire, field, message, DecodeContext::default())
+fn pass_over(field: u32, kind: WireType, message: &mut Bytes) -> Result<(), DecodeError> {
+    encoding::skip_field(kind, field, message, DecodeContext::default())
 }
 
-/// Messages as they are.
+/// Writes what is sent, and hands over what comes as it is.
 #[derive(Clone, Copy, Default)]
-struct Frames;
+struct AsBytes;
 
-impl Codec for Frames {
-    type Encode = Bytes;
+impl Codec for AsBytes {
+    type Encode = Outgoing;
     type Decode = Bytes;
     type Encoder = Self;
     type Decoder = Self;
@@ -150,17 +173,17 @@ impl Codec for Frames {
     }
 }
 
-impl Encoder for Frames {
-    type Item = Bytes;
+impl Encoder for AsBytes {
+    type Item = Outgoing;
     type Error = Status;
 
-    fn encode(&mut self, message: Bytes, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        to.put(message);
+    fn encode(&mut self, message: Outgoing, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        message.put(to);
         Ok(())
     }
 }
 
-impl Decoder for Frames {
+impl Decoder for AsBytes {
     type Item = Bytes;
     type Error = Status;
 
@@ -174,14 +197,28 @@ mod tests {
     use super::*;
     use unstale_proto::v1::session_answer::Result as Outcome;
     use unstale_proto::v1::session_call::Request as Called;
-    use unstale_proto::v1::{GetRequest, GetResponse, SessionClosing, SessionResponse};
+    use unstale_proto::v1::{
+        GetRequest, GetResponse, SessionCall, SessionClosing, SessionResponse,
+    };
 
     fn get(id: u64) -> SessionCall {
         SessionCall {
             id,
-            timeout: None,
-            request: Some(Called::Get(GetRequest::default())),
+            timeout: Some(prost_types::Duration {
+                seconds: 1,
+                nanos: 2,
+            }),
+            request: Some(Called::Get(GetRequest {
+                key: format!("key {id}"),
+                ..GetRequest::default()
+            })),
         }
+    }
+
+    fn unsent(id: u64) -> Unsent {
+        let rest = SessionCall { id: 0, ..get(id) };
+        let rest = rest.encode_to_vec();
+        Unsent { id, rest }
     }
 
     fn response() -> SessionResponse {
@@ -201,16 +238,24 @@ mod tests {
 
     #[test]
     fn what_is_put_is_the_message() {
-        let mut put = BytesMut::new();
-        put_call(&mut put, &get(1));
-        assert_eq!(call(&put), Some(get(1)));
-        put_call(&mut put, &get(300));
-        put_cancelled(&mut put, vec![7, 1 << 40]);
+        let outgoing = Outgoing {
+            calls: vec![unsent(1), unsent(300)],
+            cancelled: vec![7, 1 << 40],
+        };
+        let lengths: Vec<_> = outgoing.calls.iter().map(Unsent::length).collect();
+        let mut put = Vec::new();
+        outgoing.put(&mut put);
         let whole = SessionRequest {
             calls: vec![get(1), get(300)],
             cancelled: vec![7, 1 << 40],
         };
-        assert_eq!(SessionRequest::decode(put).unwrap(), whole);
+        assert_eq!(SessionRequest::decode(&*put).unwrap(), whole);
+        let expected: Vec<_> = whole
+            .calls
+            .iter()
+            .map(prost::Message::encoded_len)
+            .collect();
+        assert_eq!(lengths, expected);
     }
 
     #[test]
@@ -240,6 +285,9 @@ mod tests {
         encoding::uint64::encode(ID, &5, &mut late);
         assert_eq!(id(late.into()).unwrap(), 5);
         assert_eq!(id(Bytes::new()).unwrap(), 0);
+        let mut no_number = Vec::new();
+        encoding::string::encode(ID, &"5".to_owned(), &mut no_number);
+        id(no_number.into()).unwrap_err();
     }
 
     #[test]
