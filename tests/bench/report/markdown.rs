@@ -26,9 +26,9 @@ By how much is in the column of values above. Decisions \
 - Unary hits, beside the echo: what decisions 13 and 14 tell of. 64 B over TCP is the first row of a run, and the only one that was \
 missed on 27 November 2026 (met in the run before it); why was not looked for.\n\
 - 16 in flight on a stream, beside Redis and Valkey: a thread for each core, no router and no future for a hit, another \
-allocator, fat LTO; answers that are ready in one write are kept for TCP only. HTTP/2 frames, \
-protobuf messages and a task for each call of the client are what RESP has not; of a call the sidecar takes less than half \
-(decision 15).\n\
+allocator, fat LTO; a client that moves no calls and whose stream's task handles bytes, which was nearly twice the rate \
+(decision 15). Answers that are ready in one write are kept for TCP only. HTTP/2 frames, protobuf messages and a task for each \
+call of the client are what RESP has not.\n\
 - BatchGet of 100 from L1, beside MGET: names hashed in one step, answers written from the engine's types, floors fetched \
 before they are judged: less than half of the instructions it took. An entry carries its version, etag, times and tier, and each is judged; \
 a value of Redis is its bytes.\n\
