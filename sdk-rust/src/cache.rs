@@ -118,12 +118,12 @@ impl Cache {
         }
     }
 
-    /// A client for a call by itself.
+    /// A client of CacheService, for a call by itself.
     pub(crate) fn client(&self) -> CacheServiceClient<Wire> {
         self.clients.cache.clone()
     }
 
-    /// The same of AdminService.
+    /// A client of AdminService.
     pub(crate) fn admin(&self) -> AdminServiceClient<Wire> {
         self.clients.admin.clone()
     }

@@ -35,7 +35,8 @@ async fn calls_are_small() {
         ),
     ];
     for (call, size) in sizes {
-        // A third more than it takes: one more step by value doubles it.
+        // Not far above what the largest of them takes: one more step by value
+        // doubles a call.
         let bound = match call {
             "get_or_load" => 6 << 10,
             "set" => 4 << 10,

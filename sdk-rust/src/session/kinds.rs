@@ -1,4 +1,4 @@
-//! The kinds of calls that a stream carries: a message's place in a frame, its
+//! The kinds of calls that a stream carries: a message's field of a SessionCall, its
 //! answer's, and the same call by itself.
 
 use crate::wire::Wire;

@@ -15,8 +15,8 @@ use tonic::{Code, Status};
 use unstale_proto::v1::session_answer::Result as Outcome;
 use unstale_proto::v1::{SessionCall, SessionOpened};
 
-/// What a call grows by in a message: its id, its length.
-const AROUND: usize = 20;
+/// The longest id, as a field of a call.
+const ID: usize = 11;
 /// A message takes no more calls when it is so long, in bytes.
 const BYTES: usize = 64 * 1024;
 /// Calls of a message that room is made for at once.
@@ -157,12 +157,16 @@ impl Line {
     }
 
     fn begin<T: Kind>(self: &Arc<Self>, asked: Asked<T>) -> Result<Waiting, Asked<T>> {
+        let bytes = asked.message.encoded_len();
+        if !lock(&self.calls).has_room(bytes) {
+            return Err(asked); // nor is it written
+        }
         // Before others are held up.
         let rest = asked.rest();
-        let bytes = rest.len() + AROUND;
+        let bytes = rest.len() + ID;
         let (tell, told) = oneshot::channel();
         let mut calls = lock(&self.calls);
-        if !calls.is_open || !calls.has_room(bytes) {
+        if !calls.has_room(bytes) {
             return Err(asked);
         }
         calls.last_id += 1;
@@ -199,7 +203,7 @@ impl Calls {
 
     fn has_room(&self, bytes: usize) -> bool {
         let (taken, max) = (self.taken, self.max);
-        taken.calls < max.calls && taken.bytes.saturating_add(bytes) <= max.bytes
+        self.is_open && taken.calls < max.calls && taken.bytes.saturating_add(bytes) <= max.bytes
     }
 
     /// What waits to be sent, as one message. The places of what it cancels are
@@ -401,6 +405,16 @@ mod tests {
             assert_eq!(asked.message.key, key);
             assert_eq!(asked.timeout, Some(Duration::from_secs(key.len() as u64)));
         }
+    }
+
+    #[tokio::test]
+    async fn a_call_takes_no_less_room_than_the_sidecar_counts() {
+        let (line, _sending) = opened(8);
+        lock(&line.calls).last_id = u64::MAX - 1;
+        let mut longest = Box::pin(call(&line, asked("1")));
+        assert!(longest.as_mut().now_or_never().is_none());
+        let calls = lock(&line.calls);
+        assert!(calls.taken.bytes >= calls.queue[0].length());
     }
 
     #[tokio::test]

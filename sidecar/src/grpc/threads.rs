@@ -111,7 +111,8 @@ impl Thread {
         let (tell, began) = std::sync::mpsc::channel();
         let tasks = shutdown.clone();
         let work = move || {
-            // Where the system gives no thread for it, this one panics, and tells nothing.
+            // Where the system gives no thread for its worker, the library panics, and
+            // nothing is told.
             let runtime = match runtime() {
                 Ok(runtime) => runtime,
                 Err(error) => {
@@ -132,7 +133,7 @@ impl Thread {
         };
         // It sleeps until the end.
         thread::Builder::new().name("grpc end".into()).spawn(work)?;
-        began.recv().map_err(io::Error::other)??;
+        began.recv().map_err(|_| no_worker())??;
         shutdown.spawn("grpc", async move {
             let _ = is_over.await;
         });
@@ -150,6 +151,10 @@ impl Thread {
     fn load(&self) -> usize {
         Arc::strong_count(&self.load)
     }
+}
+
+fn no_worker() -> io::Error {
+    io::Error::other("the system gives no thread for a worker")
 }
 
 /// One worker, as the process's own has: it goes on with what it woke last, so that

@@ -64,8 +64,8 @@ pub(crate) struct Floors {
     /// `ROWS` rows of `width` registers each; untouched pages cost no memory.
     /// Not [`Floor`]s, so that the allocator hands out zeroed pages.
     registers: Vec<[u64; 2]>,
-    /// A bit for each page of them that holds any but zeros.
-    raised: Vec<u64>,
+    /// A bit for each page of them, set once anything in it was raised.
+    written: Vec<u64>,
     width: usize,
     namespaces: HashMap<NameHash, Floor>,
     prefixes: Prefixes,
@@ -78,7 +78,7 @@ impl Floors {
     pub(crate) fn new(width: usize, bugs: Bugs) -> Self {
         Self {
             registers: vec![[0, 0]; ROWS * width],
-            raised: vec![0; (ROWS * width).div_ceil(PAGE * BITS)],
+            written: vec![0; (ROWS * width).div_ceil(PAGE * BITS)],
             width,
             namespaces: HashMap::new(),
             prefixes: Prefixes::default(),
@@ -91,7 +91,7 @@ impl Floors {
     pub(crate) fn raise(&mut self, name: NameHash, mode: Mode, sequence: u64) {
         for at in self.places(name) {
             let page = at / PAGE;
-            self.raised[page / BITS] |= 1 << (page % BITS);
+            self.written[page / BITS] |= 1 << (page % BITS);
             let [hard, soft] = self.registers[at];
             let mut floor = Floor { hard, soft };
             floor.raise(mode, sequence);
@@ -199,11 +199,11 @@ impl Floors {
         // used before, and then zeroes all of it, which makes it resident.
         for (at, page) in self.registers.chunks_mut(PAGE).enumerate() {
             // What nobody raised stays untouched.
-            if self.raised[at / BITS] >> (at % BITS) & 1 == 1 {
+            if self.written[at / BITS] >> (at % BITS) & 1 == 1 {
                 page.fill([0, 0]);
             }
         }
-        self.raised.fill(0);
+        self.written.fill(0);
         self.namespaces.clear();
         self.prefixes = Prefixes::default();
         self.everything = Floor::default();
@@ -265,6 +265,18 @@ mod tests {
             floors.raise_namespace(name(u128::from(n)), Mode::Hard, n + 7);
         }
         assert_eq!(raised(&floors, 99_999).hard, 7);
+    }
+
+    #[test]
+    fn what_one_name_raised_is_cleared_in_a_table_of_any_width() {
+        for width in [1, 63, 255, 257, 4_097, 16_385, 70_001] {
+            for n in 0..10 {
+                let mut floors = Floors::new(width, Bugs::NONE);
+                floors.raise(name(n), Mode::Hard, 7);
+                floors.clear();
+                assert!(floors.registers.iter().all(|register| *register == [0, 0]));
+            }
+        }
     }
 
     #[test]
