@@ -23,18 +23,18 @@ pub struct Position {
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.written().as_str())
+        f.write_str(self.text().as_str())
     }
 }
 
 impl Position {
     /// The text form.
-    pub fn written(self) -> Text {
-        self.text(Text::new())
+    pub fn text(self) -> Text {
+        self.text_after(Text::new())
     }
 
     /// The text form, after what there is.
-    pub(crate) fn text(self, before: Text) -> Text {
+    pub(crate) fn text_after(self, before: Text) -> Text {
         let epoch = before.hex(self.epoch.0.to_be_bytes());
         epoch.mark(b'-').decimal(self.sequence)
     }

@@ -23,9 +23,9 @@ By how much is in the column of values above. Decisions \
 [13](../sidecar/docs/decisions/0013-what-made-the-hit-path-cheap.md), \
 [14](../sidecar/docs/decisions/0014-a-thread-per-core-serves-connections.md) and \
 [15](../sidecar/docs/decisions/0015-what-else-was-tuned.md) have what was tried, with its figures, kept and dropped.\n\n\
-- Unary hits, beside the echo: what decisions 13 and 14 tell of. A row or two of 24 are missed in a run, and others in the \
-next: on 27 November 2026 64 B over TCP in one (1.17), the processor time of 64 B over the Unix socket in another (1.23); \
-why was not looked for.\n\
+- Unary hits, beside the echo: what decisions 13 and 14 tell of. One size over one transport is missed in a run, another in the \
+next: on 27 November 2026 64 B over TCP in one (p50 1.17, p99 1.23, processor time 1.28), the processor time of 64 B over the Unix \
+socket in another (1.23); why was not looked for.\n\
 - 16 in flight on a stream, beside Redis and Valkey: a thread for each core, no router and no future for a hit, another \
 allocator, fat LTO; a client that moves no calls and whose stream's task handles bytes, which was nearly twice the rate \
 (decision 15). Answers that are ready in one write are kept for TCP only. HTTP/2 frames, protobuf messages and a task for each \

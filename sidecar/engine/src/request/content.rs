@@ -66,7 +66,7 @@ impl Version {
     /// The text form.
     pub fn text(self) -> Text {
         match self {
-            Self::Write(position) => position.text(Text::new().mark(b'w')),
+            Self::Write(position) => position.text_after(Text::new().mark(b'w')),
             Self::Fill(token) => Text::new().mark(b'f').hex(token.0.to_be_bytes()),
         }
     }

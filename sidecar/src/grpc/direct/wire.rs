@@ -94,7 +94,7 @@ impl<'a> Hit<'a> {
         let degraded = encode::degraded(one.answer.degraded);
         Some(Self {
             entry,
-            position: one.answer.position.written(),
+            position: one.answer.position.text(),
             degraded: degraded.map(|degraded| degraded.encode_to_vec()),
         })
     }

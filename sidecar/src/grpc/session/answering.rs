@@ -5,7 +5,7 @@
 
 use super::super::deadline::Call;
 use super::super::delivery::Grants;
-use super::super::get::Step;
+use super::super::get::{One, Step};
 use super::super::{abandon, compare_and_set, fill, get, invalidate, lease, renew, set, status};
 use super::Parts;
 use super::answered::{Answered, Ending};
@@ -61,8 +61,9 @@ macro_rules! handlers {
                     let outcome = outcome.unwrap_or_else(|_| Err(panicked()));
                     let path = method!($kind);
                     let outcome = outcome.map($brings);
-                    let outcome = outcome.map(|(answer, grants)| (Outcome::$kind(answer), grants));
-                    answered(id, path, outcome)
+                    let message = |answer| Ending::Message(Outcome::$kind(answer));
+                    let became = outcome.map(|(answer, grants)| (message(answer), grants));
+                    answered(id, path, became)
                 })),)*
             }
         }
@@ -95,31 +96,30 @@ handlers! {
 /// A Get that is answered at once needs no future, and its answer no message.
 fn begin_get(parts: &Parts, id: u64, call: Call<GetRequest>) -> Begun {
     let near = || match get::one(&parts.engine, call) {
-        Step::Done(answer) => Ok(answer.map(Ending::from)),
+        Step::Done(answer) => Ok(answer.map(found)),
         Step::Far(answer) => Err(answer),
     };
     match catch_unwind(AssertUnwindSafe(near)) {
-        Ok(Ok(ending)) => Begun::Done(read(id, ending)),
+        Ok(Ok(became)) => Begun::Done(answered(id, method!(Get), became)),
         Ok(Err(far)) => Begun::Waits(Box::pin(async move {
-            let far = far.map_ok(Ending::from);
-            let ending = AssertUnwindSafe(far).catch_unwind().await;
-            read(id, ending.unwrap_or_else(|_| Err(panicked())))
+            let became = AssertUnwindSafe(far.map_ok(found)).catch_unwind().await;
+            let became = became.unwrap_or_else(|_| Err(panicked()));
+            answered(id, method!(Get), became)
         })),
-        Err(_) => Begun::Done(read(id, Err(panicked()))),
+        Err(_) => Begun::Done(answered(id, method!(Get), Err(panicked()))),
     }
 }
 
-fn read(id: u64, ending: Result<Ending, Status>) -> Answered {
-    let failed = |error| Ending::Message(Outcome::Error(status::message(&error)));
-    Answered::new(id, method!(Get), ending.unwrap_or_else(failed), None)
+fn found(one: One) -> (Ending, Option<Grants>) {
+    nothing(one.into())
 }
 
-type Became = Result<(Outcome, Option<Grants>), Status>;
+type Became = Result<(Ending, Option<Grants>), Status>;
 
 fn answered(id: u64, path: &'static str, became: Became) -> Answered {
-    let failed = |error| (Outcome::Error(status::message(&error)), None);
-    let (outcome, grants) = became.unwrap_or_else(failed);
-    Answered::new(id, path, Ending::Message(outcome), grants)
+    let error = |error| Ending::Message(Outcome::Error(status::message(&error)));
+    let (ending, grants) = became.unwrap_or_else(|status| (error(status), None));
+    Answered::new(id, path, ending, grants)
 }
 
 fn nothing<T>(answer: T) -> (T, Option<Grants>) {
